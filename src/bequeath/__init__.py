@@ -1,0 +1,82 @@
+"""Bequeath: what did pre-training give this model?
+
+Names are loaded on first use, so that ``import bequeath`` and ``bequeath --help`` do not wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bequeath.errors import BequeathError
+
+if TYPE_CHECKING:
+    from bequeath.games import baselines, players, values
+    from bequeath.games.evaluate import evaluate
+    from bequeath.games.game import Game
+    from bequeath.knowledge.dynamics import dynamics, similarity
+    from bequeath.knowledge.ledger import ledger
+    from bequeath.knowledge.regions import Comparison, compare
+    from bequeath.lattice.decompose import CertificateWarning, decompose
+    from bequeath.lattice.interactions import Certificate, Interactions
+    from bequeath.lattice.transforms import moebius, or_moebius, or_zeta, zeta
+    from bequeath.study.run import Run, Study
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "baselines": "games",
+    "players": "games",
+    "values": "games",
+    "evaluate": "games.evaluate",
+    "Game": "games.game",
+    "dynamics": "knowledge.dynamics",
+    "similarity": "knowledge.dynamics",
+    "ledger": "knowledge.ledger",
+    "Comparison": "knowledge.regions",
+    "compare": "knowledge.regions",
+    "CertificateWarning": "lattice.decompose",
+    "decompose": "lattice.decompose",
+    "Certificate": "lattice.interactions",
+    "Interactions": "lattice.interactions",
+    "moebius": "lattice.transforms",
+    "or_moebius": "lattice.transforms",
+    "or_zeta": "lattice.transforms",
+    "zeta": "lattice.transforms",
+    "Run": "study.run",
+    "Study": "study.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'bequeath' has no attribute {name!r}")
+    home = import_module(f"bequeath.{_HOME[name]}")
+    value = import_module(f"bequeath.games.{name}") if _HOME[name] == "games" else getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+__all__ = [
+    "BequeathError",
+    "Certificate",
+    "CertificateWarning",
+    "Comparison",
+    "Game",
+    "Interactions",
+    "Run",
+    "Study",
+    "baselines",
+    "compare",
+    "decompose",
+    "dynamics",
+    "evaluate",
+    "ledger",
+    "moebius",
+    "or_moebius",
+    "or_zeta",
+    "players",
+    "similarity",
+    "values",
+    "zeta",
+]
