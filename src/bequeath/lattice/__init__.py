@@ -1,0 +1,1 @@
+"""Arrays over the subsets of n players; knows no model."""

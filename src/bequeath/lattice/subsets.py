@@ -1,0 +1,79 @@
+"""Subsets of n players as bitmasks: bit i of the index is player i, everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from bequeath.errors import BequeathError
+
+# An exact table needs 2**n model evaluations and 2**n values in memory; past this it is refused.
+MAX_PLAYERS = 24
+
+
+def check_players(n: int) -> None:
+    """Refuse a number of players whose exact tables cannot be had, saying what they would cost.
+
+    Raises
+    ------
+    BequeathError
+        If `n` is below 1 or above `MAX_PLAYERS`.
+    """
+    if n < 1:
+        raise BequeathError(f"players: {n} given, at least 1 is needed")
+    if n > MAX_PLAYERS:
+        evaluations = 2**n
+        raise BequeathError(
+            f"players: {n} players need 2**{n} = {evaluations:,} model evaluations and "
+            f"{evaluations * 8:,} bytes for each sample and model; exact tables stop at "
+            f"{MAX_PLAYERS} players: use a coarser grid or group the players"
+        )
+
+
+def players_of(v: Tensor) -> int:
+    """The number of players n of a table whose last axis has 2**n entries.
+
+    Raises
+    ------
+    BequeathError
+        If the last axis has no length 2**n with n >= 1.
+    """
+    length = v.shape[-1] if v.ndim else 0
+    n = length.bit_length() - 1
+    if n < 1 or length != 1 << n:
+        raise BequeathError(
+            f"v: last axis of shape {tuple(v.shape)} must have length 2**n (n >= 1 players), not {length}"
+        )
+    return n
+
+
+@lru_cache(maxsize=32)
+def _orders(n: int) -> Tensor:
+    orders = torch.zeros(1, dtype=torch.int64)
+    for _ in range(n):
+        orders = torch.cat([orders, orders + 1])
+    return orders
+
+
+def orders(n: int, device: torch.device | str = "cpu") -> Tensor:
+    """Order |T| of every subset T: int64 tensor of shape (2**n,)."""
+    return _orders(n).to(device)
+
+
+def masks(n: int, start: int = 0, stop: int | None = None) -> Tensor:
+    """Presence of each player in the subsets `start` .. `stop - 1`: bool, shape (stop - start, n)."""
+    index = torch.arange(start, 2**n if stop is None else stop)
+    return (index[:, None] >> torch.arange(n)) & 1 == 1
+
+
+def members(subset: int, n: int) -> tuple[int, ...]:
+    """The players of one subset, in ascending order."""
+    return tuple(i for i in range(n) if subset >> i & 1)
+
+
+def subset_name(subset: int, names: Sequence[str]) -> str:
+    """A readable name of one subset, such as ``{good, film}``."""
+    return "{" + ", ".join(names[i] for i in members(subset, len(names))) + "}"

@@ -1,0 +1,451 @@
+"""decompose: what it adds up to, what it proves, and that its answer is one answer."""
+
+from __future__ import annotations
+
+import warnings
+
+import lattice_oracles as oracle
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from torch import Tensor
+
+from bequeath.errors import BequeathError
+from bequeath.lattice import transforms
+from bequeath.lattice.decompose import CertificateWarning, decompose
+from bequeath.lattice.interactions import Interactions
+from bequeath.lattice.subsets import orders
+
+# Enough for the objective and its certificate, which need no unique solution.
+ROUGH = {"resolution": 1e-4}
+# What small tables need to be unique, at the worst of random tables of n = 2..6 (docs/decomposition.md).
+UNIQUE = 0.999
+
+
+def random_table(n: int, *shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, 2**n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def structured_table(n: int, seed: int = 0, noise: float = 0.05) -> Tensor:
+    """A saturating game with main effects and pairs, as classifiers give, and some noise."""
+    generator = torch.Generator().manual_seed(seed)
+    present = ((torch.arange(2**n)[:, None] >> torch.arange(n)) & 1).double()
+    pairs = torch.randn(n, n, generator=generator, dtype=torch.float64) / n
+    mains = torch.randn(n, generator=generator, dtype=torch.float64)
+    score = present @ mains + torch.einsum("si,ij,sj->s", present, pairs, present)
+    return 3 * torch.tanh(score) + noise * torch.randn(2**n, generator=generator, dtype=torch.float64)
+
+
+def shared(a: Interactions, b: Interactions) -> float:
+    """The worst shared strength over a batch, both ways."""
+    rows = [x.values.reshape(-1, 2, x.and_.shape[-1]) for x in (a, b)]
+    return min(
+        min(oracle.shared_strength(x, y), oracle.shared_strength(y, x)) for x, y in zip(*rows, strict=True)
+    )
+
+
+def labelled(values: Tensor) -> Interactions:
+    """Interactions of any values (..., 2, 2**n), for starts."""
+    n = values.shape[-1].bit_length() - 1
+    names = tuple(str(i) for i in range(n))
+    return Interactions(values[..., 0, :], values[..., 1, :], values.new_zeros(values.shape[:-2]), names)
+
+
+# ---- universal matching --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", range(1, 13))
+@pytest.mark.parametrize("kind", ["and", "or", "and-or"])
+def test_universal_matching(kind: str, n: int) -> None:
+    """On all masks, whatever the solver's accuracy: the sparsity is approximate, the sum is not."""
+    v = random_table(n, 2, seed=n) + 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CertificateWarning)
+        found = decompose(v, kind, max_iterations=150, **ROUGH)
+    assert (found.reconstruct() - v).abs().max() < 1e-9
+    assert torch.equal(found.offset, v[:, 0])
+    assert not found.values[..., 0].any(), "the empty set has no interaction"
+    assert not found.or_[:, orders(n) == 1].any(), "singletons stand under AND"
+
+
+@pytest.mark.parametrize("kind", ["and", "or", "and-or"])
+@given(data=st.data(), n=st.integers(1, 4))
+@settings(max_examples=25)
+def test_universal_matching_by_slow_sums(kind: str, n: int, data: st.DataObject) -> None:
+    v = data.draw(arrays(np.float64, 2**n, elements=st.floats(-1e4, 1e4, allow_subnormal=False)))
+    found = decompose(torch.from_numpy(v), kind, **ROUGH)
+    total = oracle.zeta(found.and_.numpy()) + oracle.or_zeta(found.or_.numpy()) + v[0]
+    np.testing.assert_allclose(total, v, rtol=0, atol=1e-9 * max(1, np.abs(v).max()))
+
+
+@pytest.mark.parametrize("magnitude", [1e-200, 1e-6, 1e200])
+def test_units_do_not_matter(magnitude: float) -> None:
+    v = random_table(5)
+    plain, scaled = decompose(v, **ROUGH), decompose(v * magnitude, **ROUGH)
+    torch.testing.assert_close(scaled.values / magnitude, plain.values, rtol=0, atol=1e-9)
+    torch.testing.assert_close(scaled.certificate.gap, plain.certificate.gap, rtol=1e-6, atol=1e-12)
+
+
+def test_closed_forms_are_the_definitions() -> None:
+    v = random_table(5)
+    grounded = (v - v[0]).numpy()
+    ands = decompose(v, "and")
+    np.testing.assert_allclose(ands.and_.numpy(), oracle.moebius(grounded), atol=1e-12)
+    assert ands.certificate is None
+    assert not ands.or_.any()
+    ors = decompose(v, "or")
+    np.testing.assert_allclose((ors.and_ + ors.or_).numpy(), oracle.or_moebius(grounded), atol=1e-12)
+
+
+# ---- planted games -------------------------------------------------------------------------------
+
+Terms = dict[tuple[int, ...], float]
+AND_TERMS: Terms = {(0,): 1.5, (0, 1, 2): 2.0, (1, 4): -1.25, (2, 3, 4, 5): 0.75}
+OR_TERMS: Terms = {(0, 3, 5): 1.8, (1, 2, 4): -0.9, (0, 1, 2, 3, 4): 0.6}
+
+
+def planted(n: int, ands: Terms, ors: Terms) -> tuple[Tensor, Tensor]:
+    """The game straight from the words AND and OR, and its (2, 2**n) interactions."""
+    present = [{i for i in range(n) if s >> i & 1} for s in range(2**n)]
+    v = [
+        0.7
+        + sum(effect for term, effect in ands.items() if set(term) <= s)
+        + sum(effect for term, effect in ors.items() if set(term) & s)
+        for s in present
+    ]
+    values = torch.zeros(2, 2**n, dtype=torch.float64)
+    for row, terms in enumerate((ands, ors)):
+        for term, effect in terms.items():
+            values[row, sum(1 << i for i in term)] = effect
+    return torch.tensor(v, dtype=torch.float64), values
+
+
+@pytest.mark.parametrize(
+    ("kind", "ands", "ors"),
+    [
+        ("and", AND_TERMS, {}),
+        ("or", {(0,): 1.5}, OR_TERMS),
+        ("and-or", AND_TERMS, {}),
+        ("and-or", {(0,): 1.5}, OR_TERMS),
+        ("and-or", AND_TERMS, OR_TERMS),
+    ],
+    ids=["and", "or", "and-or of ANDs", "and-or of ORs", "and-or of both"],
+)
+@pytest.mark.parametrize("n", [6, 8])
+def test_planted_terms_are_recovered(n: int, kind: str, ands: Terms, ors: Terms) -> None:
+    """To 1e-6 of effects of size 1, the offset 0.7 kept apart. Players past the sixth are dummies."""
+    v, values = planted(n, ands, ors)
+    found = decompose(v, kind)
+    torch.testing.assert_close(found.values, values, rtol=0, atol=1e-6)
+    assert found.offset.item() == 0.7
+    if found.certificate is not None:
+        assert found.certificate.objective.item() == pytest.approx(values.abs().sum().item(), rel=1e-6)
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=15)
+def test_never_less_sparse_than_what_was_planted(seed: int) -> None:
+    """Some planted mixtures have ties or are not the sparsest: the answer may differ, but not be worse."""
+    generator = np.random.default_rng(seed)
+    values = np.zeros((2, 32))
+    values[generator.integers(0, 2, 5), generator.integers(1, 32, 5)] = generator.normal(size=5)
+    v = oracle.zeta(values[0]) + oracle.or_zeta(values[1])
+    certificate = decompose(torch.from_numpy(v), **ROUGH).certificate
+    assert certificate.lower_bound.item() <= np.abs(values).sum() * (1 + 1e-9)
+    assert certificate.objective.item() <= np.abs(values).sum() * (1 + 2e-3)
+
+
+# ---- certificates --------------------------------------------------------------------------------
+
+
+def check_certificate(v: Tensor, optimum: float, tol: float) -> None:
+    found = decompose(v, tol=tol, **ROUGH)
+    certificate = found.certificate
+    objective, bound = certificate.objective.item(), certificate.lower_bound.item()
+    assert found.values.abs().sum().item() == pytest.approx(objective, rel=1e-9, abs=1e-12)
+    assert objective - bound <= tol * objective
+    assert bound <= optimum * (1 + 1e-7) + 1e-9, "the bound is no bound"
+    assert optimum * (1 - 1e-7) - 1e-9 <= objective <= optimum * (1 + tol) / (1 - tol) + 1e-9
+    torch.testing.assert_close(
+        certificate.gap, torch.tensor((objective - bound) / max(objective, 1e-300)).double()
+    )
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-3, 1e-5])
+@pytest.mark.parametrize("n", [1, 2, 4, 6])
+def test_certificate_against_a_linear_programme(n: int, tol: float) -> None:
+    v = random_table(n, seed=n)
+    check_certificate(v, oracle.least_l1(v.numpy()), tol)
+
+
+@given(data=st.data(), n=st.integers(1, 4))
+def test_certificate_on_degenerate_tables(n: int, data: st.DataObject) -> None:
+    """Few small integers: ties everywhere, many optima, exact zeros."""
+    v = data.draw(arrays(np.int64, 2**n, elements=st.integers(-2, 2)))
+    certificate = decompose(torch.from_numpy(v), **ROUGH).certificate
+    optimum = oracle.least_l1(v.astype(float))
+    assert certificate.lower_bound.item() <= optimum * (1 + 1e-7) + 1e-9
+    assert certificate.objective.item() >= optimum * (1 - 1e-7) - 1e-9
+    assert certificate.gap.item() <= 1e-3
+
+
+def test_certificate_on_a_structured_table_of_8_players() -> None:
+    v = structured_table(8)
+    check_certificate(v, oracle.least_l1(v.numpy()), 1e-3)
+
+
+@pytest.mark.parametrize("name", ["cnn_n6_s0", "cnn_n8_s0", "random_n6_s0", "random_n8_s0", "cnn_n10_s0"])
+def test_certificate_on_reference_tables(name: str) -> None:
+    table, known = oracle.reference_table(name), oracle.reference_result(name)
+    # The published objectives count the empty set's entry, |v(0)|, which is no interaction here.
+    check_certificate(torch.from_numpy(table), known["lp_optimum_q0"] - abs(float(table[0])), 1e-3)
+
+
+def test_ridge_keeps_the_optimum() -> None:
+    """Exact regularisation: the unique minimiser is an optimum of the plain problem, not a compromise."""
+    tables = torch.stack([random_table(5, seed=s) for s in range(6)])
+    found = decompose(tables, tol=1e-6)
+    optima = torch.tensor([oracle.least_l1(v.numpy()) for v in tables], dtype=torch.float64)
+    torch.testing.assert_close(found.certificate.objective, optima, rtol=1e-6, atol=0)
+
+
+def test_too_few_iterations_are_said() -> None:
+    v = torch.stack((random_table(6), torch.zeros(64, dtype=torch.float64)))
+    with pytest.warns(CertificateWarning, match="1 of 2 decompositions stopped above the asked gap 1e-05"):
+        found = decompose(v, tol=1e-5, max_iterations=5)
+    optimum = oracle.least_l1(v[0].numpy())
+    certificate = found.certificate
+    assert certificate.lower_bound[0] <= optimum <= certificate.objective[0]
+    assert certificate.gap[0] > 1e-5
+    assert certificate.gap[1] == 0
+    assert certificate.iterations[0] == 10
+    assert (found.reconstruct() - v).abs().max() < 1e-9
+
+
+def test_a_resolution_coarser_than_tol_still_reaches_tol() -> None:
+    """The objective is settled in the first phase: a coarse one leaves `tol` out of the second's reach."""
+    v = torch.tensor([-8249.0, 0.0, 738.0, 0.0])
+    found = decompose(v, tol=1e-4, resolution=1e-1)
+    assert found.certificate.gap <= 1e-4
+    assert found.certificate.iterations < 5000
+
+
+def test_no_warning_without_reason() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        decompose(random_table(6), **ROUGH)
+
+
+# ---- one table, one answer -----------------------------------------------------------------------
+
+
+def starts_of(v: Tensor) -> tuple[list[str], Interactions]:
+    """Starts that users have, and random ones as large as the largest interaction."""
+    n = v.shape[-1].bit_length() - 1
+    even = torch.stack((transforms.moebius(v / 2), transforms.or_moebius(v / 2)))
+    harsanyi = torch.stack((transforms.moebius(v), torch.zeros_like(v)))
+    ors = torch.stack((torch.zeros_like(v), transforms.or_moebius(v)))
+    other = decompose(v + 0.1 * v.std() * random_table(n, seed=99), **ROUGH).values
+    generator = torch.Generator().manual_seed(7)
+    noise = torch.randn(2, *even.shape, generator=generator, dtype=v.dtype) * 2 * even.abs().max()
+    names = ["zero", "harsanyi", "or", "another table's", "random", "random"]
+    return names, labelled(torch.stack([torch.zeros_like(even), harsanyi, ors, other, *noise]))
+
+
+TABLES = [pytest.param("random", n, {}, id=f"random n={n}") for n in (1, 2, 4, 6, 8)] + [
+    pytest.param("structured", n, {}, id=f"structured n={n}") for n in (4,)
+]
+
+
+def table_of(source: str, n: int) -> Tensor:
+    v = random_table(n, seed=20 + n) if source == "random" else structured_table(n, seed=20 + n)
+    return v - v[0]
+
+
+@pytest.mark.parametrize(("source", "n", "settings"), TABLES)
+def test_one_answer_from_every_start(source: str, n: int, settings: dict[str, float]) -> None:
+    v = table_of(source, n)
+    alone = decompose(v, **settings)
+    names, starts = starts_of(v)
+    found = decompose(v.expand(len(names), -1), start=starts, **settings)
+    for i, name in enumerate(names):
+        assert shared(alone, found[i]) >= UNIQUE, name
+
+
+@pytest.mark.parametrize("name", ["cnn_n6_s0", "cnn_n8_s0"])
+def test_one_answer_on_a_network(name: str) -> None:
+    v = torch.from_numpy(oracle.reference_table(name))
+    settings = {}
+    names, starts = starts_of(v)
+    found = decompose(v.expand(len(names), -1), start=starts, **settings)
+    assert min(shared(found[:1], found[i : i + 1]) for i in range(len(names))) >= UNIQUE
+
+
+def test_one_answer_in_any_batch() -> None:
+    tables = random_table(3, 6, seed=4)
+    together = decompose(tables)
+    assert shared(together[2], decompose(tables[2])) >= UNIQUE
+    assert shared(together[[4, 1]], decompose(tables[[4, 1]])) >= UNIQUE
+    grid = decompose(tables.view(2, 3, 8))
+    assert grid.and_.shape == (2, 3, 8)
+    assert grid.certificate.gap.shape == (2, 3)
+    assert shared(grid[1, 2], together[5]) >= UNIQUE
+
+
+def test_one_answer_past_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bequeath.lattice import decompose as module
+
+    tables = random_table(4, 5, seed=8)
+    whole = decompose(tables)
+    monkeypatch.setattr(module, "_BLOCK_ENTRIES", 2 * 2**4)
+    finished: list[int] = []
+    assert shared(whole, decompose(tables, progress=finished.append)) >= UNIQUE
+    assert finished == [2, 2, 1]
+
+
+@pytest.mark.parametrize("n", [4, 5])
+def test_one_answer_under_renamed_players(n: int) -> None:
+    v = table_of("random", n)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(n)).tolist()
+    found = decompose(oracle.permute(v, order)).values
+    expected = oracle.permute(decompose(v).values, order)
+    assert oracle.shared_strength(expected, found) >= UNIQUE
+
+
+def test_one_answer_with_two_threads() -> None:
+    tables = random_table(4, 3, seed=12)
+    single = decompose(tables)
+    torch.set_num_threads(2)
+    assert shared(single, decompose(tables)) >= UNIQUE
+
+
+def test_a_rerun_is_identical() -> None:
+    v = random_table(6, seed=13)
+    assert torch.equal(decompose(v).values, decompose(v).values)
+
+
+@pytest.mark.parametrize(("source", "n", "settings"), [p for p in TABLES if p.values[1] in (2, 4, 6)])
+def test_continuous(source: str, n: int, settings: dict[str, float]) -> None:
+    """A change of 1e-4 of the table's deviation moves less than 1% of the strength."""
+    v = table_of(source, n)
+    noise = 1e-4 * v.std() * random_table(n, seed=31)
+    found = decompose(torch.stack((v, v + noise)), **settings)
+    assert shared(found[0], found[1]) > 0.99
+
+
+# ---- edges and bad input -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["and", "or", "and-or"])
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("value", [0.0, 4.0])
+def test_constant_tables_have_no_interactions(kind: str, n: int, value: float) -> None:
+    found = decompose(torch.full((2, 2**n), value), kind)
+    assert not found.values.any()
+    assert torch.equal(found.offset, torch.full((2,), value).double())
+    if found.certificate is not None:
+        assert not found.certificate.gap.any()
+        assert not found.certificate.objective.any()
+
+
+def test_one_and_two_players() -> None:
+    torch.testing.assert_close(decompose(torch.tensor([1.0, 3.5])).and_, torch.tensor([0, 2.5]).double())
+    both = decompose(torch.tensor([0.0, 0.0, 0.0, 1.0]))  # AND of both; as an OR it would cost 3
+    torch.testing.assert_close(both.and_, torch.tensor([0, 0, 0, 1.0]).double(), rtol=0, atol=1e-6)
+    either = decompose(torch.tensor([0.0, 1.0, 1.0, 1.0]))
+    torch.testing.assert_close(either.or_, torch.tensor([0, 0, 0, 1.0]).double(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64, torch.uint8, torch.bool])
+def test_other_dtypes_are_computed_in_float64(dtype: torch.dtype) -> None:
+    v = torch.tensor([0, 1, 1, 0, 1, 0, 0, 1], dtype=dtype)
+    found, expected = decompose(v), decompose(v.double())
+    assert found.and_.dtype == found.or_.dtype == found.offset.dtype == torch.float64
+    assert torch.equal(found.values, expected.values)
+
+
+def test_numpy_tables_and_the_input_stays() -> None:
+    table = random_table(3).numpy()
+    before = table.copy()
+    decompose(table)
+    np.testing.assert_array_equal(table, before)
+
+
+def test_tables_that_carry_gradients() -> None:
+    assert not decompose(random_table(3).requires_grad_()).and_.requires_grad
+
+
+@pytest.mark.parametrize("kind", ["and", "or", "and-or"])
+@pytest.mark.parametrize("shape", [(0,), (3, 0)])
+def test_no_tables(kind: str, shape: tuple[int, ...]) -> None:
+    found = decompose(torch.zeros(*shape, 8), kind)
+    assert found.values.shape == (*shape, 2, 8)
+    assert found.offset.shape == shape
+    assert found.certificate is None or found.certificate.gap.shape == shape
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("kind", ["and", "or", "and-or"])
+def test_values_that_are_not_finite_are_named(kind: str, value: float) -> None:
+    v = random_table(3, 2)
+    v[1, 5] = value
+    with pytest.raises(BequeathError, match=rf"v: {value} at index \(1, 5\)"):
+        decompose(v, kind)
+
+
+def test_values_that_overflow() -> None:
+    with pytest.raises(BequeathError, match="overflow"):
+        decompose(torch.tensor([-1e308, 1e308, 0, 0], dtype=torch.float64), "and")
+
+
+@pytest.mark.parametrize("length", [0, 1, 3, 100])
+def test_wrong_length(length: int) -> None:
+    with pytest.raises(BequeathError, match=rf"shape \(2, {length}\) must have length 2\*\*n"):
+        decompose(torch.zeros(2, length))
+
+
+def test_too_many_players() -> None:
+    v = torch.zeros(1).expand(2**25)  # no memory behind it
+    with pytest.raises(BequeathError, match="33,554,432 model evaluations and 268,435,456 bytes"):
+        decompose(v)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kind": "AND"}, "kind: .* not 'AND'"),
+        ({"tol": 0.0}, "tol"),
+        ({"tol": -1e-3}, "tol"),
+        ({"tol": float("nan")}, "tol"),
+        ({"resolution": 0.0}, "resolution"),
+        ({"resolution": float("nan")}, "resolution"),
+        ({"max_iterations": 0}, "max_iterations: at least 1, not 0"),
+        ({"players": ["a", "b"]}, "players: 2 names for 3 players"),
+        ({"start": labelled(torch.zeros(2, 16))}, r"start: shape \(16,\) for tables of shape \(8,\)"),
+        ({"start": labelled(torch.zeros(1, 2, 8))}, r"start: shape \(1, 8\) for tables of shape \(8,\)"),
+        ({"start": labelled(torch.full((2, 8), float("nan")))}, "start: every interaction must be finite"),
+    ],
+)
+def test_arguments_out_of_range(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(BequeathError, match=message):
+        decompose(random_table(3), **arguments)
+
+
+def test_complex_values() -> None:
+    with pytest.raises(BequeathError, match="real values"):
+        decompose(torch.zeros(8, dtype=torch.complex64))
+
+
+def test_a_start_for_a_table_without_effects() -> None:
+    """A dead model's checkpoint warm-started from a live one's: no scale to measure the start in."""
+    tables = torch.stack((torch.full((16,), 2.0).double(), random_table(4)))
+    found = decompose(tables, start=labelled(torch.randn(2, 2, 16).double()))
+    assert not found[0].values.any()
+    assert shared(found[1], decompose(tables[1])) >= UNIQUE
+
+
+def test_names_are_kept() -> None:
+    assert decompose(random_table(2), players=["good", "film"]).players == ("good", "film")
