@@ -1,0 +1,1 @@
+"""One classifier and one sample become a value table."""
