@@ -1,0 +1,1 @@
+"""Interactions of several models become findings."""

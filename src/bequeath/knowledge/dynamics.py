@@ -1,0 +1,119 @@
+"""How a run approaches its final knowledge over its checkpoints (METHOD 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bequeath.errors import BequeathError
+
+
+def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum-ready minima and maxima of the nonnegative doubling [max(I, 0), max(-I, 0)] of two sets of effects."""
+    positive = a.clamp(min=0), b.clamp(min=0)
+    negative = (-a).clamp(min=0), (-b).clamp(min=0)
+    least = torch.minimum(*positive) + torch.minimum(*negative)
+    most = torch.maximum(*positive) + torch.maximum(*negative)
+    return least, most
+
+
+def _by_order(x: Tensor, orders: Tensor) -> Tensor:
+    """(..., 2, 2**n) -> (..., n + 1), both types together; entry 0 holds the sum over all orders."""
+    flat = x.sum(-2)
+    total = flat.new_zeros(*flat.shape[:-1], int(orders[-1]) + 1).index_add_(-1, orders, flat)
+    total[..., 0] = flat.sum(-1)
+    return total
+
+
+def _quotient(a: Tensor, b: Tensor, empty: float) -> Tensor:
+    return torch.where(b > 0, a / b.clamp(min=torch.finfo(b.dtype).tiny), empty)
+
+
+def similarity(effects: Tensor, target: Tensor, orders: Tensor) -> Tensor:
+    """Weighted Jaccard similarity of signed interactions, by order.
+
+    Parameters
+    ----------
+    effects, target : Tensor
+        Shape (..., samples, 2, 2**n).
+    orders : Tensor
+        |T|, int64, shape (2**n,).
+
+    Returns
+    -------
+    Tensor
+        sum min / sum max over the nonnegative doubling, in [0, 1]: shape (..., samples, n + 1); entry 0 of the last
+        axis is over all orders. 1 where neither has any strength.
+    """
+    least, most = _overlap(effects, target)
+    return _quotient(_by_order(least, orders), _by_order(most, orders), 1.0)
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """One run over its checkpoints.
+
+    Attributes
+    ----------
+    steps : NDArray
+        Training step of each checkpoint, ascending.
+    similarity : Tensor
+        To the run's own last checkpoint, shape (checkpoints, samples, n + 1); index 0 is over all orders.
+    strength : Tensor
+        Sum of |I|, same shape.
+    dropped : Tensor
+        Shape (samples,): of all strength that the run ever gained from one checkpoint to the next, the share that it
+        lost again. 0 for a run that only ever adds.
+    """
+
+    steps: NDArray[np.int64]
+    similarity: Tensor
+    strength: Tensor
+    dropped: Tensor
+
+    def area(self) -> NDArray[np.float64]:
+        """Area under the overall similarity over log(1 + step), scaled to [0, 1]: shape (samples,)."""
+        x = np.log1p(self.steps.astype(np.float64))
+        return np.asarray(np.trapezoid(self.similarity[:, :, 0].numpy(), x, axis=0) / (x[-1] - x[0]))
+
+    def first_step(self, level: float) -> int:
+        """First step whose mean overall similarity passes `level`; the last checkpoint always does."""
+        passed = self.similarity[:, :, 0].mean(1) >= level
+        return int(self.steps[int(passed.nonzero()[0])])
+
+
+def dynamics(effects: Tensor, steps: Sequence[int], orders: Tensor) -> Dynamics:
+    """Dynamics of one run.
+
+    Parameters
+    ----------
+    effects : Tensor
+        Interactions of the run's checkpoints, shape (checkpoints, samples, 2, 2**n).
+    steps : sequence of int
+        Training step of each checkpoint, strictly ascending, at least two.
+
+    Raises
+    ------
+    BequeathError
+        If the steps do not ascend or do not belong to the effects.
+    """
+    if len(steps) != len(effects) or len(steps) < 2:
+        raise BequeathError(f"steps: {len(steps)} for {len(effects)} checkpoints; at least 2 are needed")
+    if any(b <= a for a, b in pairwise(steps)):
+        raise BequeathError(f"steps: must ascend, not {list(steps)}")
+    doubled = torch.cat((effects.clamp(min=0), (-effects).clamp(min=0)), dim=-2)
+    change = doubled[1:] - doubled[:-1]
+    gained = doubled[0].sum((-1, -2)) + change.clamp(min=0).sum((0, -1, -2))
+    lost = (-change).clamp(min=0).sum((0, -1, -2))
+    return Dynamics(
+        np.asarray(steps, dtype=np.int64),
+        similarity(effects, effects[-1], orders),
+        _by_order(effects.abs(), orders),
+        _quotient(lost, gained, 0.0),
+    )
