@@ -1,0 +1,226 @@
+"""Architectures by name, at a random start: torchvision, timm, transformers, ours, or a user's own
+builder."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from bequeath.errors import BequeathError
+from bequeath.games.inputs import Kind
+from bequeath.models.mobilenetv2 import mobilenet_v2
+
+FORMS = (
+    "torchvision:NAME, timm:NAME, transformers:FOLDER_OR_HUB_NAME, bequeath:mobilenet_v2 or module:function"
+)
+OURS = {"mobilenet_v2": mobilenet_v2}
+SOURCES = frozenset({"bequeath", "timm", "torchvision", "transformers"})
+
+
+def build(architecture: str, num_classes: int, kind: Kind, **kwargs: Any) -> nn.Module:
+    """Build a classifier at its random start (torch's global generator).
+
+    Parameters
+    ----------
+    architecture : str
+        ``torchvision:resnet18``, ``timm:vit_small_patch16_224``, ``transformers:FOLDER_OR_HUB_NAME`` (of
+        which only the config is read), ``bequeath:mobilenet_v2``, or ``module:function`` for any importable
+        builder: the current folder is searched first, and `num_classes` is passed where the function takes
+        it.
+    num_classes : int
+        Number of logits.
+    kind : "image" or "text"
+        What the model is to classify; decides between transformers' heads.
+    **kwargs
+        Passed to the builder.
+
+    Returns
+    -------
+    nn.Module
+        On the CPU, as its builder leaves it (mostly in training mode).
+
+    Raises
+    ------
+    BequeathError
+        If the name is unknown (close matches are listed), its library is not installed, or building fails.
+
+    Examples
+    --------
+    >>> build("bequeath:mobilenet_v2", num_classes=10, kind="image")
+    >>> build("my_models:build_net", num_classes=10, kind="image", width=64)
+    """
+    place = f"architecture {architecture!r}"
+    if num_classes < 1:
+        raise BequeathError(f"{place}: num_classes is {num_classes}; give the number of classes of the data")
+    if kind not in ("image", "text"):
+        raise BequeathError(f'{place}: kind is "image" or "text", not {kind!r}')
+    source, colon, name = architecture.partition(":")
+    if not (source and colon and name):
+        known = get_close_matches(architecture, [f"bequeath:{ours}" for ours in OURS], 1, 0.7)
+        raise BequeathError(f"{place}: {_suggest(known)}give {FORMS}")
+    if kind == "text" and source in SOURCES - {"transformers"}:
+        raise BequeathError(
+            f"{place}: {source} has image models only, the data are texts; give transformers:FOLDER"
+        )
+    if source == "torchvision":
+        return _torchvision(place, name, num_classes, kwargs)
+    if source == "timm":
+        return _timm(place, name, num_classes, kwargs)
+    if source == "transformers":
+        return _transformers(place, name, num_classes, kind, kwargs)
+    if source == "bequeath":
+        _check_known(place, name, OURS)
+        with _named_failure(place):
+            return OURS[name](num_classes=num_classes, **kwargs)
+    return _own(place, source, name, num_classes, kwargs)
+
+
+def _torchvision(place: str, name: str, num_classes: int, kwargs: dict[str, Any]) -> nn.Module:
+    models = _library(place, "torchvision.models", "vision")
+    _check_known(place, name, models.list_models(module=models))
+    with _named_failure(place):
+        return _module(place, models.get_model(name, weights=None, num_classes=num_classes, **kwargs))
+
+
+def _timm(place: str, name: str, num_classes: int, kwargs: dict[str, Any]) -> nn.Module:
+    timm = _library(place, "timm", "vision")
+    if not timm.is_model(name):
+        _check_known(place, name, timm.list_models())
+    with _named_failure(place):
+        return _module(place, timm.create_model(name, pretrained=False, num_classes=num_classes, **kwargs))
+
+
+def _transformers(place: str, name: str, num_classes: int, kind: Kind, kwargs: dict[str, Any]) -> nn.Module:
+    transformers = _library(place, "transformers", "text")
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise BequeathError(
+                f"{place}: no config.json in {folder}; give a folder written by save_pretrained"
+            )
+    elif name.startswith((".", "/", "~")) or name.count("/") > 1:  # a hub name is NAME or OWNER/NAME
+        raise BequeathError(
+            f"{place}: no folder {folder}; give one written by save_pretrained, or a hub name"
+        )
+    with _named_failure(place):
+        auto = (
+            transformers.AutoModelForSequenceClassification
+            if kind == "text"
+            else transformers.AutoModelForImageClassification
+        )
+        try:
+            # Said outright: by default a folder with its own code makes transformers ask on the terminal.
+            config = transformers.AutoConfig.from_pretrained(
+                folder if folder.is_dir() else name, trust_remote_code=False
+            )
+        except OSError as error:
+            raise BequeathError(
+                f"{place}: no folder {name} here, and the hub gives no config for it ({_reason(error)}); give "
+                "a folder written by save_pretrained"
+            ) from error
+        if config.num_labels != num_classes:
+            config.num_labels = num_classes
+        # Value tables need float32, whatever the weights were stored in.
+        model: nn.Module = auto.from_config(config, **kwargs).float()
+        return model
+
+
+def _own(place: str, source: str, name: str, num_classes: int, kwargs: dict[str, Any]) -> nn.Module:
+    with _current_folder():
+        try:
+            module = import_module(source)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{source}.".startswith(f"{error.name}."):
+                raise BequeathError(f"{place}: importing {source} needs {error.name}; install it") from error
+            known = get_close_matches(source, SOURCES, 1)
+            raise BequeathError(
+                f"{place}: no module {source!r} in {os.getcwd()} or installed; {_suggest(known)}give {FORMS}"
+            ) from error
+        except Exception as error:  # a user's module may fail in any way
+            raise BequeathError(f"{place}: importing {source} failed: {_reason(error)}") from error
+        builder: Any = getattr(module, name, None)
+        if not callable(builder):
+            functions = [key for key, value in vars(module).items() if callable(value)]
+            _check_known(place, name, functions, what=f"function in {source}")
+        with _named_failure(place):
+            if _takes(builder, "num_classes"):
+                kwargs = {"num_classes": num_classes, **kwargs}
+            return _module(place, builder(**kwargs))
+
+
+def _takes(builder: Any, argument: str) -> bool:
+    parameters = inspect.signature(builder).parameters.values()
+    return any(p.name == argument or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _module(place: str, built: Any) -> nn.Module:
+    if not isinstance(built, nn.Module):
+        raise BequeathError(f"{place}: gives a {type(built).__name__}; it must return a torch.nn.Module")
+    return built
+
+
+def _library(place: str, name: str, extra: str) -> ModuleType:
+    package = name.partition(".")[0]
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise BequeathError(f'{place}: needs {error.name}; pip install "bequeath[{extra}]"') from error
+    except Exception as error:  # such as a torchvision that was built for another torch
+        raise BequeathError(
+            f"{place}: {package} is installed but cannot be imported ({_reason(error)}); install builds of "
+            "torch and torchvision that belong together"
+        ) from error
+
+
+def _check_known(place: str, name: str, known: Iterable[str], what: str = "model") -> None:
+    names = sorted(known)
+    if name in names:
+        return
+    close = (
+        get_close_matches(name, names, 5, 0.5) or [key for key in names if name.lower() in key.lower()][:5]
+    )
+    there = _suggest(close) or f"there are {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
+    raise BequeathError(f"{place}: no {what} {name!r}; {there.removesuffix(' ')}")
+
+
+def _suggest(close: list[str]) -> str:
+    return f"did you mean {' or '.join(close)}? " if close else ""
+
+
+@contextmanager
+def _named_failure(place: str) -> Iterator[None]:
+    """Turn whatever a library or a user's builder raises into one line that says whose it is."""
+    try:
+        yield
+    except BequeathError:
+        raise
+    except Exception as error:
+        raise BequeathError(f"{place}: building it failed: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ImportError) and error.__cause__ is not None:
+        return _reason(error.__cause__)  # transformers says only that something could not be imported
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+@contextmanager
+def _current_folder() -> Iterator[None]:
+    """Make the current folder importable, as `python -m` does and an installed command does not."""
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)

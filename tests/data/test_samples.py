@@ -1,0 +1,73 @@
+"""The choice of balanced samples, and batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from bequeath.data import Dataset, ImageArray, balanced, batch
+from bequeath.data.text import TextTable
+from bequeath.errors import BequeathError
+
+
+def dataset(counts: list[int]) -> Dataset:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = np.zeros((len(labels), 2, 2), dtype=np.uint8)
+    images[:] = np.arange(len(labels), dtype=np.uint8)[:, None, None]
+    return ImageArray(images, labels, [f"c{k}" for k in range(len(counts))], size=2, source="toy")
+
+
+@pytest.mark.parametrize(
+    ("counts", "n", "expected"),
+    [
+        ([10, 10, 10], 9, [3, 3, 3]),
+        ([2, 10, 10], 12, [2, 5, 5]),
+        ([1, 2, 30], 20, [1, 2, 17]),
+        ([5, 0, 5], 4, [2, 0, 2]),
+        ([3, 3], 6, [3, 3]),
+    ],
+)
+def test_balanced_is_as_equal_as_the_classes_allow(counts: list[int], n: int, expected: list[int]) -> None:
+    data = dataset(counts)
+    chosen = balanced(data, n, seed=3)
+    found = Counter(data.labels[i] for i in chosen)
+    assert [found[k] for k in range(len(counts))] == expected
+    assert chosen == sorted(set(chosen))
+
+
+def test_balanced_spreads_the_remainder_over_classes() -> None:
+    found = Counter(dataset([10] * 4).labels[i] for i in balanced(dataset([10] * 4), 10, seed=0))
+    assert sorted(found.values()) == [2, 2, 3, 3]
+
+
+def test_balanced_depends_on_the_seed_alone_and_grows() -> None:
+    data = dataset([40, 40])
+    assert balanced(data, 10, seed=1) == balanced(data, 10, seed=1)
+    assert balanced(data, 10, seed=1) != balanced(data, 10, seed=2)
+    assert set(balanced(data, 10, seed=1)) < set(balanced(data, 17, seed=1))
+
+
+@pytest.mark.parametrize("n", [0, 5])
+def test_balanced_refuses_numbers_that_cannot_be_had(n: int) -> None:
+    with pytest.raises(BequeathError, match=rf"samples: {n} asked of toy, which has 4"):
+        balanced(dataset([2, 2]), n, seed=0)
+
+
+def test_batch_stacks_images_in_order() -> None:
+    data = dataset([2, 2])
+    out = batch(data, [3, 0])
+    assert out.shape == (2, 3, 2, 2)
+    assert out.dtype == torch.float32
+    assert torch.equal(out[1], data[0].x)
+
+
+def test_batch_refuses_nothing_and_texts(tmp_path) -> None:
+    with pytest.raises(BequeathError, match="no samples of toy"):
+        batch(dataset([1]), [])
+    path = tmp_path / "a.tsv"
+    path.write_text("good\t1\nbad\t0\n")
+    with pytest.raises(BequeathError, match=r"a\.tsv holds texts"):
+        batch(TextTable(path, 0, 1), [0])
