@@ -1,0 +1,1 @@
+"""Fine-tuned and from-scratch runs with log-spaced checkpoints."""
