@@ -1,0 +1,140 @@
+"""Figures of curves: over training steps, and over the number of interactions. One function, one figure."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+
+from bequeath.report.figures import LARGE, SMALL, Estimate, Findings, ends, mean
+from bequeath.report.style import COLOURS, LABELS, MODELS, canvas, styled
+
+RUNS = ("finetuned", "scratch")
+_MARKS = {"pretrained": ("D", ":"), "finetuned": ("o", "-"), "scratch": ("s", "--")}
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers inside low..high: powers of ten, with 2 and 5 between them where there are few."""
+    decades = range(math.floor(math.log10(max(low, 1))), math.ceil(math.log10(max(high, 1))) + 1)
+    for steps in ((1,), (1, 3), (1, 2, 5)):
+        inside = [float(s * 10**d) for d in decades for s in steps if low <= s * 10**d <= high]
+        if len(inside) >= 3:
+            return inside
+    return inside
+
+
+def _log_axis(
+    axes: Axes, values: list[float], label: str, *, shifted: bool = False, few: bool = False
+) -> None:
+    # Step 0 has no logarithm. The area under similarity is taken over log(1 + step), so that is the axis drawn:
+    # what one sees is what is measured.
+    if shifted:
+        axes.set_xscale("function", functions=(np.log1p, np.expm1))
+    else:
+        axes.set_xscale("log")
+    low, high = min(values), max(values)
+    start, end = (np.log1p if shifted else np.log)([low, high])
+    pad = 0.05 * (end - start) or 0.5
+    axes.set_xlim(*(np.expm1 if shifted else np.exp)([start - pad, end + pad]))
+    ticks = ([0.0] if low < 1 else []) + _ticks(low, high)
+    axes.xaxis.set_major_locator(FixedLocator(ticks[:: 2 if few and len(ticks) > 4 else 1]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    axes.set_xlabel(label)
+
+
+def _runs(findings: Findings) -> dict[str, list[dict[str, Any]]]:
+    return {run: findings["dynamics"][run] for run in RUNS if findings["dynamics"][run]}
+
+
+def _curve(axes: Axes, model: str, x: list[float], estimates: list[Estimate], size: float = 4.5) -> None:
+    lows, highs = zip(*(ends(e) for e in estimates), strict=True)
+    axes.fill_between(x, lows, highs, color=COLOURS[model], alpha=0.18, linewidth=0)
+    marker, line = _MARKS[model]
+    y = [mean(e) for e in estimates]
+    axes.plot(x, y, marker=marker, linestyle=line, markersize=size, color=COLOURS[model], label=LABELS[model])
+
+
+def _over_steps(
+    axes: Axes, findings: Findings, curves: dict[str, list[Estimate]], size: tuple[int, int]
+) -> None:
+    large = size == LARGE
+    runs = _runs(findings)
+    for run, estimates in curves.items():
+        steps = [float(point["step"]) for point in runs[run]]
+        _curve(axes, run, steps, estimates, 4.5 if large else 3)
+    every = [float(point["step"]) for points in runs.values() for point in points]
+    label = "training step (log scale)" if large else "step"
+    _log_axis(axes, every, label, shifted=True, few=not large)
+    axes.set_ylim(0, 1.03)
+    if large:
+        axes.legend(loc="best")
+
+
+@styled
+def similarity_over_steps(findings: Findings, order: int = 0, size: tuple[int, int] | None = None) -> Figure:
+    """Similarity of each run's interactions to those of its own last checkpoint.
+
+    Parameters
+    ----------
+    findings
+        A findings document with dynamics.
+    order
+        0: all orders together; else this order only.
+    size
+        Width and height in pixels; large for all orders, small for one, unless given.
+    """
+    size = size or (SMALL if order else LARGE)
+    figure, axes = canvas(size) if size == LARGE else canvas(size, left=36, top=24, bottom=36)
+    curves = {
+        run: [point["by_order"][order - 1] if order else point["similarity"] for point in points]
+        for run, points in _runs(findings).items()
+    }
+    _over_steps(axes, findings, curves, size)
+    axes.set_title(f"Order {order}" if order else "Similarity to the run's own final state")
+    if not order:
+        axes.set_ylabel("similarity")
+    return figure
+
+
+@styled
+def accuracy_over_steps(findings: Findings) -> Figure:
+    """Accuracy of both runs, on the step axis of `similarity_over_steps`."""
+    figure, axes = canvas(LARGE)
+    curves = {run: [point["accuracy"] for point in points] for run, points in _runs(findings).items()}
+    _over_steps(axes, findings, curves, LARGE)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_title("Accuracy")
+    axes.set_ylabel("accuracy")
+    return figure
+
+
+@styled
+def sparsity_curve(findings: Findings) -> Figure:
+    """Share of all strength that the strongest 1, 2, 5, ... interactions carry, for each model."""
+    figure, axes = canvas(LARGE)
+    counts = [float(count) for count in findings["faithfulness"]["sparsity_at"]]
+    for model in MODELS:
+        marker, line = _MARKS[model]
+        shares = findings["faithfulness"]["sparsity"][model]
+        x = counts[: len(shares)]
+        axes.plot(
+            x,
+            shares,
+            marker=marker,
+            linestyle=line,
+            markersize=4.5,
+            color=COLOURS[model],
+            label=LABELS[model],
+        )
+    _log_axis(axes, counts, "strongest interactions counted (log scale)")
+    axes.set_ylim(0, 1.03)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_title("How few interactions carry the output")
+    axes.set_ylabel("share of all strength")
+    axes.legend(loc="lower right")
+    return figure

@@ -1,0 +1,87 @@
+"""Examples made ready for the page: where each interaction's players lie, and how long its bars are."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from bequeath.errors import BequeathError
+from bequeath.report.style import MODELS
+
+GROUPS = ("preserved", "discarded", "new")
+# More than this many a group crowd the page; the findings hold the rest.
+SHOWN = 3
+# Width of a drawn picture in its own SVG units; its height follows from its shape.
+WIDTH = 120
+
+Example = dict[str, Any]
+
+
+def _shape(picture: str) -> tuple[int, int]:
+    """Width and height from a PNG's header; square where it cannot be told."""
+    try:
+        head = base64.b64decode(picture.split(",", 1)[1][:44])
+    except (IndexError, binascii.Error):
+        return 1, 1
+    width, height = (int.from_bytes(head[i : i + 4], "big") for i in (16, 20))
+    return (width, height) if head[:8] == b"\x89PNG\r\n\x1a\n" and width and height else (1, 1)
+
+
+def _effects(interaction: dict[str, Any], largest: float) -> list[dict[str, Any]]:
+    """One row a model: its effect, and its bar as left end and width in percent, with zero in the middle."""
+    rows = []
+    for model in MODELS:
+        effect = interaction[model]
+        width = 50 * min(abs(effect or 0) / largest, 1) if largest else 0.0
+        left = 50 - width if (effect or 0) < 0 else 50.0
+        rows.append({"model": model, "effect": effect, "left": f"{left:.1f}", "width": f"{width:.1f}"})
+    return rows
+
+
+def prepare(example: Example, place: int, samples: dict[Any, dict[str, Any]]) -> Example:
+    """One example as the template draws it.
+
+    Parameters
+    ----------
+    example
+        An entry of `findings["examples"]`.
+    place
+        Its number on the page; names its picture.
+    samples
+        The findings' samples by id, for the outputs v(N).
+
+    Raises
+    ------
+    BequeathError
+        If the picture is not a data URI: the page must open without any other file.
+    """
+    picture = example["picture"]
+    if picture is not None and not picture.startswith("data:image/"):
+        where = f"findings: examples[{place}].picture"
+        raise BequeathError(
+            f"{where}: expected a data URI such as data:image/png;base64,..., got {picture[:40]!r}"
+        )
+    width, height = _shape(picture) if picture else (1, 1)
+    drawn = round(WIDTH * height / width, 1)
+    boxes = [
+        {"x": x0 * WIDTH, "y": y0 * drawn, "w": (x1 - x0) * WIDTH, "h": (y1 - y0) * drawn}
+        for x0, y0, x1, y1 in example["boxes"] or []
+    ]
+    shown = {group: example[group][:SHOWN] for group in GROUPS}
+    every = [abs(i[model] or 0) for chosen in shown.values() for i in chosen for model in MODELS]
+    largest = max(every, default=0.0)
+    return {
+        "place": place,
+        "id": example["sample"],
+        "class": example["class"],
+        "v_full": samples.get(example["sample"], {}).get("v_full"),
+        "picture": picture,
+        "words": example["words"],
+        "height": drawn,
+        "boxes": boxes,
+        "groups": {
+            group: [{**chosen, "effects": _effects(chosen, largest)} for chosen in shown[group]]
+            for group in GROUPS
+        },
+    }

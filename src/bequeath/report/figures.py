@@ -1,0 +1,260 @@
+"""Figures of what was kept, lost and gained. One function, one figure, made from the findings alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from bequeath.report.style import COLOURS, KINDS, LABELS, MODELS, REGIONS, canvas, legend_above, styled
+from bequeath.report.text import interval, number
+
+Findings = dict[str, Any]
+Estimate = dict[str, Any] | None
+
+LARGE = (410, 260)
+SMALL = (250, 190)
+REST = {"pretrained": "discarded", "finetuned": "new"}
+
+
+def mean(estimate: Estimate) -> float:
+    """Its mean, or NaN, which matplotlib leaves out, where there is none."""
+    return float("nan") if estimate is None or estimate["mean"] is None else float(estimate["mean"])
+
+
+def ends(estimate: Estimate) -> tuple[float, float]:
+    """Its interval; the mean twice where there is none, so that a whisker has no length."""
+    if estimate is None or estimate["low"] is None or estimate["high"] is None:
+        return mean(estimate), mean(estimate)
+    return float(estimate["low"]), float(estimate["high"])
+
+
+def length(estimate: Estimate) -> float:
+    """Its mean as a bar's length: 0 where there is none, because bars are stacked on one another."""
+    return 0.0 if math.isnan(mean(estimate)) else mean(estimate)
+
+
+def rows_of(findings: Findings, kind: str) -> list[dict[str, Any]]:
+    """The rows of one type, orders 1 to n, in order."""
+    rows = [row for row in findings["knowledge"]["by_order"] if row["type"] == kind and row["order"] > 0]
+    return sorted(rows, key=lambda row: row["order"])
+
+
+def any_strength(findings: Findings, kind: str) -> bool:
+    """Whether either compared model has interactions of this type: a plain AND decomposition has no OR."""
+    return any(length(row["strength"][model]) > 0 for row in rows_of(findings, kind) for model in REST)
+
+
+def ordered_regions(findings: Findings) -> list[dict[str, Any]]:
+    """The regions, in this page's order: from what all share to what one alone has."""
+    return sorted(findings["regions"], key=lambda row: list(REGIONS).index(row["region"]))
+
+
+def _whiskers(axes: Axes, x: list[float], estimates: list[Estimate], *, across: bool = False) -> None:
+    lows, highs = zip(*(ends(e) for e in estimates), strict=True)
+    lines = axes.hlines if across else axes.vlines
+    lines(x, lows, highs, colors=COLOURS["ink"], linewidth=1.1, zorder=4)
+
+
+def _order_axis(axes: Axes, orders: list[int]) -> None:
+    axes.set_xlabel("order (players in the interaction)")
+    axes.set_xlim(min(orders) - 0.6, max(orders) + 0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=16, integer=True, min_n_ticks=1))
+
+
+@styled
+def overview(findings: Findings) -> Figure:
+    """One bar: discarded, preserved, new; brackets show which part each model has.
+
+    Parameters
+    ----------
+    findings
+        A findings document; the row of all types and all orders is drawn.
+    """
+    row = next(r for r in findings["knowledge"]["by_order"] if r["type"] == "all" and r["order"] == 0)
+    strength = row["strength"]
+    figure, axes = canvas((480, 150), left=10, top=0, bottom=0)
+    parts = [(part, length(strength[part])) for part in ("discarded", "preserved", "new")]
+    total = sum(width for _, width in parts)
+    starts = [0.0, parts[0][1], parts[0][1] + parts[1][1]]
+    for (part, width), left in zip(parts, starts, strict=True):
+        axes.barh(
+            0, width, left=left, height=0.9, color=COLOURS[part], edgecolor=COLOURS["paper"], linewidth=1.5
+        )
+        # A narrow part cannot hold its name; the brackets and the caption still say which it is.
+        if width > 0.17 * total:
+            axes.text(left + width / 2, 0, part, ha="center", va="center", color="#000000", fontsize=12)
+    relearned = length(strength["relearned"])
+    axes.barh(
+        -0.36, relearned, left=starts[1], height=0.16, color=COLOURS["relearned"], edgecolor=COLOURS["paper"]
+    )
+    for model, first, last, y, side in (
+        ("pretrained", 0.0, starts[2], 0.68, 1),
+        ("finetuned", starts[1], total, -0.68, -1),
+    ):
+        axes.plot([first, first, last, last], [y - side * 0.12, y, y, y - side * 0.12], color=COLOURS[model])
+        axes.text(
+            (first + last) / 2,
+            y + side * 0.08,
+            f"{LABELS[model]}: {number(last - first)} {interval(strength[model])}",
+            ha="center",
+            va="bottom" if side > 0 else "top",
+            color=COLOURS["ink"],
+        )
+    axes.set_ylim(-1.25, 1.25)
+    axes.set_xlim(0, total or 1)
+    axes.set_axis_off()
+    return figure
+
+
+@styled
+def strength_by_order(
+    findings: Findings, model: str, kind: str = "all", size: tuple[int, int] = LARGE
+) -> Figure:
+    """One model's strength by order, split into preserved and the rest (discarded or new).
+
+    Parameters
+    ----------
+    findings
+        A findings document.
+    model
+        `"pretrained"` or `"finetuned"`.
+    kind
+        `"all"`, `"and"` or `"or"`.
+    size
+        Width and height in pixels.
+    """
+    rows = rows_of(findings, kind)
+    figure, axes = canvas(size) if size == LARGE else canvas(size, left=36, top=24, bottom=36)
+    orders = [row["order"] for row in rows]
+    kept = [row["strength"]["preserved"] for row in rows]
+    rest = [row["strength"][REST[model]] for row in rows]
+    total = [row["strength"][model] for row in rows]
+    bottom = [length(e) for e in kept]
+    edge: dict[str, Any] = {"edgecolor": COLOURS["paper"], "linewidth": 0.8, "width": 0.72}
+    axes.bar(orders, bottom, color=COLOURS["preserved"], label="preserved", **edge)
+    colour = COLOURS[REST[model]]
+    axes.bar(orders, [length(e) for e in rest], bottom=bottom, color=colour, label=REST[model], **edge)
+    _whiskers(axes, [order - 0.14 for order in orders], kept)
+    _whiskers(axes, [order + 0.14 for order in orders], total)
+    # Both models share one scale, so that their heights may be compared across figures.
+    tops = [ends(row["strength"][m])[1] for row in rows for m in REST]
+    top = max((t for t in tops if not math.isnan(t)), default=0.0)
+    axes.set_ylim(0, 1.06 * top or 1)
+    _order_axis(axes, orders)
+    axes.set_title(f"{LABELS[model].capitalize()}, {KINDS[kind]}")
+    if size == LARGE:
+        axes.set_ylabel("mean strength per sample")
+        axes.legend(loc="best", reverse=True)
+    else:
+        axes.set_xlabel("order")
+    return figure
+
+
+@styled
+def share_by_order(findings: Findings, share: str) -> Figure:
+    """The preserved or the relearned share by order: all types, AND and OR side by side.
+
+    Parameters
+    ----------
+    findings
+        A findings document.
+    share
+        `"preserved"` or `"relearned"`.
+    """
+    figure, axes = canvas(LARGE, top=46)
+    colour = COLOURS[share]
+    for kind, marker, shift in (("all", "o", 0.0), ("and", "s", -0.2), ("or", "^", 0.2)):
+        if not any_strength(findings, kind):
+            continue
+        rows = rows_of(findings, kind)
+        x = [row["order"] + shift for row in rows]
+        estimates = [row["shares"][share] for row in rows]
+        _whiskers(axes, x, estimates)
+        axes.plot(
+            x,
+            [mean(e) for e in estimates],
+            marker=marker,
+            markersize=7 if kind == "all" else 5.5,
+            linestyle="-" if kind == "all" else "none",
+            color=colour,
+            markerfacecolor=colour if kind == "all" else COLOURS["paper"],
+            markeredgewidth=1.4,
+            label=KINDS[kind],
+            zorder=5,
+        )
+    _order_axis(axes, [row["order"] for row in rows_of(findings, "all")])
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_title(f"{share.capitalize()} share by order")
+    axes.set_ylabel(
+        {"preserved": "of the pre-trained strength", "relearned": "of the preserved strength"}[share]
+    )
+    legend_above(figure, axes)
+    return figure
+
+
+@styled
+def cancellation_by_order(findings: Findings) -> Figure:
+    """How far effects of one order add up (1) or cancel out (0), for each model and the discarded."""
+    figure, axes = canvas(LARGE, top=46)
+    rows = rows_of(findings, "all")
+    markers = {"pretrained": "o", "finetuned": "s", "scratch": "D", "discarded": "v"}
+    for place, (who, marker) in enumerate(markers.items()):
+        x = [row["order"] + 0.14 * (place - 1.5) for row in rows]
+        estimates = [row["cancellation"][who] for row in rows]
+        _whiskers(axes, x, estimates)
+        y = [mean(e) for e in estimates]
+        axes.plot(
+            x, y, marker=marker, markersize=6, color=COLOURS[who], linewidth=1, label=LABELS[who], zorder=5
+        )
+    _order_axis(axes, [row["order"] for row in rows])
+    axes.set_ylim(0, 1.02)
+    axes.set_title("Do the effects of one order add up?")
+    axes.set_ylabel("|sum of effects| / sum of |effects|")
+    legend_above(figure, axes)
+    return figure
+
+
+def _region_axis(axes: Axes, rows: list[dict[str, Any]]) -> None:
+    axes.set_yticks(range(len(rows)), [REGIONS[row["region"]] for row in rows], color=COLOURS["ink"])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", visible=True)
+
+
+@styled
+def region_strength(findings: Findings) -> Figure:
+    """How much strength lies in each of the seven regions: who has it."""
+    figure, axes = canvas(LARGE, left=172, top=46)
+    rows = ordered_regions(findings)
+    places = [float(place) for place in range(len(rows))]
+    axes.barh(places, [mean(row["strength"]) for row in rows], height=0.62, color=COLOURS["muted"])
+    _whiskers(axes, places, [row["strength"] for row in rows], across=True)
+    _region_axis(axes, rows)
+    axes.set_xlim(left=0)
+    axes.set_title("Strength")
+    axes.set_xlabel("mean strength per sample")
+    return figure
+
+
+@styled
+def region_effects(findings: Findings) -> Figure:
+    """What each region adds to (right) or takes from (left) the output of each model that has it."""
+    figure, axes = canvas(LARGE, left=172, top=46)
+    rows = ordered_regions(findings)
+    axes.axvline(0, color=COLOURS["muted"], linewidth=0.9)
+    for model in MODELS:
+        having = [(place, row["effect"][model]) for place, row in enumerate(rows) if model in row["effect"]]
+        y = [place + 0.22 * (MODELS.index(model) - 1) for place, _ in having]
+        _whiskers(axes, y, [e for _, e in having], across=True)
+        x = [mean(e) for _, e in having]
+        axes.plot(x, y, "o", markersize=6.5, color=COLOURS[model], label=LABELS[model], zorder=5)
+    _region_axis(axes, rows)
+    axes.set_title("Signed effect on the output")
+    axes.set_xlabel("mean sum of effects per sample")
+    legend_above(figure, axes)
+    return figure

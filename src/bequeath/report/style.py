@@ -1,0 +1,186 @@
+"""How figures look, and how one becomes an SVG string: one colour for one meaning, everywhere."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+from collections.abc import Callable
+from typing import ParamSpec
+
+import matplotlib.style
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+
+MODELS = ("pretrained", "finetuned", "scratch")
+
+# Okabe and Ito's palette, which stays apart under the common colour-vision deficiencies; grey for scratch.
+# Lower case, because matplotlib writes hex colours so and `to_svg` looks for them.
+COLOURS = {
+    "pretrained": "#0072b2",
+    "finetuned": "#d55e00",
+    "scratch": "#6f7782",
+    "preserved": "#009e73",
+    "discarded": "#e69f00",
+    "new": "#cc79a7",
+    "relearned": "#56b4e9",
+    "ink": "#1c2128",
+    "muted": "#5b636e",
+    "line": "#d5d9df",
+    "paper": "#ffffff",
+}
+DARK = {
+    "pretrained": "#4fa8de",
+    "finetuned": "#f08a4b",
+    "scratch": "#a3abb6",
+    "preserved": "#2fbd93",
+    "discarded": "#efb43c",
+    "new": "#dd98bd",
+    "relearned": "#8accf2",
+    "ink": "#e6e9ee",
+    "muted": "#a2aab5",
+    "line": "#3a414b",
+    "paper": "#15181d",
+}
+LABELS = {
+    "pretrained": "pre-trained",
+    "finetuned": "fine-tuned",
+    "scratch": "scratch",
+    "preserved": "preserved",
+    "discarded": "discarded",
+    "new": "new",
+    "relearned": "relearned",
+}
+KINDS = {"all": "AND + OR", "and": "AND", "or": "OR"}
+# In the page's order: from what all share to what one alone has.
+REGIONS = {
+    "all": "all three",
+    "pretrained+finetuned": "pre-trained & fine-tuned only",
+    "pretrained+scratch": "pre-trained & scratch only",
+    "finetuned+scratch": "fine-tuned & scratch only",
+    "pretrained": "pre-trained only",
+    "finetuned": "fine-tuned only",
+    "scratch": "scratch only",
+}
+
+_RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10.5,
+    "text.color": COLOURS["ink"],
+    "axes.edgecolor": COLOURS["muted"],
+    "axes.labelcolor": COLOURS["muted"],
+    "axes.labelsize": 10.5,
+    "axes.titlesize": 11.5,
+    "axes.titlelocation": "left",
+    "axes.titlecolor": COLOURS["ink"],
+    "axes.facecolor": COLOURS["paper"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": COLOURS["line"],
+    "grid.linewidth": 0.7,
+    "xtick.color": COLOURS["muted"],
+    "ytick.color": COLOURS["muted"],
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+    "legend.handlelength": 1.4,
+    "lines.linewidth": 1.8,
+    "figure.facecolor": COLOURS["paper"],
+    # Text stays text: selectable, searchable, in the page's own font.
+    "svg.fonttype": "none",
+    # Without a fixed salt every run names its clip paths differently.
+    "svg.hashsalt": "bequeath",
+}
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in the house style, whatever the user's matplotlibrc says, and put the user's settings back."""
+
+    @functools.wraps(draw)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with matplotlib.style.context(["default", _RC]):
+            return draw(*args, **kwargs)
+
+    return inner
+
+
+def canvas(size: tuple[int, int], left: int = 54, top: int = 26, bottom: int = 40) -> tuple[Figure, Axes]:
+    """A figure with one axes; sizes and margins in CSS pixels, because one SVG unit is shown as one pixel.
+
+    Margins are given, not fitted: figures side by side keep their axes in line, and fitting doubles the time.
+    """
+    width, height = size
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+    FigureCanvasAgg(figure)
+    inside = (width - left - 10, height - top - bottom)
+    axes = figure.add_axes((left / width, bottom / height, inside[0] / width, inside[1] / height))
+    return figure, axes
+
+
+def legend_above(figure: Figure, axes: Axes) -> None:
+    """The legend in the top margin, where no data can lie under it."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles,
+            labels,
+            loc="upper right",
+            bbox_to_anchor=(1, 1),
+            ncols=4,
+            handlelength=1,
+            borderaxespad=0.1,
+        )
+
+
+@styled
+def _drawn(figure: Figure, buffer: io.StringIO) -> Figure:
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(buffer, format="svg", metadata=nothing)
+    return figure
+
+
+def to_svg(figure: Figure, name: str, title: str, description: str) -> Markup:
+    """Turn a figure into an inline SVG element that follows the page's colours and reads aloud.
+
+    Parameters
+    ----------
+    figure
+        Any figure of this package.
+    name
+        Unique on the page; prefixes every id inside the SVG, so that figures keep to their own clip paths.
+    title, description
+        The text alternative.
+
+    Returns
+    -------
+    Markup
+        An `<svg>` element. The same figure always gives the same string. Each colour is written as
+        `var(--meaning, #hex)`: a page may redefine it for the dark, and elsewhere the hex stands.
+    """
+    buffer = io.StringIO()
+    _drawn(figure, buffer)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
+    svg = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
+    svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg)
+    for meaning, colour in COLOURS.items():
+        svg = svg.replace(colour, f"var(--{meaning}, {colour})")
+    width, height = (round(72 * inches) for inches in figure.get_size_inches())
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
+        f'aria-labelledby="{name}-title {name}-desc" viewBox="0 0 {width} {height}" '
+        f'style="max-width: {round(1.22 * width)}px">'
+        f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
+    )
+    return Markup(re.sub(r"<svg[^>]*>", lambda _: head, svg, count=1).strip())

@@ -1,0 +1,114 @@
+"""Numbers and names as a reader meets them: filters of the page, and labels of figures."""
+
+# ruff: noqa: RUF001 -- the page prints real minus signs, times signs and dashes.
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from bequeath.report.style import KINDS, LABELS, REGIONS
+
+Estimate = dict[str, Any] | None
+
+NONE = "–"
+_PARTS = {"total": "total: v(N) − v(∅)", **REGIONS}
+_NORMALISE = {
+    None: "Effects are in the raw units of the value function.",
+    "none": "Effects are in the raw units of the value function.",
+    "output": "Each model's effects are divided by its mean |v(N) − v(∅)|, because outputs differ in scale.",
+    "l1": "Each model's effects are divided by its mean sum of |effects|, because outputs differ in scale.",
+}
+
+
+def _digits(x: float) -> int:
+    """Decimals that show about three figures of x, and never more than three."""
+    size = abs(x)
+    return 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 or size == 0 else 3
+
+
+def _fixed(x: float, digits: int) -> str:
+    # "-0.00" would claim a sign that the digits do not show.
+    return f"{round(x, digits) + 0.0:,.{digits}f}".replace("-", "−")
+
+
+def absent(x: float | None) -> bool:
+    """Whether there is no number to show."""
+    return x is None or not math.isfinite(x)
+
+
+def number(x: float | None) -> str:
+    """About three figures, with a real minus sign."""
+    return NONE if x is None or absent(x) else _fixed(x, _digits(x))
+
+
+def small(x: float | None) -> str:
+    """A tolerance or an error, of any magnitude: 3.1e-12 as 3.1 × 10⁻¹²."""
+    if x is None or absent(x):
+        return NONE
+    if x == 0 or 1e-3 <= abs(x) < 1e4:
+        return f"{x:.3g}".replace("-", "−")
+    digits, power = f"{x:.1e}".split("e")
+    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{digits.replace('-', '−')} × 10{raised}"
+
+
+def signed(x: float | None) -> str:
+    """As `number`, with a plus sign where it applies."""
+    text = number(x)
+    return f"+{text}" if x is not None and not absent(x) and x > 0 and text.strip("0.,") else text
+
+
+def percent(x: float | None) -> str:
+    """A share as a percentage with one decimal."""
+    return NONE if x is None or absent(x) else f"{_fixed(100 * x, 1)}%"
+
+
+def interval(estimate: Estimate, unit: str = "number") -> str:
+    """Its interval in brackets, with the decimals of its mean; empty where there is none."""
+    if estimate is None or any(absent(estimate[key]) for key in ("mean", "low", "high")):
+        return ""
+    scale, digits = (100, 1) if unit == "percent" else (1, _digits(estimate["mean"]))
+    return f"[{_fixed(scale * estimate['low'], digits)}, {_fixed(scale * estimate['high'], digits)}]"
+
+
+def label(name: str) -> str:
+    """A model's or a part's name, as the page writes it."""
+    return LABELS.get(name, name)
+
+
+def part(name: str) -> str:
+    """A ledger part's name, as the page writes it."""
+    return _PARTS.get(name, label(name))
+
+
+def kind(name: str) -> str:
+    """An interaction type, as the page writes it."""
+    return KINDS.get(name, name)
+
+
+def scale(normalise: str | None) -> str:
+    """One sentence on the units of effects."""
+    return _NORMALISE.get(normalise, f"Effects are normalised: {normalise}.")
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds, or minutes and seconds."""
+    if seconds is None or absent(seconds):
+        return NONE
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+FILTERS = {
+    "number": number,
+    "small": small,
+    "signed": signed,
+    "percent": percent,
+    "interval": interval,
+    "label": label,
+    "part": part,
+    "kind": kind,
+    "scale": scale,
+    "duration": duration,
+}

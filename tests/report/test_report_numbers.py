@@ -1,0 +1,52 @@
+"""Numbers as the page prints them."""
+
+# ruff: noqa: RUF001 -- the page prints real minus signs, times signs and dashes.
+
+from __future__ import annotations
+
+import pytest
+
+from bequeath.report import text
+
+
+@pytest.mark.parametrize(
+    ("x", "shown"),
+    [
+        (0, "0.00"),
+        (4.5, "4.50"),
+        (-0.0421, "−0.042"),
+        (21.44, "21.4"),
+        (12345.6, "12,346"),
+        (-0.0001, "0.000"),
+        (None, "–"),
+        (float("nan"), "–"),
+    ],
+)
+def test_number(x: float | None, shown: str) -> None:
+    assert text.number(x) == shown
+
+
+@pytest.mark.parametrize(("x", "shown"), [(1.5, "+1.50"), (-1.5, "−1.50"), (0, "0.00"), (0.0001, "0.000")])
+def test_signed(x: float, shown: str) -> None:
+    assert text.signed(x) == shown
+
+
+@pytest.mark.parametrize(
+    ("x", "shown"),
+    [(3.14e-12, "3.1 × 10⁻¹²"), (1e-3, "0.001"), (0, "0"), (-2e-6, "−2.0 × 10⁻⁶"), (2.5e7, "2.5 × 10⁷")],
+)
+def test_small(x: float, shown: str) -> None:
+    assert text.small(x) == shown
+
+
+def test_interval_takes_the_decimals_of_its_mean() -> None:
+    estimate = {"mean": 0.4212, "low": 0.38, "high": 0.4567, "n": 9}
+    assert text.percent(estimate["mean"]) == "42.1%"
+    assert text.interval(estimate, "percent") == "[38.0, 45.7]"
+    assert text.interval({**estimate, "mean": 12.3, "low": 9.87, "high": 101.0}) == "[9.9, 101.0]"
+    assert text.interval({**estimate, "low": None}) == ""
+    assert text.interval(None) == ""
+
+
+def test_duration() -> None:
+    assert [text.duration(s) for s in (0.25, 59.4, 125, None)] == ["0.2 s", "59.4 s", "2 min 5 s", "–"]
