@@ -1,0 +1,1 @@
+"""A study: which models, samples and settings; its run, its store, its findings."""

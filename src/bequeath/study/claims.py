@@ -1,0 +1,126 @@
+"""The paper's three claims, judged on a study's own figures (arXiv 2410.08455, Secs. 4-5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bequeath.knowledge.dynamics import Dynamics
+from bequeath.knowledge.regions import Comparison
+from bequeath.knowledge.statistics import Estimate, mean_estimate, ratio_estimate
+
+Json = dict[str, Any]
+
+# What "small" means: less than half.
+_SMALL = 0.5
+
+
+def _percent(e: Estimate) -> str:
+    return f"{100 * e.mean:.0f}% [{100 * e.low:.0f}%, {100 * e.high:.0f}%]"
+
+
+def _small(e: Estimate) -> str:
+    if e.high < _SMALL:
+        return "supported"
+    return "contradicted" if e.low > _SMALL else "undecided"
+
+
+def _above_zero(e: Estimate) -> str:
+    if e.low > 0:
+        return "supported"
+    return "contradicted" if e.high < 0 else "undecided"
+
+
+def _both(*verdicts: str) -> str:
+    """Supported if all are; contradicted if any is; else undecided."""
+    if "contradicted" in verdicts:
+        return "contradicted"
+    return "supported" if set(verdicts) == {"supported"} else "undecided"
+
+
+def _agreed(verdict: str, reference: str) -> tuple[str, str]:
+    """A verdict that the plain AND reading does not share is no verdict."""
+    if verdict == reference:
+        return verdict, " The plain AND reading agrees."
+    return "undecided", f" (By this reading: {verdict}; by the plain AND reading: {reference}; so undecided.)"
+
+
+def _preserved_share(comparison: Comparison) -> Estimate:
+    whole = comparison.values["pretrained"].abs().sum((-1, -2))
+    return ratio_estimate(comparison.preserved.sum((-1, -2)).numpy(), whole.numpy())
+
+
+def _fall_with_order(comparison: Comparison) -> Estimate:
+    """Mean over samples of preserved share at low orders (up to n/2) minus that at high orders."""
+    low = comparison.orders <= int(comparison.orders[-1]) // 2
+    shares = []
+    for part in (low, ~low):
+        preserved = comparison.preserved[..., part].sum((-1, -2))
+        whole = comparison.values["pretrained"][..., part].abs().sum((-1, -2))
+        shares.append((preserved / whole.clamp(min=1e-300)).numpy())
+    return mean_estimate(shares[0] - shares[1])
+
+
+def _relearned_share(comparison: Comparison) -> Estimate:
+    preserved = comparison.preserved.sum((-1, -2)).numpy()
+    return ratio_estimate(comparison.relearned.sum((-1, -2)).numpy(), preserved)
+
+
+def _f1(comparison: Comparison, reference: Comparison) -> Json:
+    share, fall = _preserved_share(comparison), _fall_with_order(comparison)
+    there = _both(_small(_preserved_share(reference)), _above_zero(_fall_with_order(reference)))
+    verdict, note = _agreed(_both(_small(share), _above_zero(fall)), there)
+    points = f"{100 * fall.mean:+.0f} [{100 * fall.low:+.0f}, {100 * fall.high:+.0f}] points"
+    return {
+        "verdict": verdict,
+        "text": f"Fine-tuning preserved {_percent(share)} of the strength of the pre-trained model's interactions; "
+        f"the preserved share at low orders exceeds that at high orders by {points}.{note}",
+        "rule": "Supported if the preserved share is below one half and falls from the lower to the upper half of "
+        "the orders, both with their 95% intervals, and by the plain AND reading too.",
+    }
+
+
+def _f2(comparison: Comparison, reference: Comparison) -> Json:
+    share = _relearned_share(comparison)
+    if not np.isfinite(share.mean):
+        return {"verdict": "undecided", "text": "Nothing was preserved, so nothing to relearn.", "rule": ""}
+    verdict, note = _agreed(_small(share), _small(_relearned_share(reference)))
+    return {
+        "verdict": verdict,
+        "text": f"Training from scratch found {_percent(share)} of the preserved knowledge too "
+        f"(R; the paper reports 13% to 45%).{note}",
+        "rule": "Supported if R is below one half with its 95% interval, and by the plain AND reading too.",
+    }
+
+
+def _f3(finetuned: Dynamics | None, scratch: Dynamics | None) -> Json:
+    rule = (
+        "Supported if, paired on samples, the fine-tuned run has both the larger area under its similarity curve "
+        "over log steps (earlier) and the smaller share of strength learned and later dropped (steadier), with their "
+        "95% intervals; contradicted if either is the other way round with its interval."
+    )
+    if finetuned is None or scratch is None:
+        text = "Not judged: both runs need at least 3 checkpoints."
+        return {"verdict": "undecided", "text": text, "rule": rule}
+    earlier = mean_estimate(finetuned.area() - scratch.area())
+    steadier = mean_estimate((scratch.dropped - finetuned.dropped).numpy())
+    return {
+        "verdict": _both(_above_zero(earlier), _above_zero(steadier)),
+        "text": f"On the way to its own final knowledge the fine-tuned run is ahead of the scratch run by "
+        f"{earlier.mean:+.2f} [{earlier.low:+.2f}, {earlier.high:+.2f}] of area under the similarity curve, and "
+        f"drops {100 * steadier.mean:+.0f} [{100 * steadier.low:+.0f}, {100 * steadier.high:+.0f}] points less of what "
+        f"it learned.",
+        "rule": rule,
+    }
+
+
+def judge(
+    comparison: Comparison, reference: Comparison, finetuned: Dynamics | None, scratch: Dynamics | None
+) -> Json:
+    """F1, F2 and F3 with verdict, sentence and rule; `reference` is the same comparison by plain AND interactions."""
+    return {
+        "F1": _f1(comparison, reference),
+        "F2": _f2(comparison, reference),
+        "F3": _f3(finetuned, scratch),
+    }

@@ -1,0 +1,118 @@
+"""The embedded study: MobileNetV2, pre-trained on ImageNet, meets Fashion-MNIST."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bequeath.data.samples import batch
+from bequeath.models.mobilenetv2 import imagenet_state, imagenet_weights, mobilenet_v2
+from bequeath.study.config import StudyConfig
+from bequeath.study.loading import Materials
+from bequeath.study.progress import Bars
+from bequeath.training.checkpoints import log_spaced
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Size of the demo; chosen so that pre-training visibly helps within its time on 2 cores."""
+
+    pixels: int
+    train_images: int
+    batch_size: int
+    steps: int
+    checkpoints: int
+    first_checkpoint: int
+    grid: tuple[int, int]
+    samples: int
+    accuracy_samples: int
+
+
+FULL = Settings(48, 400, 32, 100, 5, 4, (3, 3), 20, 500)
+QUICK = Settings(48, 200, 16, 40, 4, 3, (2, 3), 10, 200)
+
+# Tuned for each start, as one would: from scratch bears (and needs) the larger rate.
+_LEARNING_RATES = {"finetuned": 1e-3, "scratch": 3e-3}
+
+
+def demo_study(folder: Path, settings: Settings, seed: int) -> StudyConfig:
+    """The demo as a study like any other, on the checkpoints that `train_demo` writes into `folder`."""
+    checkpoints = log_spaced(settings.first_checkpoint, settings.steps, settings.checkpoints)
+    architecture = "bequeath:mobilenet_v2"
+    runs = {
+        name: {
+            "architecture": architecture,
+            "checkpoints": [
+                str(_folder(folder, name) / f"step-{step:06d}.safetensors") for step in checkpoints
+            ],
+        }
+        for name in _LEARNING_RATES
+    }
+    return StudyConfig.model_validate(
+        {
+            "name": "What did ImageNet give this classifier of clothes?",
+            "models": {
+                "pretrained": {
+                    "architecture": architecture,
+                    "weights": str(imagenet_weights()),
+                    "probe": True,
+                },
+                **runs,
+            },
+            "data": {
+                "kind": "fashion_mnist",
+                "size": settings.pixels,
+                "train_images": settings.train_images,
+            },
+            "players": {"kind": "grid", "rows": settings.grid[0], "cols": settings.grid[1]},
+            "samples": settings.samples,
+            "accuracy_samples": settings.accuracy_samples,
+            "seed": seed,
+        }
+    )
+
+
+def _folder(folder: Path, name: str) -> Path:
+    return folder / "models" / name
+
+
+def _start(name: str, classes: int, seed: int) -> nn.Module:
+    """Where a run starts: ImageNet's backbone under a new head, or all new."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = mobilenet_v2(classes)
+    if name == "finetuned":
+        fresh = model.state_dict()
+        backbone = {key: value for key, value in imagenet_state().items() if not key.startswith("classifier")}
+        model.load_state_dict({**fresh, **backbone})
+    return model
+
+
+def train_demo(folder: Path, settings: Settings, config: StudyConfig, shown: Bars) -> None:
+    """Fine-tune and train from scratch: same data, steps and batches. A finished run is not trained again."""
+    todo = [
+        name
+        for name in _LEARNING_RATES
+        if not all(Path(file).exists() for file in config.all_models()[name].checkpoints)
+    ]
+    if not todo:
+        return
+    # Lightning takes seconds to import: only when there is something to train.
+    from bequeath.training.vision import Schedule, train_images
+
+    materials = Materials(config)
+    assert materials.train is not None
+    images = batch(materials.train, range(len(materials.train)))
+    labels = torch.tensor(materials.train.labels)
+    steps = log_spaced(settings.first_checkpoint, settings.steps, settings.checkpoints)
+    ticks: dict[str, Callable[[int], None]] = {
+        name: shown.bar(f"training: {name}", settings.steps) for name in todo
+    }
+    for name in todo:
+        schedule = Schedule(settings.steps, _LEARNING_RATES[name], settings.batch_size)
+        model = _start(name, len(materials.classes), config.seed)
+        train_images(model, images, labels, schedule, _folder(folder, name), steps, config.seed, ticks[name])

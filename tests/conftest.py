@@ -1,0 +1,16 @@
+"""What all tests share: no hub access, and torchvision beside torch's CPU wheel (see torchvision_shim.py)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# `make test` puts torchvision and timm here, apart from the environment that the demo runs in.
+VISION = Path(__file__).resolve().parents[1] / ".venv" / "vision"
+if VISION.is_dir():
+    sys.path.append(str(VISION))
+sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,214 @@
+"""Whole runs of a small study: findings, repetition, resumption, refusals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import xarray
+import yaml
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import bequeath as bq
+from bequeath.study.run import Study
+
+
+def findings_of(folder):
+    """The findings without what tells of the clock."""
+    findings = json.loads((folder / "findings.json").read_text())
+    findings["provenance"].pop("created")
+    findings["provenance"].pop("seconds")
+    return findings
+
+
+def run(study_dir, out="out"):
+    Study.from_yaml(study_dir / "study.yaml").run(study_dir / out)
+    return findings_of(study_dir / out)
+
+
+def estimates(node):
+    if isinstance(node, dict):
+        if {"mean", "low", "high", "n"} <= node.keys():
+            yield node
+        for value in node.values():
+            yield from estimates(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from estimates(value)
+
+
+def test_a_run_writes_consistent_findings_and_a_page(study_dir):
+    findings = run(study_dir)
+    assert findings["schema"] == "bequeath.findings/1"
+    assert findings["ledger_error"] < 1e-9
+    assert findings["faithfulness"]["max_reconstruction_error"] < 1e-9
+    certificates = findings["certificates"]
+    assert certificates["n"] == 7 * 6
+    assert certificates["worst_gap"] <= certificates["tol"]
+    found = list(estimates(findings))
+    assert len(found) > 200
+    for e in found:
+        assert e["mean"] is None or e["low"] <= e["mean"] <= e["high"]
+    shares = findings["knowledge"]["shares"]
+    assert shares["preserved"]["mean"] + shares["discarded"]["mean"] == pytest.approx(1)
+    overall = next(r for r in findings["knowledge"]["by_order"] if (r["type"], r["order"]) == ("all", 0))
+    strength = overall["strength"]
+    assert strength["preserved"]["mean"] + strength["new"]["mean"] == pytest.approx(
+        strength["finetuned"]["mean"]
+    )
+    regions = {r["region"]: r["strength"]["mean"] for r in findings["regions"]}
+    of_finetuned = ("finetuned", "pretrained+finetuned", "finetuned+scratch", "all")
+    assert sum(regions[name] for name in of_finetuned) == pytest.approx(strength["finetuned"]["mean"])
+    assert findings["dynamics"]["finetuned"][-1]["similarity"]["mean"] == 1
+    page = (study_dir / "out/report.html").read_text()
+    assert "colours" in page
+    assert len(page) > 50_000
+
+
+def test_the_arrays_are_readable_with_plain_xarray_and_belong_to_the_findings(study_dir):
+    findings = run(study_dir)
+    with xarray.open_zarr(study_dir / "out/tables.zarr", consolidated=False) as arrays:
+        assert arrays["table"].dims == ("checkpoint", "sample", "subset")
+        last = arrays.attrs["checkpoints"].index("finetuned/step 100")
+        table = arrays["table"][last].values
+        effects = arrays["interactions"][last].sum(("type", "subset")).values
+    np.testing.assert_allclose(effects, table[:, -1] - table[:, 0], atol=1e-9)
+    np.testing.assert_allclose(table[:, -1], [s["v_full"]["finetuned"] for s in findings["samples"]])
+
+
+def test_two_runs_give_identical_findings_and_a_second_start_redoes_nothing(study_dir, monkeypatch):
+    first, second = run(study_dir, "one"), run(study_dir, "two")
+    assert first == second
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("work was done again")
+
+    monkeypatch.setattr("bequeath.games.game.Game.table", refuse)
+    monkeypatch.setattr("bequeath.study.run.decompose", refuse)
+    assert run(study_dir, "one") == first
+
+
+def test_a_run_killed_in_the_middle_goes_on_to_the_same_findings(study_dir):
+    undisturbed = run(study_dir, "calm")
+    code = (
+        "import time, bequeath.games.game as g, bequeath.cli as c\n"
+        "table = g.Game.table\n"
+        "g.Game.table = lambda self, *a: (time.sleep(0.05), table(self, *a))[1]\n"
+        "import sys; sys.argv = ['bequeath', 'run', 'study.yaml', '--out', 'killed']; c.main()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=study_dir, stdout=subprocess.DEVNULL)
+    marks = study_dir / "killed/tables.zarr/table_done/c"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and (not marks.exists() or len(list(marks.rglob("*"))) < 8):
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = len([p for p in marks.rglob("*") if p.is_file()])
+    assert 0 < done < 42
+    assert not (study_dir / "killed/findings.json").exists()
+    assert run(study_dir, "killed") == undisturbed
+
+
+def test_the_finetuned_model_in_the_pretrained_models_place_keeps_everything(study_dir, edit):
+    last = "models/finetuned-100.safetensors"
+    edit("models.pretrained", {"architecture": "tiny_net_for_study:build", "weights": last})
+    findings = run(study_dir)
+    shares = findings["knowledge"]["shares"]
+    assert shares["preserved"]["mean"] >= 0.999
+    assert shares["new"]["mean"] <= 0.001
+    assert findings["claims"]["F1"]["verdict"] != "supported"
+
+
+def test_a_changed_study_is_noticed_and_nothing_is_overwritten(study_dir, edit):
+    before = run(study_dir)
+    edit("baseline", "zero")
+    with pytest.raises(bq.BequeathError, match=r"tables\.zarr: holds another study \(differs in: baseline\)"):
+        run(study_dir)
+    edit("baseline", "mean")
+    state = load_file(study_dir / "models/scratch-10.safetensors")
+    save_file({k: v * 2 for k, v in state.items()}, study_dir / "models/scratch-10.safetensors")
+    with pytest.raises(bq.BequeathError, match="state files"):
+        run(study_dir)
+    assert findings_of(study_dir / "out") == before
+
+
+def test_a_foreign_folder_is_refused(study_dir):
+    (study_dir / "out/tables.zarr").mkdir(parents=True)
+    (study_dir / "out/tables.zarr/notes.txt").write_text("mine")
+    with pytest.raises(bq.BequeathError, match=r"tables\.zarr: not a table store"):
+        run(study_dir)
+    assert (study_dir / "out/tables.zarr/notes.txt").read_text() == "mine"
+
+
+def test_a_model_of_other_classes_is_refused(study_dir, edit):
+    edit(
+        "models.pretrained",
+        {"architecture": "tiny_net_for_study:build", "weights": "models/pretrained.safetensors"},
+    )
+    with pytest.raises(bq.BequeathError, match=r"models\.pretrained: 7 outputs, but the data have 3 classes"):
+        run(study_dir)
+
+
+def test_nan_outputs_name_model_sample_and_mask(study_dir):
+    path = study_dir / "models/finetuned-10.safetensors"
+    state = load_file(path)
+    state["5.bias"] = torch.full((3,), torch.nan)
+    save_file(state, path)
+    with pytest.raises(
+        bq.BequeathError, match=r"finetuned/step 10, sample .*: the model's value is nan on mask 0000"
+    ):
+        run(study_dir)
+
+
+def test_an_unreadable_image_is_named_before_any_work(study_dir):
+    (study_dir / "val/red/3.png").write_bytes(b"not a picture")
+    with pytest.raises(bq.BequeathError, match=r"red/3\.png"):
+        run(study_dir)
+    assert not (study_dir / "out/tables.zarr").exists()
+
+
+@pytest.mark.parametrize("kind", ["and", "or"])
+def test_closed_forms_need_no_certificate(study_dir, edit, kind):
+    edit("decomposition", {"kind": kind})
+    findings = run(study_dir)
+    assert findings["certificates"] is None
+    assert findings["faithfulness"]["max_reconstruction_error"] < 1e-9
+
+
+def test_models_without_checkpoints_leave_f3_open(study_dir, edit):
+    for name in ("finetuned", "scratch"):
+        weights = f"models/{name}-100.safetensors"
+        edit(f"models.{name}", {"architecture": "tiny_net_for_study:build", "weights": weights})
+    findings = run(study_dir)
+    assert findings["dynamics"] is None
+    assert findings["claims"]["F3"]["verdict"] == "undecided"
+    assert any("F3" in warning for warning in findings["warnings"])
+    assert (study_dir / "out/report.html").exists()
+
+
+def test_samples_are_those_of_the_seed(study_dir, edit):
+    first = run(study_dir)
+    edit("seed", 1)
+    other = run(study_dir, "seed1")
+    assert [s["id"] for s in first["samples"]] != [s["id"] for s in other["samples"]]
+    assert sorted(s["class"] for s in other["samples"]) == ["blue", "blue", "green", "green", "red", "red"]
+
+
+def test_the_resolved_study_runs_again(study_dir):
+    first = run(study_dir)
+    resolved = yaml.safe_load((study_dir / "out/study.yaml").read_text())
+    (study_dir / "again.yaml").write_text(yaml.safe_dump(resolved))
+    Study.from_yaml(study_dir / "again.yaml").run(study_dir / "again")
+    assert findings_of(study_dir / "again") == first
+
+
+def test_pictures_of_other_sizes_and_modes_are_taken(study_dir):
+    Image.new("L", (31, 57)).save(study_dir / "val/red/grey.png")
+    Image.new("RGBA", (90, 20)).save(study_dir / "val/blue/wide.png")
+    assert run(study_dir)["models"]["scratch"]["accuracy"]["n"] == 24

