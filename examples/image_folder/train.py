@@ -18,7 +18,9 @@ from bequeath.training.vision import Schedule, train_images
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("train", type=Path, help="folder with one sub-folder of images for each class")
     parser.add_argument("--out", type=Path, default=Path("models"))
     parser.add_argument("--size", type=int, default=96, help="pixels")

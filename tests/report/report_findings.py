@@ -177,6 +177,15 @@ def make_findings(kind: str = "image") -> dict[str, Any]:
                 "new": estimate(0.5, 0.04),
                 "relearned": estimate(0.3, 0.1),
             },
+            "reference": {
+                "decomposition": "and",
+                "shares": {
+                    "preserved": estimate(0.55, 0.05),
+                    "discarded": estimate(0.45, 0.04),
+                    "new": estimate(0.4837, 0.04),
+                    "relearned": estimate(0.25, 0.1),
+                },
+            },
             "by_order": _by_order(),
         },
         "regions": [
@@ -216,7 +225,14 @@ def make_findings(kind: str = "image") -> dict[str, Any]:
             "sparsity_at": [1, 2, 5, 10, 20, 50, 100],
             "salient_error": {model: estimate(0.06) for model in MODELS},
         },
-        "certificates": {"tol": 1e-3, "worst_gap": 9e-4, "mean_gap": 4e-5, "n": 520, "missed": 0},
+        "certificates": {
+            "tol": 1e-3,
+            "worst_gap": 9e-4,
+            "mean_gap": 4e-5,
+            "n": 520,
+            "missed": 0,
+            "worst_resolution": 3e-10,
+        },
         "samples": [
             {
                 "id": f"val/{place:03d}",

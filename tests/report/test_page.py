@@ -318,3 +318,9 @@ def test_other_versions_and_outside_pictures_are_refused(image_findings: dict[st
     image_findings["examples"][1]["picture"] = "pictures/1.png"
     with pytest.raises(BequeathError, match=r"examples\[1\].picture.*'pictures/1.png'"):
         render(image_findings)
+
+
+def test_the_reference_reading_stands_beside_the_shares(findings: dict[str, Any]) -> None:
+    assert "48.4%" in render(findings)
+    findings["knowledge"]["reference"]["shares"]["new"]["mean"] = 0.1234
+    assert "12.3%" in render(findings)

@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from bequeath.errors import BequeathError
+from bequeath.knowledge.regions import MODELS
 from bequeath.lattice.decompose import decompose
 from bequeath.models.weights import check_outputs
 from bequeath.study.config import StudyConfig, WordsConfig, load_study
@@ -137,28 +138,27 @@ class Study:
         )
         folder.mkdir(parents=True, exist_ok=True)
         timings = Timings(folder / "timings.json")
-        with timings.stage("check"):
-            _check_models(materials, plan, folder)
-        store = Store(
-            folder / "tables.zarr",
-            [checkpoint.label for checkpoint in plan.checkpoints],
-            sample_ids,
-            names,
-            len(plan.accuracy_samples),
-            identity(self.config, plan, sample_ids),
-        )
-        resolved = yaml.safe_dump(self.config.model_dump(mode="json"), sort_keys=False)
-        write_whole(folder / "study.yaml", resolved)
         with bars(progress) as shown:
+            with timings.stage("check"):
+                _check_models(materials, plan, folder, shown)
+            store = Store(
+                folder / "tables.zarr",
+                [checkpoint.label for checkpoint in plan.checkpoints],
+                sample_ids,
+                names,
+                len(plan.accuracy_samples),
+                identity(self.config, plan, sample_ids),
+            )
+            resolved = yaml.safe_dump(self.config.model_dump(mode="json"), sort_keys=False)
+            write_whole(folder / "study.yaml", resolved)
             with timings.stage("evaluate"):
                 _evaluate(materials, plan, store, folder, shown)
             with timings.stage("decompose"):
                 _decompose(self.config, plan, store, shown)
             with timings.stage("compare"):
-                shown_done = shown.bar("findings", 1)
-                evidence = Evidence.collect(self.config, materials, plan, store)
-                findings = build_findings(evidence)
-                shown_done(1)
+                tick = shown.bar("findings", 1)
+                findings = build_findings(Evidence.collect(self.config, materials, plan, store))
+                tick(1)
         findings["provenance"]["seconds"] = timings.seconds
         write_whole(folder / "findings.json", json.dumps(findings, indent=1, allow_nan=False) + "\n")
         run = Run(folder)
@@ -166,19 +166,20 @@ class Study:
         return run
 
 
-def _check_models(materials: Materials, plan: Plan, folder: Path) -> None:
+def _check_models(materials: Materials, plan: Plan, folder: Path, shown: Bars) -> None:
     """One forward pass of each of the three models, before the long work; skipped once it has been passed."""
-    passed = folder / "tables.zarr"
-    if passed.exists():
+    if (folder / "tables.zarr").exists():
         return
+    tick = shown.bar("checking models", len(MODELS))
     example = materials.inputs([materials.data[i] for i in plan.samples[:2]])
-    for name in ("pretrained", "finetuned", "scratch"):
+    for name in MODELS:
         checkpoint = plan.checkpoints[plan.of(name)[-1]]
         model = materials.load(checkpoint, folder)
         check_outputs(model, example, len(materials.classes), f"models.{name}")
         materials.game(model, plan.samples[0], name).values(
             torch.zeros(1, materials.config.players.n, dtype=torch.bool)
         )
+        tick(1)
 
 
 def _evaluate(materials: Materials, plan: Plan, store: Store, folder: Path, shown: Bars) -> None:
