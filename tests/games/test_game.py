@@ -114,3 +114,9 @@ def test_evaluate_refuses_games_of_different_sizes():
         bq.evaluate([image_game(), other])
     with pytest.raises(bq.BequeathError, match="none given"):
         bq.evaluate([])
+
+
+def test_players_names_reach_the_interactions():
+    game = image_game()
+    top = bq.decompose(game.table(), "and", players=game.player_names).top(1)
+    assert (top[0].name, top[0].value) == ("{r2c1}", 4.0)

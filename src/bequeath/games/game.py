@@ -58,6 +58,11 @@ class Game:
         """Number of players."""
         return len(self.masked.names)
 
+    @property
+    def player_names(self) -> tuple[str, ...]:
+        """Names of the players, for `decompose(..., players=game.player_names)`."""
+        return self.masked.names
+
     def __call__(self, coalitions: ArrayLike) -> NDArray[np.float64]:
         """v of each coalition, bool of shape (coalitions, players) -> (coalitions,): usable as a shapiq game."""
         array = torch.as_tensor(np.atleast_2d(np.asarray(coalitions, dtype=bool)))
