@@ -151,7 +151,9 @@ def test_a_model_of_other_classes_is_refused(study_dir, edit):
         "models.pretrained",
         {"architecture": "tiny_net_for_study:build", "weights": "models/pretrained.safetensors"},
     )
-    with pytest.raises(bq.BequeathError, match=r"pretrained\.safetensors: the saved model has 7 outputs .* labels need 3"):
+    with pytest.raises(
+        bq.BequeathError, match=r"pretrained\.safetensors: the saved model has 7 outputs .* labels need 3"
+    ):
         run(study_dir)
 
 
