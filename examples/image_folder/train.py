@@ -25,6 +25,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("models"))
     parser.add_argument("--size", type=int, default=96, help="pixels")
     parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument(
+        "--learning-rate", type=float, default=2e-4, help="of fine-tuning; scratch takes 3e-3"
+    )
     parser.add_argument("--checkpoints", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -32,7 +35,7 @@ def main() -> None:
     data = ImageFolder(args.train, args.size)
     images, labels = batch(data, range(len(data))), torch.tensor(data.labels)
     save_at = log_spaced(4, args.steps, args.checkpoints)
-    for name, learning_rate in (("finetuned", 1e-3), ("scratch", 3e-3)):
+    for name, learning_rate in (("finetuned", args.learning_rate), ("scratch", 3e-3)):
         torch.manual_seed(args.seed)
         model = mobilenet_v2(len(data.classes))
         if name == "finetuned":

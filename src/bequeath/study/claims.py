@@ -14,10 +14,17 @@ Json = dict[str, Any]
 
 # What "small" means: less than half.
 _SMALL = 0.5
+# Differences of shares below this are rounding, not findings.
+_ROUNDING = 1e-9
 
 
 def _percent(e: Estimate) -> str:
     return f"{100 * e.mean:.0f}% [{100 * e.low:.0f}%, {100 * e.high:.0f}%]"
+
+
+def _signed(e: Estimate, scale: float, digits: int) -> str:
+    mean, low, high = (f"{scale * x:+.{digits}f}" for x in (e.mean, e.low, e.high))
+    return f"{mean} [{low}, {high}]"
 
 
 def _small(e: Estimate) -> str:
@@ -27,9 +34,9 @@ def _small(e: Estimate) -> str:
 
 
 def _above_zero(e: Estimate) -> str:
-    if e.low > 0:
+    if e.low > _ROUNDING:
         return "supported"
-    return "contradicted" if e.high < 0 else "undecided"
+    return "contradicted" if e.high < -_ROUNDING else "undecided"
 
 
 def _both(*verdicts: str) -> str:
@@ -71,11 +78,11 @@ def _f1(comparison: Comparison, reference: Comparison) -> Json:
     share, fall = _preserved_share(comparison), _fall_with_order(comparison)
     there = _both(_small(_preserved_share(reference)), _above_zero(_fall_with_order(reference)))
     verdict, note = _agreed(_both(_small(share), _above_zero(fall)), there)
-    points = f"{100 * fall.mean:+.0f} [{100 * fall.low:+.0f}, {100 * fall.high:+.0f}] points"
     return {
         "verdict": verdict,
         "text": f"Fine-tuning preserved {_percent(share)} of the strength of the pre-trained model's interactions; "
-        f"the preserved share at low orders exceeds that at high orders by {points}.{note}",
+        f"the preserved share at low orders is {_signed(fall, 100, 0)} points above that at high orders "
+        f"(a minus sign: below).{note}",
         "rule": "Supported if the preserved share is below one half and falls from the lower to the upper half of "
         "the orders, both with their 95% intervals, and by the plain AND reading too.",
     }
@@ -107,10 +114,9 @@ def _f3(finetuned: Dynamics | None, scratch: Dynamics | None) -> Json:
     steadier = mean_estimate((scratch.dropped - finetuned.dropped).numpy())
     return {
         "verdict": _both(_above_zero(earlier), _above_zero(steadier)),
-        "text": f"On the way to its own final knowledge the fine-tuned run is ahead of the scratch run by "
-        f"{earlier.mean:+.2f} [{earlier.low:+.2f}, {earlier.high:+.2f}] of area under the similarity curve, and "
-        f"drops {100 * steadier.mean:+.0f} [{100 * steadier.low:+.0f}, {100 * steadier.high:+.0f}] points less of what "
-        f"it learned.",
+        "text": f"Over its course (area under the similarity to its own final knowledge) the fine-tuned run is "
+        f"{_signed(earlier, 1, 2)} ahead of the scratch run; of what each learned, it later dropped "
+        f"{_signed(steadier, 100, 0)} points less (a minus sign: more).",
         "rule": rule,
     }
 

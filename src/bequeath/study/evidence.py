@@ -152,11 +152,16 @@ def warnings(evidence: Evidence, findings: Json) -> list[str]:
             "The split into AND and OR is one choice (least L1 norm, then least squares) among many that fit the "
             "model equally well; shares depend on it. The plain AND reading is given beside it."
         )
+    accuracy = {name: findings["models"][name]["accuracy"]["mean"] for name in MODELS}
     for name in ("finetuned", "pretrained"):
-        if findings["models"][name]["accuracy"]["mean"] < findings["models"]["scratch"]["accuracy"]["mean"]:
+        if accuracy[name] < accuracy["scratch"]:
             found.append(
                 f"The {name} model is less accurate than the scratch model: check its weights and head."
             )
+    if accuracy["finetuned"] < accuracy["pretrained"]:
+        found.append(
+            "The fine-tuned model is less accurate than the pre-trained one: fine-tuning did harm here."
+        )
     found.append(f"One training run of each kind: the intervals are over the {n} samples, not over seeds.")
     return found
 
