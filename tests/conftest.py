@@ -14,3 +14,8 @@ VISION = Path(__file__).resolve().parents[1] / ".venv" / "vision"
 if VISION.is_dir():
     sys.path.append(str(VISION))
 sys.path.insert(0, str(Path(__file__).parent))
+
+from torchvision_shim import mend_torchvision  # noqa: E402
+
+# transformers and Lightning import torchvision wherever they find it: it must work before they do.
+mend_torchvision()

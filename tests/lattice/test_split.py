@@ -1,165 +1,52 @@
-"""The mathematics that split.py and docs/decomposition.md stand on, checked against dense matrices."""
+"""split.py: what its bound and its resolution prove, and that it reaches them without Newton steps too."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import lattice_oracles as oracle
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from bequeath.lattice import basis, split, transforms
-from bequeath.lattice.basis import Basis
-from bequeath.lattice.subsets import orders
-
-GOLDEN = (1 + 5**0.5) / 2
-P = np.array([[2.0, -1.0], [-1.0, 1.0]])
-Q = np.array([[1.0, -1.0], [-1.0, 2.0]])
-each_n = pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+from bequeath.lattice import split, transforms
+from bequeath.lattice.basis import basis_of
 
 
-def basis_of(n: int) -> Basis:
-    return basis.basis_of(n, torch.device("cpu"))
+def random_table(n: int, seed: int = 0) -> Tensor:
+    v = torch.randn(1, 2**n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    v[:, 0] = 0
+    return v
 
 
-def power(matrix: np.ndarray, n: int) -> np.ndarray:
-    out = np.ones((1, 1))
-    for _ in range(n):
-        out = np.kron(matrix, out)
-    return out
+def even_split(v: Tensor) -> Tensor:
+    return torch.stack((transforms.moebius(v / 2), transforms.or_moebius(v / 2)), dim=1)
 
 
-def dense_moebius(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """A and O as matrices; O still with its row of the empty set, - e_N, which the library drops."""
-    units = np.eye(2**n)
-    ands = np.stack([oracle.moebius(unit) for unit in units], axis=1)
-    ors = np.stack([oracle.or_moebius(unit) for unit in units], axis=1)
-    ors[0] = -units[-1]
-    return ands, ors
+def random_splits(v: Tensor, count: int) -> Tensor:
+    """Interactions of v = u + w for arbitrary u: (count, 2, 2**n)."""
+    u = torch.randn(count, v.shape[-1], generator=torch.Generator().manual_seed(count), dtype=torch.float64)
+    u[:, 0] = 0
+    return torch.stack((transforms.moebius(u), transforms.or_moebius(v - u)), dim=1)
 
 
-def dense_dual(n: int) -> np.ndarray:
-    """Columns: `to_dual` of unit vectors, each (y_and, y_or) flattened."""
-    return basis_of(n).to_dual(torch.eye(2**n, dtype=torch.float64)).reshape(2**n, -1).numpy().T
-
-
-def random_splits(n: int, count: int) -> Tensor:
-    """Interactions of arbitrary AND-OR splits of the zero table, without the empty set: (count, 2, 2**n)."""
-    g = torch.randn(count, 2**n, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
-    g[:, 0] = 0
-    return torch.stack((transforms.moebius(g), -transforms.or_moebius(g)), dim=1)
-
-
-@each_n
-def test_normal_matrices_are_kronecker_powers(n: int) -> None:
-    ands, ors = dense_moebius(n)
-    np.testing.assert_allclose(ands.T @ ands, power(P, n), atol=1e-9)
-    np.testing.assert_allclose(ors.T @ ors, power(Q, n), atol=1e-9)
-
-
-def test_eigenvalues_are_powers_of_the_golden_ratio() -> None:
-    roots = np.linalg.eigvals(np.linalg.solve(P, Q))
-    np.testing.assert_allclose(sorted(roots), [GOLDEN**-2, GOLDEN**2], atol=1e-12)
-
-
-def test_u_and_v_are_rotations() -> None:
-    """Orthogonal, so norms are kept; U and V are A and O (one bit) on the eigenvectors, sqrt(d) taken out."""
-    basis = basis_of(3)
-    for matrix in (basis.rotate_and, basis.rotate_or):
-        torch.testing.assert_close(matrix.T @ matrix, torch.eye(2, dtype=torch.float64), rtol=0, atol=1e-14)
-    vectors = (
-        torch.linalg.inv(torch.tensor([[1.0, 0.0], [-1.0, 1.0]], dtype=torch.float64)) @ basis.rotate_and
-    )
-    d = torch.tensor([GOLDEN**-2, GOLDEN**2], dtype=torch.float64)
-    p, q = torch.from_numpy(P), torch.from_numpy(Q)
-    torch.testing.assert_close(q @ vectors, p @ vectors * d, rtol=0, atol=1e-13)
-    flipped_or = torch.tensor([[0.0, 1.0], [1.0, -1.0]], dtype=torch.float64)
-    torch.testing.assert_close(flipped_or @ vectors, basis.rotate_or * d.sqrt(), rtol=0, atol=1e-13)
-
-
-@each_n
-def test_dual_coordinates_are_orthonormal(n: int) -> None:
-    """to_dual has orthonormal columns but for the one direction, the empty set's, that it removes."""
-    columns, empty = dense_dual(n), basis_of(n).empty.numpy()
-    np.testing.assert_allclose(columns.T @ columns, np.eye(2**n) - np.outer(empty, empty), atol=1e-12)
-    assert np.linalg.norm(empty) == pytest.approx(1, abs=1e-12)
-
-
-@each_n
-def test_coordinates_are_the_adjoint(n: int) -> None:
-    x = torch.randn(2 * 2**n, 2, 2**n, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
-    expected = x.reshape(-1, 2 * 2**n).numpy() @ dense_dual(n)
-    np.testing.assert_allclose(basis_of(n).coordinates(x).numpy(), expected, atol=1e-12)
-
-
-@each_n
-def test_splits_and_dual_vectors_are_complements(n: int) -> None:
-    """Dual vectors are orthogonal to splits of zero and to the empty set; together they are everything."""
-    columns = dense_dual(n)
-    splits = random_splits(n, 2**n + 3)
-    assert basis_of(n).coordinates(splits).abs().max() < 1e-11
-    np.testing.assert_allclose(columns[[0, 2**n]], 0, atol=1e-13)
-    # 2 * 2**n entries - 2 of the empty set = (2**n - 1 dual) + (2**n - 1 splits: g without g(0))
-    rank = np.linalg.matrix_rank(splits.reshape(len(splits), -1).numpy())
-    assert (np.linalg.matrix_rank(columns), rank) == (2**n - 1, 2**n - 1)
-
-
-@each_n
-def test_one_direction_sees_the_empty_set(n: int) -> None:
-    """Before it is removed, every dual vector has y_and(0) = - y_or(0): one direction, not two."""
-    basis = basis_of(n)
-    units = torch.zeros(2, 2, 2**n, dtype=torch.float64)
-    units[0, 0, 0] = units[1, 1, 0] = 1
-    everything = replace(basis, empty=torch.zeros_like(basis.empty))  # nothing removed
-    seen = everything.coordinates(units)
-    torch.testing.assert_close(seen[0], -seen[1], rtol=0, atol=1e-13)
-    torch.testing.assert_close(seen[0] / seen[0].norm(), basis.empty, rtol=0, atol=1e-12)
+def check_resolution(v: Tensor, found: split.Split, solution: Tensor) -> None:
+    """ridge / 2 |x - x*|**2 <= resolution * |x|_1, with the solver's ridge in the table's units."""
+    basis = basis_of(v.shape[-1].bit_length() - 1, v.device)
+    ridge = 1e-2 / basis.to_dual(basis.coordinates(even_split(v))).abs().amax((-1, -2))
+    distance = (found.x - solution).square().sum((-1, -2))
+    assert (ridge / 2 * distance <= found.resolution * found.objective * (1 + 1e-6) + 1e-12).all()
 
 
 @pytest.mark.parametrize("ridge", [1e-2, 1.0])
 def test_the_ridge_gap_bounds_the_distance_to_the_one_solution(ridge: float) -> None:
     """ridge / 2 |x - x*|**2 <= P(x) - P(x*) for any split x, P strongly convex: the sense of `resolution`."""
     v = torch.tensor([[0.0, 1.0, 1.0, 2.0]], dtype=torch.float64)
-    even = torch.stack((transforms.moebius(v / 2), transforms.or_moebius(v / 2)), dim=1)
     optimum = torch.tensor([[0, 1 / 3, 1 / 3, 1 / 3]] * 2, dtype=torch.float64)
 
     def primal(x: Tensor) -> Tensor:
         return x.abs().sum((-1, -2)) + ridge / 2 * x.square().sum((-1, -2))
 
-    others = even + random_splits(2, 200)
+    others = random_splits(v, 200)
     distance = (others - optimum).square().sum((-1, -2))
     assert (ridge / 2 * distance <= primal(others) - primal(optimum) + 1e-12).all()
-
-
-@each_n
-def test_dual_feasibility_in_the_tables_own_terms(n: int) -> None:
-    """METHOD 2a's form of it: A'y_and - O'y_or = 0, up to the empty table's value g(0), which is pinned."""
-    k = torch.randn(4, 2**n, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
-    y = basis_of(n).to_dual(k)
-    residual = transforms.moebius_adjoint(y[:, 0]) - transforms.or_moebius_adjoint(y[:, 1])
-    assert residual[:, 1:].abs().max() < 1e-12
-
-
-@pytest.mark.parametrize("n", [3, 8, 12])
-def test_well_conditioned_at_every_n(n: int) -> None:
-    """Projecting twice is projecting once, to rounding; A'A alone has condition GOLDEN**(4n)."""
-    basis = basis_of(n)
-    x = torch.randn(2, 2, 2**n, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
-    once = basis.to_dual(basis.coordinates(x))
-    torch.testing.assert_close(basis.to_dual(basis.coordinates(once)), once, rtol=0, atol=1e-12)
-    assert (basis.coordinates(random_splits(n, 2)).abs().max() / random_splits(n, 2).abs().max()) < 1e-12
-
-
-@each_n
-def test_singletons_stay_halved(n: int) -> None:
-    """A projection of x with x_and({i}) = x_or({i}) keeps that equality, and dual vectors have it."""
-    single = orders(n) == 1
-    basis = basis_of(n)
-    x = torch.randn(3, 2, 2**n, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
-    y = basis.to_dual(basis.coordinates(x))
-    torch.testing.assert_close(y[:, 0, single], y[:, 1, single], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("n", [2, 4])
@@ -168,12 +55,12 @@ def test_any_dual_vector_bounds_any_split(n: int) -> None:
     generator = torch.Generator().manual_seed(n)
     v = torch.randn(1, 2**n, generator=generator, dtype=torch.float64)
     v[:, 0] = 0
-    even = torch.stack((transforms.moebius(v / 2), transforms.or_moebius(v / 2)), dim=1)
+    even = even_split(v)
     k = 10 * torch.randn(50, 2**n, generator=generator, dtype=torch.float64)
-    basis = basis_of(n)
+    basis = basis_of(n, v.device)
     bounds, y = split.lower_bound(basis, k, basis.coordinates(even))
     torch.testing.assert_close(bounds, (y * even).sum((-1, -2)) / y.abs().amax((-1, -2)).clamp(min=1))
-    assert bounds.max() <= (even + random_splits(n, 50)).abs().sum((-1, -2)).min() + 1e-9
+    assert bounds.max() <= random_splits(v, 50).abs().sum((-1, -2)).min() + 1e-9
 
 
 def test_ridge_is_the_least_squares_optimum() -> None:
@@ -187,3 +74,46 @@ def test_ridge_is_the_least_squares_optimum() -> None:
     expected = torch.tensor([[0, 1 / 3, 1 / 3, 1 / 3], [0, 1 / 3, 1 / 3, 1 / 3]], dtype=torch.float64)
     torch.testing.assert_close(answer.x[0], expected, rtol=0, atol=1e-5)
     assert answer.objective.item() == pytest.approx(2, abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("by", ["unchanged", "far"])
+def test_tables_that_newton_does_not_settle_are_iterated(
+    n: int, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v = random_table(n, seed=7)
+    settings = {"tol": 1e-3, "ridge_tol": 3e-6, "max_iterations": 10_000}
+    solution = split.sparsest_split(v, **settings)
+    failing = {
+        "unchanged": lambda basis, dual, k0, ridge: dual.clone(),
+        "far": lambda basis, dual, k0, ridge: torch.full_like(dual, 1e6),
+    }
+    monkeypatch.setattr(split, "settle", failing[by])
+    found = split.sparsest_split(v, **settings)
+    assert found.resolution.item() <= 1e-9
+    assert (found.objective - found.lower_bound).item() <= 1e-3 * found.objective.item()
+    check_resolution(v, found, solution.x)
+    torch.testing.assert_close(found.x, solution.x, rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("max_iterations", [1, 3, 30])
+def test_resolution_is_honest_when_iterations_run_out(
+    max_iterations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without Newton steps, as beyond 9 players: what is reported bounds the distance that is left."""
+    v = torch.cat([random_table(6, seed=s) for s in range(3)])
+    solution = split.sparsest_split(v, tol=1e-3, ridge_tol=1e-9, max_iterations=10_000)
+    assert (solution.resolution <= 1e-9).all()
+    monkeypatch.setattr(split, "MAX_PLAYERS", 0)
+    found = split.sparsest_split(v, tol=1e-3, ridge_tol=1e-9, max_iterations=max_iterations)
+    assert (found.resolution > 1e-4).all()
+    check_resolution(v, found, solution.x)
+
+
+def test_iterations_and_newton_steps_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two methods, one problem."""
+    v = torch.cat([random_table(4, seed=s) for s in range(3)])
+    steps = split.sparsest_split(v, tol=1e-3, ridge_tol=1e-12, max_iterations=10_000)
+    monkeypatch.setattr(split, "MAX_PLAYERS", 0)
+    iterated = split.sparsest_split(v, tol=1e-3, ridge_tol=1e-12, max_iterations=10_000)
+    torch.testing.assert_close(iterated.x, steps.x, rtol=0, atol=1e-4)

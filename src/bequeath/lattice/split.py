@@ -122,7 +122,7 @@ def sparsest_split(
     ridge_tol : float
         Relative duality gap of the strongly convex problem to reach: how well the unique minimiser is resolved.
     max_iterations : int
-        Of each of the two phases.
+        Of each of its runs: to the ridge problem's solution (again where Newton steps fail), and for the bound.
     start : Tensor, optional
         Shape (tables, 2, 2**n): where to start; any values. The result does not depend on it beyond `ridge_tol`.
     """
@@ -152,14 +152,17 @@ def sparsest_split(
     ridge = _RIDGE / largest
 
     def keep(rows: Tensor, x: Tensor, dual: Tensor) -> Tensor:
-        """Note solutions; returns the relative duality gap of their ridge problem."""
+        """Note solutions where they are the best so far; returns the relative duality gap of their ridge problem."""
         low, y = lower_bound(basis, dual, k0[rows])
         r, l1 = ridge[rows], x.abs().sum((-1, -2))
         primal = l1 + r / 2 * x.square().sum((-1, -2))
         dual_value = (dual * k0[rows]).sum(-1) - soft(y, 1.0).square().sum((-1, -2)) / (2 * r)
-        best[rows], duals[rows], bound[rows] = x, dual, torch.maximum(bound[rows], low)
-        reached[rows] = torch.where(l1 > 0, (primal - dual_value) / l1, 0.0)
-        return reached[rows]
+        gap = torch.where(l1 > 0, (primal - dual_value) / l1, 0.0).clamp(min=0.0)
+        bound[rows] = torch.maximum(bound[rows], low)
+        better = gap <= reached[rows]
+        kept = rows[better]
+        best[kept], duals[kept], reached[kept] = x[better], dual[better], gap[better]
+        return gap
 
     def run(rows: Tensor, z: Tensor, gap: float) -> Tensor:
         """Iterate on some tables until their ridge problem is solved to `gap`."""

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from bequeath.lattice.subsets import players_of
 
-# Largest block of bits that one dense matrix product handles in `kronecker_power`; 2**4 keeps the matrix in
-# cache and was the fastest of 1..6 for n = 6..16 on CPUs (benchmarks/transforms.py).
+# Largest block of bits that one dense matrix product handles in `kronecker_power`. On CPUs, blocks of 3 to 6 bits
+# are within about a third of each other for n = 8..16, and 1 or 2 bits two to twelve times slower
+# (benchmarks/transforms.py).
 _BLOCK_BITS = 4
 
 

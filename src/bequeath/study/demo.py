@@ -32,7 +32,7 @@ class Settings:
     accuracy_samples: int
 
 
-FULL = Settings(48, 400, 32, 100, 5, 4, (3, 3), 20, 500)
+FULL = Settings(48, 400, 32, 100, 4, 4, (3, 3), 20, 500)
 QUICK = Settings(48, 200, 16, 40, 4, 3, (2, 3), 10, 200)
 
 # Tuned for each start, as one would: from scratch bears (and needs) the larger rate.

@@ -1,0 +1,126 @@
+"""How far the AND-OR solver's answer depends on where it starts, as a markdown table measured in one run.
+
+    python benchmarks/uniqueness.py --players 2 3 4 5 6 7 8 9
+
+Every table is decomposed from six starts: even split, zero, Harsanyi, OR alone, the answer of a table nearby, and
+random numbers as large as the largest interaction. Two answers share sum of min(|a|, |b|) over equal signs / sum
+of |a| of their strength; what the worst pair of a table does not share is reported. Besides random tables there
+are saturating games with pairs and noise, and tables of small integers, which have ties everywhere. Where the
+project's reference tables lie in ../shared/reference, its networks' tables are added.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bequeath.lattice import transforms
+from bequeath.lattice.decompose import CertificateWarning, decompose
+from bequeath.lattice.interactions import Interactions
+
+
+def random_tables(n: int, count: int, generator: torch.Generator) -> Tensor:
+    return torch.randn(count, 2**n, generator=generator, dtype=torch.float64)
+
+
+def structured_tables(n: int, count: int, generator: torch.Generator) -> Tensor:
+    present = ((torch.arange(2**n)[:, None] >> torch.arange(n)) & 1).double()
+    mains = torch.randn(count, n, generator=generator, dtype=torch.float64)
+    pairs = torch.randn(count, n, n, generator=generator, dtype=torch.float64) / n
+    score = mains @ present.T + torch.einsum("si,cij,sj->cs", present, pairs, present)
+    return 3 * torch.tanh(score) + 0.05 * random_tables(n, count, generator)
+
+
+def integer_tables(n: int, count: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(-2, 3, (count, 2**n), generator=generator).double()
+
+
+def starts_of(v: Tensor, options: dict[str, float], generator: torch.Generator) -> Tensor:
+    """(tables, 6, 2, 2**n) from grounded tables (tables, 2**n)."""
+    ands, ors = transforms.moebius(v), transforms.or_moebius(v)
+    none = torch.zeros_like(v)
+    noise = torch.randn(v.shape, generator=generator, dtype=v.dtype)
+    nearby = decompose(v + 0.1 * v.std(-1, keepdim=True) * noise, **options).values
+    largest = torch.maximum(ands.abs().amax(-1), ors.abs().amax(-1))
+    wild = torch.randn(len(v), 2, v.shape[-1], generator=generator, dtype=v.dtype) * largest[:, None, None]
+    pairs = [(ands / 2, ors / 2), (none, none), (ands, none), (none, ors)]
+    return torch.stack([*(torch.stack(pair, dim=1) for pair in pairs), nearby, wild], dim=1)
+
+
+def not_shared(answers: Tensor) -> float:
+    """Of answers (starts, 2, 2**n): the part of its strength that the worst ordered pair does not share."""
+    worst = 0.0
+    for a in answers:
+        total = a.abs().sum()
+        for b in answers:
+            both = torch.minimum(a.abs(), b.abs()) * (a * b > 0)
+            # Differences are added up, not 1 - a sum near 1, so that values below 1e-9 mean something.
+            worst = max(worst, ((a.abs() - both).sum() / total).item() if total > 0 else 0.0)
+    return worst
+
+
+def report(name: str, n: int, v: Tensor, options: dict[str, float], generator: torch.Generator) -> None:
+    v = v - v[:, :1]
+    begin = time.perf_counter()
+    starts = starts_of(v, options, generator)
+    count = starts.shape[1]
+    warm = Interactions(
+        starts[:, :, 0], starts[:, :, 1], v.new_zeros(starts.shape[:2]), tuple(str(i) for i in range(n))
+    )
+    found = decompose(v[:, None].expand(-1, count, -1), start=warm, **options)
+    losses = [not_shared(answers) for answers in found.values]
+    certificate = found.certificate
+    print(
+        f"| {name} | {n} | {len(v)} | {max(losses):.0e} | {certificate.resolution.max().item():.1e} "
+        f"| {certificate.iterations.median().item()} ({certificate.iterations.max().item()}) "
+        f"| {(time.perf_counter() - begin) / found.offset.numel():.2f} |",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--players", type=int, nargs="*", default=[2, 3, 4, 5, 6, 7, 8, 9])
+    parser.add_argument("--tables", type=int, default=4, help="tables of each kind and size")
+    parser.add_argument("--resolution", type=float, help="decompose's own default where not given")
+    parser.add_argument("--max-iterations", type=int, help="decompose's own default where not given")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--networks", nargs="*", default=["cnn_n6_s0", "cnn_n8_s0", "cnn_n10_s0"])
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        default=Path(__file__).resolve().parents[2] / "shared" / "reference",
+        help="folder of the networks' tables; left out where it is not there",
+    )
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    # A table above its gap shows in the result, and need not warn.
+    warnings.simplefilter("ignore", CertificateWarning)
+    options = {"resolution": arguments.resolution, "max_iterations": arguments.max_iterations}
+    options = {name: value for name, value in options.items() if value is not None}
+    generator = torch.Generator().manual_seed(arguments.seed)
+
+    print("| table | n | tables | worst pair does not share | worst resolution | iterations | s per answer |")
+    print("|---|---|---|---|---|---|---|")
+    kinds = (("random", random_tables), ("structured", structured_tables), ("integers", integer_tables))
+    for name, make in kinds:
+        for n in arguments.players:
+            report(name, n, make(n, arguments.tables, generator), options, generator)
+    for name in arguments.networks:
+        path = arguments.reference / f"{name}.npy"
+        if path.exists():
+            table = torch.from_numpy(np.load(path).astype(np.float64))
+            report(name, len(table).bit_length() - 1, table[None], options, generator)
+
+
+if __name__ == "__main__":
+    main()
