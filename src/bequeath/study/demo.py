@@ -33,7 +33,7 @@ class Settings:
 
 
 FULL = Settings(48, 400, 32, 100, 4, 4, (3, 3), 20, 500)
-QUICK = Settings(48, 200, 16, 40, 4, 3, (2, 3), 10, 200)
+QUICK = Settings(48, 200, 16, 32, 3, 3, (2, 3), 10, 200)
 
 # Tuned for each start, as one would: from scratch bears (and needs) the larger rate.
 _LEARNING_RATES = {"finetuned": 1e-3, "scratch": 3e-3}
