@@ -18,27 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tables import integer_tables, random_tables, structured_tables
 from torch import Tensor
 
 from bequeath.lattice import transforms
 from bequeath.lattice.decompose import CertificateWarning, decompose
 from bequeath.lattice.interactions import Interactions
-
-
-def random_tables(n: int, count: int, generator: torch.Generator) -> Tensor:
-    return torch.randn(count, 2**n, generator=generator, dtype=torch.float64)
-
-
-def structured_tables(n: int, count: int, generator: torch.Generator) -> Tensor:
-    present = ((torch.arange(2**n)[:, None] >> torch.arange(n)) & 1).double()
-    mains = torch.randn(count, n, generator=generator, dtype=torch.float64)
-    pairs = torch.randn(count, n, n, generator=generator, dtype=torch.float64) / n
-    score = mains @ present.T + torch.einsum("si,cij,sj->cs", present, pairs, present)
-    return 3 * torch.tanh(score) + 0.05 * random_tables(n, count, generator)
-
-
-def integer_tables(n: int, count: int, generator: torch.Generator) -> Tensor:
-    return torch.randint(-2, 3, (count, 2**n), generator=generator).double()
 
 
 def starts_of(v: Tensor, options: dict[str, float], generator: torch.Generator) -> Tensor:
