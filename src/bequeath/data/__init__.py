@@ -2,7 +2,7 @@
 
 from bequeath.data.demo import fashion_mnist
 from bequeath.data.images import IMAGENET_MEAN, IMAGENET_STD, ImageArray, ImageFolder
-from bequeath.data.samples import Dataset, Sample, balanced, batch
+from bequeath.data.samples import Dataset, Sample, Subset, balanced, batch
 from bequeath.data.text import TextTable
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "ImageArray",
     "ImageFolder",
     "Sample",
+    "Subset",
     "TextTable",
     "balanced",
     "batch",
