@@ -74,3 +74,11 @@ def test_training_learns_saves_and_repeats_itself(tmp_path):
     trained.load_state_dict(first)
     accuracy = (trained.eval()(images).argmax(1) == labels).float().mean()
     assert accuracy > 0.9
+
+
+def test_classes_take_turns_for_the_batch_norm_statistics():
+    from bequeath.training.vision import by_turns
+
+    assert by_turns(torch.tensor([0, 0, 0, 1, 1, 2])).tolist() == [0, 3, 5, 1, 4, 2]
+    # An order that is balanced already stays as it is.
+    assert by_turns(torch.tensor([2, 0, 1, 1, 0, 2])).tolist() == [0, 1, 2, 3, 4, 5]

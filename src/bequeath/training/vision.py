@@ -81,6 +81,17 @@ class _SaveAtSteps(lightning.Callback):
             save_checkpoint(fresh, self.folder, trainer.global_step)
 
 
+def by_turns(labels: Tensor) -> Tensor:
+    """An order of the samples in which the classes take turns: folders come sorted by class, and the first few
+    batches of such an order would give the BatchNorm statistics of one class."""
+    seen: dict[int, int] = {}
+    turns = []
+    for label in labels.tolist():
+        turns.append(seen.get(label, 0))
+        seen[label] = turns[-1] + 1
+    return torch.tensor(turns).argsort(stable=True)
+
+
 def train_images(
     model: nn.Module,
     images: Tensor,
@@ -130,6 +141,8 @@ def train_images(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[_SaveAtSteps(folder, save_at, images, schedule.batch_size, progress)],
+            callbacks=[
+                _SaveAtSteps(folder, save_at, images[by_turns(labels)], schedule.batch_size, progress)
+            ],
         )
         trainer.fit(_Classifier(model, schedule, seed), loader)
