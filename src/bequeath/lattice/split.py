@@ -19,7 +19,7 @@ from bequeath.lattice.basis import Basis, basis_of
 from bequeath.lattice.newton import MAX_PLAYERS, settle, soft
 from bequeath.lattice.subsets import orders, players_of
 
-# Over-relaxation of Douglas-Rachford; 1.7 was best of 1.0..1.95 on the tables of tests/lattice.
+# Over-relaxation of Douglas-Rachford, as in the trial that METHOD 2a reports; other values were not compared.
 _RELAXATION = 1.7
 # Step: soft-threshold in units of the root mean square of the least-squares split. Smaller steps reach the L1
 # optimum sooner, larger ones forget their start sooner; 3 balances both for n = 6..12.
