@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bequeath.knowledge.dynamics import dynamics, similarity
     from bequeath.knowledge.ledger import ledger
     from bequeath.knowledge.regions import Comparison, compare
-    from bequeath.lattice.decompose import CertificateWarning, decompose
+    from bequeath.lattice.decompose import CertificateWarning, decompose, decompose_jointly
     from bequeath.lattice.interactions import Certificate, Interactions
     from bequeath.lattice.transforms import moebius, or_moebius, or_zeta, zeta
     from bequeath.study.run import Run, Study
@@ -37,6 +37,7 @@ _HOME = {
     "compare": "knowledge.regions",
     "CertificateWarning": "lattice.decompose",
     "decompose": "lattice.decompose",
+    "decompose_jointly": "lattice.decompose",
     "Certificate": "lattice.interactions",
     "Interactions": "lattice.interactions",
     "moebius": "lattice.transforms",
@@ -69,6 +70,7 @@ __all__ = [
     "baselines",
     "compare",
     "decompose",
+    "decompose_jointly",
     "dynamics",
     "evaluate",
     "ledger",

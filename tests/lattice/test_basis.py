@@ -67,16 +67,17 @@ def test_eigenvalues_are_powers_of_the_golden_ratio() -> None:
 def test_u_and_v_are_rotations() -> None:
     """Orthogonal, so norms are kept; U and V are A and O (one bit) on the eigenvectors, sqrt(d) taken out."""
     basis = basis_of(3)
-    for matrix in (basis.rotate_and, basis.rotate_or):
-        torch.testing.assert_close(matrix.T @ matrix, torch.eye(2, dtype=torch.float64), rtol=0, atol=1e-14)
-    vectors = (
-        torch.linalg.inv(torch.tensor([[1.0, 0.0], [-1.0, 1.0]], dtype=torch.float64)) @ basis.rotate_and
+    rotate_and, rotate_or = (
+        torch.tensor(m, dtype=torch.float64) for m in (basis.rotate_and, basis.rotate_or)
     )
+    for matrix in (rotate_and, rotate_or):
+        torch.testing.assert_close(matrix.T @ matrix, torch.eye(2, dtype=torch.float64), rtol=0, atol=1e-14)
+    vectors = torch.linalg.inv(torch.tensor([[1.0, 0.0], [-1.0, 1.0]], dtype=torch.float64)) @ rotate_and
     d = torch.tensor([GOLDEN**-2, GOLDEN**2], dtype=torch.float64)
     p, q = torch.from_numpy(P), torch.from_numpy(Q)
     torch.testing.assert_close(q @ vectors, p @ vectors * d, rtol=0, atol=1e-13)
     flipped_or = torch.tensor([[0.0, 1.0], [1.0, -1.0]], dtype=torch.float64)
-    torch.testing.assert_close(flipped_or @ vectors, basis.rotate_or * d.sqrt(), rtol=0, atol=1e-13)
+    torch.testing.assert_close(flipped_or @ vectors, rotate_or * d.sqrt(), rtol=0, atol=1e-13)
 
 
 @each_n

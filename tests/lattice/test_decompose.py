@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import lattice_oracles as oracle
@@ -14,17 +15,15 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.lattice import transforms
+from bequeath.lattice import kronecker, transforms
 from bequeath.lattice.decompose import CertificateWarning, decompose
 from bequeath.lattice.interactions import Interactions
 from bequeath.lattice.subsets import orders
 
 # Enough for the objective and its certificate, which need no unique solution.
 ROUGH = {"resolution": 1e-4}
-# Strength that answers of one table share where Newton steps settle them, up to 9 players; beyond, at the default
-# resolution (docs/decomposition.md).
-UNIQUE = 1 - 1e-6
-UNIQUE_LARGE = 0.999
+# Strength that answers of one table share at the default resolution (docs/decomposition.md).
+UNIQUE = 1 - 1e-4
 
 
 def random_table(n: int, *shape: int, seed: int = 0) -> Tensor:
@@ -223,24 +222,32 @@ def test_too_few_iterations_are_said() -> None:
     assert certificate.lower_bound[0] <= optimum <= certificate.objective[0]
     assert certificate.gap[0] > 1e-5
     assert certificate.gap[1] == 0
-    assert certificate.iterations[0] == 10
+    assert certificate.iterations[0] == 10  # two runs
     assert (found.reconstruct() - v).abs().max() < 1e-9
 
 
 @pytest.mark.parametrize("n", range(1, 10))
-def test_up_to_9_players_the_answer_is_settled(n: int) -> None:
+def test_the_answer_is_settled(n: int) -> None:
     tables = torch.stack((random_table(n, seed=n), structured_table(n, seed=n)))
     found = decompose(tables)
-    assert (found.certificate.resolution <= 1e-9).all()
+    assert (found.certificate.resolution <= 1e-12).all()
     assert found[0].certificate.resolution == found.certificate.resolution[0]
 
 
 def test_an_answer_that_is_not_settled_shows_it() -> None:
-    """Ten players, where no Newton steps help: the bound on the distance (docs/decomposition.md) holds."""
     v = table_of("random", 10)
     with pytest.warns(CertificateWarning):
         found = decompose(v, max_iterations=20)
     assert 1e-3 < found.certificate.resolution.item() < float("inf")
+
+
+def test_the_gap_alone_can_be_asked_for() -> None:
+    v = table_of("random", 7)
+    quick, settled = decompose(v, resolution=math.inf).certificate, decompose(v).certificate
+    assert quick.gap <= 1e-3
+    assert quick.resolution == math.inf
+    assert settled.objective * (1 - 1e-7) <= quick.objective <= settled.objective * (1 + 1e-3)
+    assert quick.iterations < settled.iterations / 3
 
 
 def test_a_resolution_coarser_than_tol_still_reaches_tol() -> None:
@@ -299,12 +306,30 @@ def test_one_answer_on_a_network(name: str) -> None:
     assert min(shared(found[:1], found[i : i + 1]) for i in range(len(names))) >= UNIQUE
 
 
-def test_one_answer_beyond_newton_steps() -> None:
-    v = table_of("random", 10)
+@pytest.mark.parametrize("source", ["random", "structured"])
+@pytest.mark.parametrize("n", [10, 12])
+def test_one_answer_of_many_players(source: str, n: int) -> None:
+    v = table_of(source, n)
     harsanyi = labelled(torch.stack((transforms.moebius(v), torch.zeros_like(v))))
-    alone, warm = decompose(v), decompose(v, start=harsanyi)
-    assert max(x.certificate.resolution.item() for x in (alone, warm)) <= 3e-6
-    assert shared(alone, warm) >= UNIQUE_LARGE
+    assert shared(decompose(v), decompose(v, start=harsanyi)) >= UNIQUE
+
+
+@pytest.mark.parametrize("n", [3, 6, 9])
+def test_one_answer_in_both_precisions(n: int) -> None:
+    v = table_of("random", n)
+    single = decompose(v, precision="float32")
+    assert single.and_.dtype == torch.float64
+    assert single.certificate.resolution <= 1e-12
+    assert shared(decompose(v), single) >= UNIQUE
+
+
+def test_one_answer_without_compiled_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = torch.stack((table_of("random", 6), table_of("structured", 6)))
+    compiled = decompose(tables)
+    monkeypatch.setattr(kronecker, "kernels", lambda module: None)
+    in_torch = decompose(tables)
+    torch.testing.assert_close(in_torch.certificate.iterations, compiled.certificate.iterations)
+    torch.testing.assert_close(in_torch.values, compiled.values, rtol=0, atol=1e-9)
 
 
 def test_one_answer_in_any_batch() -> None:
@@ -447,6 +472,10 @@ def test_too_many_players() -> None:
         ({"resolution": 0.0}, "resolution"),
         ({"resolution": float("nan")}, "resolution"),
         ({"max_iterations": 0}, "max_iterations: at least 1, not 0"),
+        ({"noise": -0.1}, "noise: a share"),
+        ({"noise": float("nan")}, "noise: a share"),
+        ({"noise": float("inf")}, "noise: a share"),
+        ({"precision": "bfloat16"}, "precision: .* not 'bfloat16'"),
         ({"players": ["a", "b"]}, "players: 2 names for 3 players"),
         ({"start": labelled(torch.zeros(2, 16))}, r"start: shape \(16,\) for tables of shape \(8,\)"),
         ({"start": labelled(torch.zeros(1, 2, 8))}, r"start: shape \(1, 8\) for tables of shape \(8,\)"),

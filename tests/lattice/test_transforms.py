@@ -120,32 +120,6 @@ def test_bad_lengths(name: str, length: int) -> None:
     for fast in MAPS[name][:2]:
         with pytest.raises(BequeathError, match="2\\*\\*n"):
             fast(torch.zeros(2, length))
-    with pytest.raises(BequeathError, match="2\\*\\*n"):
-        transforms.kronecker_power(torch.zeros(2, length), torch.eye(2))
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6])
-def test_kronecker_power_is_numpys(n: int, dtype: torch.dtype) -> None:
-    x, matrix = random(3, 2**n, dtype=dtype), random(2, 2, seed=1, dtype=dtype)
-    dense = np.ones((1, 1))
-    for _ in range(n):
-        dense = np.kron(matrix.double().numpy(), dense)
-    out = transforms.kronecker_power(x, matrix)
-    assert out.dtype == dtype
-    tolerance = 1e-4 if dtype == torch.float32 else 1e-12
-    np.testing.assert_allclose(out.double().numpy(), x.double().numpy() @ dense.T, atol=tolerance)
-    torch.testing.assert_close(transforms.kronecker_power(x[1], matrix), out[1], rtol=0, atol=tolerance)
-    assert transforms.kronecker_power(x[:0], matrix).shape == (0, 2**n)
-
-
-def test_kronecker_power_past_one_block() -> None:
-    """n = 9 takes three blocks; the Moebius matrix gives a second, independent route to the same result."""
-    x = random(2, 2**9)
-    matrix = torch.tensor([[1.0, 0.0], [-1.0, 1.0]], dtype=torch.float64)
-    torch.testing.assert_close(
-        transforms.kronecker_power(x, matrix), transforms.moebius(x), rtol=0, atol=1e-10
-    )
 
 
 @pytest.mark.parametrize("n", [2, 5, 8])

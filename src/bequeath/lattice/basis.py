@@ -17,53 +17,59 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from bequeath.lattice import transforms
+from bequeath.lattice.kronecker import Matrix, kronecker_power
+
+
+def transposed(matrix: Matrix) -> Matrix:
+    """The transpose of a 2x2 matrix."""
+    (a, b), (c, d) = matrix
+    return (a, c), (b, d)
+
+
+def golden_angle() -> tuple[float, float]:
+    """Cosine and sine of the angle whose tangent is 1 / golden ratio."""
+    golden = (1 + 5**0.5) / 2
+    return golden / (1 + golden**2) ** 0.5, 1 / (1 + golden**2) ** 0.5
 
 
 @dataclass(frozen=True)
 class Basis:
     """Orthonormal coordinates k (2**n) of the dual vectors y = (y_and, y_or) in the complement of the splits."""
 
-    rotate_and: Tensor
-    rotate_or: Tensor
+    rotate_and: Matrix
+    rotate_or: Matrix
     weight_and: Tensor
     weight_or: Tensor
     empty: Tensor
 
     def to_dual(self, k: Tensor) -> Tensor:
-        """y of shape (tables, 2, 2**n) from k of shape (tables, 2**n)."""
-        k = k - (k @ self.empty)[:, None] * self.empty
+        """y of shape (..., 2, 2**n) from k of shape (..., 2**n)."""
+        w_and, w_or, empty = (c.to(k.dtype) for c in (self.weight_and, self.weight_or, self.empty))
+        k = k - (k @ empty)[..., None] * empty
         return torch.stack(
-            (
-                transforms.kronecker_power(-self.weight_and * k, self.rotate_and),
-                transforms.kronecker_power(self.weight_or * k, self.rotate_or),
-            ),
-            dim=1,
+            (kronecker_power(-w_and * k, self.rotate_and), kronecker_power(w_or * k, self.rotate_or)), dim=-2
         )
 
     def coordinates(self, x: Tensor) -> Tensor:
-        """The k of the orthogonal projection of x, shape (tables, 2, 2**n), on the dual vectors."""
-        k = self.weight_or * transforms.kronecker_power(x[:, 1], self.rotate_or.T)
-        k -= self.weight_and * transforms.kronecker_power(x[:, 0], self.rotate_and.T)
-        return k - (k @ self.empty)[:, None] * self.empty
+        """The k of the orthogonal projection of x, shape (..., 2, 2**n), on the dual vectors."""
+        w_and, w_or, empty = (c.to(x.dtype) for c in (self.weight_and, self.weight_or, self.empty))
+        k = w_or * kronecker_power(x[..., 1, :], transposed(self.rotate_or))
+        k -= w_and * kronecker_power(x[..., 0, :], transposed(self.rotate_and))
+        return k - (k @ empty)[..., None] * empty
 
 
 @lru_cache(maxsize=16)
 def basis_of(n: int, device: torch.device) -> Basis:
     """The basis for n players, kept for the next call."""
 
-    def tensor(values: list[list[float]] | list[float]) -> Tensor:
-        return torch.tensor(values, dtype=torch.float64, device=device)
-
     golden = (1 + 5**0.5) / 2
-    d = tensor([golden**-2, golden**2])
-    # Columns: the generalised eigenvectors of Q w = d P w, scaled to w'P w = 1 (P = A'A, Q = O'O for one bit).
-    # Second row of (Q - d P) w = 0: (d - 1) w0 + (2 - d) w1 = 0.
-    vectors = torch.stack((2 - d, 1 - d))
-    p = tensor([[2.0, -1.0], [-1.0, 1.0]])
-    vectors = vectors / (vectors * (p @ vectors)).sum(0).sqrt()
-    rotate_and = tensor([[1.0, 0.0], [-1.0, 1.0]]) @ vectors
-    rotate_or = tensor([[0.0, 1.0], [1.0, -1.0]]) @ vectors / d.sqrt()
+    cosine, sine = golden_angle()
+    # Generalised eigenvectors w of Q w = d P w, scaled to w'P w = 1 (P = A'A, Q = O'O for one bit); d = golden**-2
+    # has w = (golden, 1 / golden) / norm, d = golden**2 has w = (-1 / golden, -golden) / norm. A w and O w / sqrt(d)
+    # are the columns of the rotations.
+    rotate_and = ((cosine, -sine), (-sine, -cosine))
+    rotate_or = ((sine, -cosine), (cosine, sine))
+    d = torch.tensor([golden**-2, golden**2], dtype=torch.float64, device=device)
     eigenvalue = torch.ones_like(d[:1])
     for _ in range(n):
         eigenvalue = torch.cat([eigenvalue * d[0], eigenvalue * d[1]])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -12,33 +13,40 @@ from torch import Tensor
 from bequeath.errors import BequeathError
 from bequeath.lattice import transforms
 from bequeath.lattice.interactions import Certificate, Interactions
-from bequeath.lattice.split import sparsest_split
+from bequeath.lattice.memory import check_fits
+from bequeath.lattice.split import Split, sparsest_split
 from bequeath.lattice.subsets import check_players, orders, players_of
 
 Kind = Literal["and", "or", "and-or"]
+Precision = Literal["float64", "float32"]
 
-# Entries of one block of tables: keeps an iteration's working set in a core's cache.
-_BLOCK_ENTRIES = 2**15
+# Entries of one block of tables: bounds what a certificate's arrays take (some 40 numbers an entry).
+_BLOCK_ENTRIES = 2**18
+_NUMBERS_PER_ENTRY = 40
+# Gap of the ridge problem that settles four digits of every entry at n = 2, and more beyond (docs/decomposition.md).
+_SETTLED = 1e-12
 
 
 class CertificateWarning(UserWarning):
     """A decomposition stopped before the gap that was asked for; its certificate says how far off it is."""
 
 
-def check_table(v: Tensor) -> Tensor:
+def check_table(v: Tensor, name: str = "v") -> Tensor:
     """A table as float64 of shape (..., 2**n), refused early where it cannot be decomposed."""
     v = torch.as_tensor(v).detach()  # a graph through thousands of iterations only fills the memory
     n = players_of(v)
     check_players(n)
     if v.is_complex():
-        raise BequeathError(f"v: real values needed, {v.dtype} given")
+        raise BequeathError(f"{name}: real values needed, {v.dtype} given")
     finite = torch.isfinite(v)
     if not finite.all():
         where = tuple(torch.nonzero(~finite)[0].tolist())
-        raise BequeathError(f"v: {v[where].item()} at index {where}; every value must be finite")
+        raise BequeathError(f"{name}: {v[where].item()} at index {where}; every value must be finite")
     v = v.to(torch.float64)
     if v.numel() and not torch.isfinite(v.abs().max() * 2 ** (n + 1)):
-        raise BequeathError(f"v: values up to {v.abs().max().item():.3g} overflow when 2**{n} are added up")
+        raise BequeathError(
+            f"{name}: values up to {v.abs().max().item():.3g} overflow when 2**{n} are added up"
+        )
     return v
 
 
@@ -46,9 +54,11 @@ def decompose(
     v: Tensor,
     kind: Kind = "and-or",
     *,
+    noise: float = 0.0,
     tol: float = 1e-3,
-    resolution: float = 3e-6,
-    max_iterations: int = 10_000,
+    resolution: float | None = None,
+    max_iterations: int = 100_000,
+    precision: Precision = "float64",
     start: Interactions | None = None,
     players: Sequence[str] | None = None,
     progress: Callable[[int], None] | None = None,
@@ -58,22 +68,30 @@ def decompose(
     Parameters
     ----------
     v : Tensor
-        Value tables, shape (..., 2**n), any real dtype, computed in float64. v(0) is subtracted first and kept as
-        `offset`, so the empty set has no interaction.
+        Value tables, shape (..., 2**n), any real dtype and device. v(0) is subtracted first and kept as `offset`, so
+        the empty set has no interaction.
     kind : {"and-or", "and", "or"}
         ``"and"``: Harsanyi dividends. ``"or"``: OR interactions alone. Both are unique and exact.
         ``"and-or"``: v = u + w with the least L1 norm of the AND interactions of u and the OR interactions of w
         together (arXiv 2410.08455, Sec. 3); of all such optima the one of least squares. AND and OR effects of a
         singleton are one function and are merged under AND.
+    noise : float
+        ``"and-or"``: every value but v(0) may be changed by up to ``noise * |v(N) - v(0)|`` where that makes the
+        interactions sparser (the papers' code uses 0.04). The interactions then add up to the changed values.
     tol : float
         ``"and-or"``: relative duality gap (objective - lower bound) / objective asked of the certificate.
-    resolution : float
-        ``"and-or"``: relative duality gap of the ridge-regularised problem that makes the solution unique. Up to 9
-        players it is settled to 1e-9 or better whatever is asked. Beyond, solutions from different starts shared at
-        least 99.9% of their strength at the default, as measured on a few tables; not guaranteed
-        (docs/decomposition.md). `Certificate.resolution` has what was reached.
+    resolution : float, optional
+        ``"and-or"``: relative duality gap of the ridge-regularised problem that makes the solution unique: where the
+        default, 1e-12, was reached, answers from different starts, batches, threads and precisions shared 99.99%
+        of their strength and more. From 12 players on `max_iterations` often comes first; `Certificate.resolution`
+        has what was reached (measured: docs/decomposition.md). ``math.inf`` asks for the gap alone, which is faster;
+        which of the optima it finds then depends on the start. With noise that is the default, as there the rest is
+        slow; 1e-5 is a resolution to ask for where models are compared.
     max_iterations : int
-        Bound on the iterations of each of the solver's runs (two, or three where Newton steps fail).
+        Bound on the iterations of each of the solver's runs (two, or three in float32).
+    precision : {"float64", "float32"}
+        Of the iterations. float32 ones are faster and go on in float64 where that is needed; the solution and its
+        certificate are float64 in any case.
     start : Interactions, optional
         A warm start of the same shape, such as the previous checkpoint's solution. It saves time and does not change
         the answer beyond `resolution`.
@@ -90,7 +108,8 @@ def decompose(
     Raises
     ------
     BequeathError
-        If `v` is not finite, its last axis has no length 2**n, or an argument is out of range.
+        If `v` is not finite, its last axis has no length 2**n, an argument is out of range, or the work would not
+        fit in memory.
 
     Warns
     -----
@@ -99,51 +118,177 @@ def decompose(
     """
     if kind not in ("and", "or", "and-or"):
         raise BequeathError(f'kind: "and", "or" or "and-or", not {kind!r}')
-    if not (tol > 0 and resolution > 0):  # so written, nan is refused too
-        raise BequeathError(f"tol, resolution: positive numbers, not {tol}, {resolution}")
-    if max_iterations < 1:
-        raise BequeathError(f"max_iterations: at least 1, not {max_iterations}")
+    options = _options(noise, tol, resolution, max_iterations, precision)
     v = check_table(v)
     n = players_of(v)
-    if players is not None and len(players) != n:
-        raise BequeathError(f"players: {len(players)} names for {n} players")
-    names = tuple(players) if players is not None else tuple(str(i) for i in range(n))
+    names = _names(players, n)
     offset = v[..., 0].clone()
+    check_fits(v.numel() * 8 * 6, v.device, f"interactions of {v.numel() >> n:,} tables of {n} players")
     v = v - v[..., :1]
     if kind == "and":
         return Interactions(transforms.moebius(v), torch.zeros_like(v), offset, names, None)
     if kind == "or":
-        effects = torch.stack((torch.zeros_like(v), transforms.or_moebius(v)))
+        effects = torch.stack((torch.zeros_like(v), transforms.or_moebius(v)), dim=-2)
         return Interactions(*_merge_singletons(effects, n), offset, names, None)
+    warm = None if start is None else _warm(start, v, "start").reshape(-1, 1, 2, 2**n)
+    x, certificate = _solve(
+        v.reshape(-1, 1, 2**n), v.shape[:-1], warm, coupling=0.0, progress=progress, **options
+    )
+    return Interactions(*_merge_singletons(x.reshape(*v.shape[:-1], 2, 2**n), n), offset, names, certificate)
 
-    tables = v.reshape(-1, v.shape[-1])
+
+def decompose_jointly(
+    tables: Mapping[str, Tensor],
+    *,
+    coupling: float = 1.0,
+    noise: float = 0.0,
+    tol: float = 1e-3,
+    resolution: float | None = None,
+    max_iterations: int = 100_000,
+    precision: Precision = "float64",
+    start: Mapping[str, Interactions] | None = None,
+    players: Sequence[str] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Interactions]:
+    """Sparse AND-OR interactions of several models on the same samples, chosen together.
+
+    Minimises the sum over models of the L1 norms of their interactions plus `coupling` times the sum over pairs of
+    models of |I_a - I_b|_1, so that nothing is called exclusive to one model that could as well be shared.
+
+    Parameters
+    ----------
+    tables : mapping of str to Tensor
+        Value tables of each model, all of one shape (..., 2**n), on the same players and samples in the same order.
+    coupling : float
+        0 decomposes every model by itself.
+    noise, tol, resolution, max_iterations, precision, players, progress
+        As in `decompose`.
+    start : mapping of str to Interactions, optional
+        Warm starts, one for each model.
+
+    Returns
+    -------
+    dict of str to Interactions
+        One for each model. They share one `certificate`: objective and lower bound are those of the joint problem.
+
+    Raises
+    ------
+    BequeathError
+        As `decompose`; or if the tables' shapes or devices differ.
+
+    Warns
+    -----
+    CertificateWarning
+        If a sample stopped above `tol`.
+    """
+    options = _options(noise, tol, resolution, max_iterations, precision)
+    if not (coupling >= 0 and math.isfinite(coupling)):
+        raise BequeathError(f"coupling: a number of 0 or more, not {coupling}")
+    if not tables:
+        raise BequeathError("tables: none given; name at least one model's")
+    checked = {name: check_table(v, f"tables[{name!r}]") for name, v in tables.items()}
+    first = next(iter(checked))
+    for name, v in checked.items():
+        if v.shape != checked[first].shape or v.device != checked[first].device:
+            raise BequeathError(
+                f"tables: {name!r} has shape {tuple(v.shape)} on {v.device}, {first!r} "
+                f"{tuple(checked[first].shape)} on {checked[first].device}; models must be read on the same samples"
+            )
+    both = torch.stack(list(checked.values()), dim=-2)
+    n, shape = players_of(both), both.shape[:-2]
+    names = _names(players, n)
+    check_fits(both.numel() * 8 * 6, both.device, f"joint interactions of {both.numel() >> n:,} tables")
+    offset = both[..., 0].clone()
+    both = both - both[..., :1]
     warm = None
     if start is not None:
-        if start.and_.shape != v.shape:
-            raise BequeathError(
-                f"start: shape {tuple(start.and_.shape)} for tables of shape {tuple(v.shape)}"
-            )
-        if not torch.isfinite(start.values).all():
-            raise BequeathError("start: every interaction must be finite")
-        warm = torch.stack((start.and_, start.or_), dim=-2).reshape(-1, 2, v.shape[-1])
-    rows = max(1, _BLOCK_ENTRIES >> n)
-    blocks = []
-    for first in range(0, max(1, len(tables)), rows):  # no tables are one empty block
+        if set(start) != set(tables):
+            raise BequeathError(f"start: models {sorted(start)} for tables of {sorted(tables)}")
+        warm = torch.stack([_warm(start[m], v, f"start[{m!r}]") for m, v in checked.items()], dim=-3)
+        warm = warm.reshape(-1, len(checked), 2, 2**n)
+    x, certificate = _solve(
+        both.reshape(-1, len(checked), 2**n), shape, warm, coupling=coupling, progress=progress, **options
+    )
+    x = x.reshape(*shape, len(checked), 2, 2**n)
+    return {
+        name: Interactions(*_merge_singletons(x[..., i, :, :], n), offset[..., i], names, certificate)
+        for i, name in enumerate(checked)
+    }
+
+
+def _options(noise: float, tol: float, resolution: float | None, max_iterations: int, precision: str) -> dict:  # type: ignore[type-arg]
+    """The solver's options, checked."""
+    if not (noise >= 0 and math.isfinite(noise)):  # so written, nan is refused too
+        raise BequeathError(f"noise: a share of |v(N) - v(0)| of 0 or more, not {noise}")
+    if resolution is None:
+        resolution = math.inf if noise else _SETTLED
+    if not (tol > 0 and resolution > 0):
+        raise BequeathError(f"tol, resolution: positive numbers, not {tol}, {resolution}")
+    if max_iterations < 1:
+        raise BequeathError(f"max_iterations: at least 1, not {max_iterations}")
+    if precision not in ("float64", "float32"):
+        raise BequeathError(f'precision: "float64" or "float32", not {precision!r}')
+    return {
+        "noise": noise,
+        "tol": tol,
+        # The objective is settled in the first run, so that one must be finer than `tol`.
+        "ridge_tol": min(resolution, tol / 10) if math.isfinite(resolution) else math.inf,
+        "max_iterations": max_iterations,
+        "precision": getattr(torch, precision),
+    }
+
+
+def _names(players: Sequence[str] | None, n: int) -> tuple[str, ...]:
+    if players is not None and len(players) != n:
+        raise BequeathError(f"players: {len(players)} names for {n} players")
+    return tuple(players) if players is not None else tuple(str(i) for i in range(n))
+
+
+def _warm(start: Interactions, v: Tensor, name: str) -> Tensor:
+    """A start's values, shape (..., 2, 2**n), refused where they do not fit."""
+    if start.and_.shape != v.shape:
+        raise BequeathError(f"{name}: shape {tuple(start.and_.shape)} for tables of shape {tuple(v.shape)}")
+    if not torch.isfinite(start.values).all():
+        raise BequeathError(f"{name}: every interaction must be finite")
+    return start.values.to(v)
+
+
+def _solve(
+    v: Tensor,
+    shape: torch.Size,
+    warm: Tensor | None,
+    *,
+    noise: float,
+    coupling: float,
+    tol: float,
+    progress: Callable[[int], None] | None,
+    **options: object,
+) -> tuple[Tensor, Certificate]:
+    """Splits of v, shape (problems, models, 2**n), block by block; certificates in the shape of the problems."""
+    entries = v[0].numel() if len(v) else 1
+    rows = max(1, _BLOCK_ENTRIES // entries)
+    check_fits(
+        min(rows, len(v)) * entries * 8 * _NUMBERS_PER_ENTRY,
+        v.device,
+        f"splitting tables of {players_of(v)} players",
+    )
+    bound = noise * v[..., -1].abs() if noise else None
+    blocks: list[Split] = []
+    for first in range(0, max(1, len(v)), rows):  # no tables are one empty block
         block = slice(first, first + rows)
         blocks.append(
             sparsest_split(
-                tables[block],
+                v[block],
+                noise=None if bound is None else bound[block],
+                coupling=coupling,
                 tol=tol,
-                # The objective is settled in the first phase, so that one must be finer than `tol`.
-                ridge_tol=min(resolution, tol / 10),
-                max_iterations=max_iterations,
                 start=None if warm is None else warm[block],
+                **options,  # type: ignore[arg-type]
             )
         )
         if progress is not None:
-            progress(len(tables[block]))
-    shape = v.shape[:-1]
-    x = torch.cat([block.x for block in blocks]).movedim(1, 0).reshape(2, *v.shape)
+            progress(len(v[block]) * v.shape[1])
+    x = torch.cat([block.x for block in blocks])
     x[..., 0] = 0  # the solver leaves rounding there
     certificate = Certificate(
         objective=torch.cat([block.objective for block in blocks]).reshape(shape),
@@ -154,17 +299,17 @@ def decompose(
     late = int((~(certificate.gap <= tol)).sum())  # so written, a nan is late too
     if late:
         warnings.warn(
-            f"{late} of {len(tables)} decompositions stopped above the asked gap {tol:g} "
+            f"{late} of {len(v)} decompositions stopped above the asked gap {tol:g} "
             f"(worst {certificate.gap.max().item():.2g}); raise max_iterations",
             CertificateWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    return Interactions(*_merge_singletons(x, n), offset, names, certificate)
+    return x, certificate
 
 
 def _merge_singletons(x: Tensor, n: int) -> tuple[Tensor, Tensor]:
     single = orders(n, x.device) == 1
-    and_, or_ = x[0].clone(), x[1].clone()
+    and_, or_ = x[..., 0, :].clone(), x[..., 1, :].clone()
     and_[..., single] += or_[..., single]
     or_[..., single] = 0
     return and_, or_
