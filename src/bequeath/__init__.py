@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bequeath.knowledge.dynamics import dynamics, similarity
     from bequeath.knowledge.ledger import ledger
     from bequeath.knowledge.regions import Comparison, compare
+    from bequeath.lattice.bounds import ShareBounds, preserved_bounds
     from bequeath.lattice.decompose import CertificateWarning, decompose, decompose_jointly
     from bequeath.lattice.interactions import Certificate, Interactions
     from bequeath.lattice.transforms import moebius, or_moebius, or_zeta, zeta
@@ -35,6 +36,8 @@ _HOME = {
     "ledger": "knowledge.ledger",
     "Comparison": "knowledge.regions",
     "compare": "knowledge.regions",
+    "ShareBounds": "lattice.bounds",
+    "preserved_bounds": "lattice.bounds",
     "CertificateWarning": "lattice.decompose",
     "decompose": "lattice.decompose",
     "decompose_jointly": "lattice.decompose",
@@ -66,6 +69,7 @@ __all__ = [
     "Game",
     "Interactions",
     "Run",
+    "ShareBounds",
     "Study",
     "baselines",
     "compare",
@@ -78,6 +82,7 @@ __all__ = [
     "or_moebius",
     "or_zeta",
     "players",
+    "preserved_bounds",
     "similarity",
     "values",
     "zeta",

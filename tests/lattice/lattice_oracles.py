@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy.optimize import linprog
-from scipy.sparse import csr_array
+from scipy.sparse import block_array, csr_array, eye_array, hstack, kron, vstack
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 
@@ -90,3 +91,75 @@ def reference_result(name: str) -> dict[str, float]:
     if not path.exists():
         pytest.skip(f"no {path}: the reference results are not part of the repository")
     return json.loads(path.read_text())[name]
+
+
+def _effects(size: int) -> np.ndarray:
+    """What an interaction of 1 adds to every mask but the empty one: ANDs of all sets, then ORs of all but singletons.
+
+    Straight from the words: an AND acts where all its players are present, an OR where any is.
+    """
+    ands = list(range(1, size))
+    ors = [t for t in range(1, size) if t.bit_count() > 1]
+    rows = [[(s & t) == t for t in ands] + [(s & t) != 0 for t in ors] for s in range(1, size)]
+    return np.array(rows, dtype=float)
+
+
+def least_l1_noisy(v: np.ndarray, bound: float) -> float:
+    """`least_l1` where every value but v(0) may be changed by up to `bound`, by HiGHS."""
+    effects = csr_array(_effects(len(v)))
+    masks, terms = effects.shape
+    equations = block_array([[effects, -effects, -eye_array(masks)]], format="csr")
+    answer = linprog(
+        np.concatenate([np.ones(2 * terms), np.zeros(masks)]),
+        A_eq=equations,
+        b_eq=v[1:] - v[0],
+        bounds=[(0, None)] * (2 * terms) + [(-bound, bound)] * masks,
+        method="highs",
+    )
+    assert answer.status == 0, answer.message
+    return float(answer.fun)
+
+
+def least_joint(
+    tables: Sequence[np.ndarray], coupling: float, bounds: Sequence[float] | None = None
+) -> float:
+    """The least sum of L1 norms plus coupling * (L1 norms of the differences of all pairs of models), by HiGHS.
+
+    For every model variables p, q >= 0 per interaction, effect = p - q, and s per mask, |s| at most the model's
+    bound (0 without `bounds`); for every pair d >= |difference|, as two inequalities.
+    """
+    effects = csr_array(_effects(len(tables[0])))
+    masks, terms = effects.shape
+    models = len(tables)
+    bounds = [0.0] * models if bounds is None else bounds
+    pairs = list(itertools.combinations(range(models), 2))
+    one, each = eye_array(terms), np.eye(models)
+    signed = np.array([[(m == a) - (m == b) for m in range(models)] for a, b in pairs], dtype=float)
+    difference = hstack([kron(signed, one), -kron(signed, one)]) if pairs else None
+    equations = hstack([kron(each, effects), -kron(each, effects), -eye_array(models * masks)])
+    if difference is not None:
+        apart = eye_array(len(pairs) * terms)
+        nothing = csr_array((len(pairs) * terms, models * masks))
+        inequalities = vstack(
+            [hstack([difference, nothing, -apart]), hstack([-difference, nothing, -apart])], format="csr"
+        )
+        equations = hstack([equations, csr_array((models * masks, len(pairs) * terms))])
+    answer = linprog(
+        np.concatenate(
+            [
+                np.ones(2 * models * terms),
+                np.zeros(models * masks),
+                np.full(len(pairs) * terms, float(coupling)),
+            ]
+        ),
+        A_eq=csr_array(equations),
+        b_eq=np.concatenate([v[1:] - v[0] for v in tables]),
+        A_ub=inequalities if pairs else None,
+        b_ub=np.zeros(2 * len(pairs) * terms) if pairs else None,
+        bounds=[(0, None)] * (2 * models * terms)
+        + [(-bound, bound) for bound in bounds for _ in range(masks)]
+        + [(0, None)] * (len(pairs) * terms),
+        method="highs",
+    )
+    assert answer.status == 0, answer.message
+    return float(answer.fun)

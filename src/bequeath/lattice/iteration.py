@@ -41,6 +41,8 @@ class Problems:
         Weight of the differences between models.
     metric : float
         With noise: weight of the tables' entries against interactions in the projection.
+    tilt : Tensor or None
+        What is taken off the norm for every unit of an interaction, shape (problems, models, 2, 2**n).
     """
 
     v: Tensor
@@ -50,6 +52,7 @@ class Problems:
     ridge: Tensor
     coupling: float
     metric: float
+    tilt: Tensor | None = None
 
     @property
     def basis(self) -> Basis:
@@ -58,11 +61,13 @@ class Problems:
     def rows(self, keep: Tensor) -> Problems:
         """Some of the problems."""
         noise = None if self.noise is None else self.noise[keep]
+        tilt = None if self.tilt is None else self.tilt[keep]
         return replace(
             self,
             v=self.v[keep],
             k0=self.k0[keep],
             noise=noise,
+            tilt=tilt,
             step=self.step[keep],
             ridge=self.ridge[keep],
         )
@@ -127,7 +132,8 @@ def advance(problems: Problems, z: Tensor, steps: int) -> Tensor:
     scales = [array(c) for c in (problems.step, problems.ridge, problems.coupling, _RELAXATION)]
     if problems.noise is None:
         u, v = basis.rotate_and, basis.rotate_or
-        given = [array(problems.k0)]
+        tilt = torch.empty(0, 0, 0, 0) if problems.tilt is None else problems.tilt
+        given = [array(problems.k0), array(tilt)]
         constants = [array(c) for c in (basis.weight_and, basis.weight_or, basis.empty, u, v, transposed(v))]
         kernel = kernels.exact
     else:
@@ -150,7 +156,10 @@ def _step(problems: Problems, z: Tensor) -> Tensor:
     if problems.noise is None:
         basis = problems.basis
         x = z - basis.to_dual(basis.coordinates(z) - problems.k0.to(z.dtype))
-        return z + _RELAXATION * (prox(2 * x - z, step, problems.coupling, dim=1) * shrink - x)
+        reflected = 2 * x - z
+        if problems.tilt is not None:
+            reflected += step * problems.tilt.to(z.dtype)
+        return z + _RELAXATION * (prox(reflected, step, problems.coupling, dim=1) * shrink - x)
     x = z - _off_graph(z, problems.metric)
     reflected = 2 * x - z
     values, tables = reflected.tensor_split(2, dim=-2)

@@ -120,8 +120,11 @@ def _prox(t, step, ridge, coupling):
 
 
 @compiled
-def exact(z, k0, step, ridge, coupling, relaxation, steps, first, last, w_and, w_or, empty, u, v, vt):
-    """Tables as they are: z of shape (problems, models, 2, 2**n) is moved `steps` steps; u, v, vt are 2x2."""
+def exact(z, k0, tilt, step, ridge, coupling, relaxation, steps, first, last, w_and, w_or, empty, u, v, vt):
+    """Tables as they are: z of shape (problems, models, 2, 2**n) is moved `steps` steps; u, v, vt are 2x2.
+
+    `tilt` has the shape of z, or no entry.
+    """
     models, size = z.shape[1], z.shape[3]
     ands, ors, spare = np.empty(size, z.dtype), np.empty(size, z.dtype), np.empty(size, z.dtype)
     t = np.empty(z.shape[1:], z.dtype)
@@ -147,6 +150,10 @@ def exact(z, k0, step, ridge, coupling, relaxation, steps, first, last, w_and, w
                         # The projection is z - off; its reflection z - 2 off.
                         there[j] = here[j] - off - off
                         here[j] -= relaxation * (here[j] - off)
+            if tilt.size > 0:
+                for m in range(models):
+                    for i in range(2):
+                        _add(t[m, i], tilt[p, m, i], step[p])
             _prox(t, step[p], ridge[p], coupling)
             for m in range(models):
                 for i in range(2):

@@ -101,18 +101,31 @@ def dual_value(problems: Problems, k: Tensor, y: Tensor) -> Tensor:
 def lower_bound(problems: Problems, k: Tensor) -> tuple[Tensor, Tensor]:
     """A dual vector scaled into the norm's polar bounds f of every split from below; also y = to_dual(k)."""
     y = problems.basis.to_dual(k)
-    scale = gauge(y, problems.coupling, dim=1).amax((-1, -2)).clamp(min=1.0)
-    return dual_value(problems, k, y) / scale, y
+    largest = _gauge(problems, y).clamp(min=1.0)
+    if problems.tilt is None:
+        return dual_value(problems, k, y) / largest, y
+    # share * y + tilt must lie in the polar; share * (y + tilt) + (1 - share) * tilt does.
+    tilted = gauge(problems.tilt, problems.coupling, dim=1).amax((-1, -2))
+    return dual_value(problems, k, y) * (1 - tilted) / (largest - tilted), y
+
+
+def _gauge(problems: Problems, y: Tensor) -> Tensor:
+    y = y if problems.tilt is None else y + problems.tilt
+    return gauge(y, problems.coupling, dim=1).amax((-1, -2))
 
 
 def _objective(problems: Problems, x: Tensor) -> Tensor:
-    return norm(x, problems.coupling, dim=1).sum((-1, -2))
+    total = norm(x, problems.coupling, dim=1).sum((-1, -2))
+    return total if problems.tilt is None else total - (problems.tilt * x).sum((-1, -2, -3))
 
 
 def _ridge_gap(problems: Problems, x: Tensor, k: Tensor, y: Tensor) -> Tensor:
     """Duality gap of the ridge problem relative to f(x)."""
     ridge = problems.ridge[:, None, None, None]
-    best = prox(y / ridge, 1 / ridge, problems.coupling, dim=1)  # maximises <x, y> - f(x) - ridge/2 |x|^2
+    tilted = y if problems.tilt is None else y + problems.tilt
+    best = prox(
+        tilted / ridge, 1 / ridge, problems.coupling, dim=1
+    )  # maximises <x, y> - f(x) - ridge/2 |x|^2
     conjugate = (best * y - ridge / 2 * best.square()).sum((-1, -2, -3)) - _objective(problems, best)
     objective = _objective(problems, x)
     primal = objective + problems.ridge / 2 * x.square().sum((-1, -2, -3))
@@ -130,6 +143,7 @@ def sparsest_split(
     max_iterations: int,
     precision: torch.dtype = torch.float64,
     start: Tensor | None = None,
+    tilt: Tensor | None = None,
 ) -> Split:
     """Split tables into AND and OR interactions of least norm, the least-squares one among the optima.
 
@@ -153,10 +167,13 @@ def sparsest_split(
     start : Tensor, optional
         Shape (problems, models, 2, 2**n): where to start; any values. The result does not depend on it beyond
         `ridge_tol`.
+    tilt : Tensor, optional
+        Shape (problems, models, 2, 2**n), dual norm below 1, without noise: minimise f(x) - <tilt, x> instead.
+        `objective` and `lower_bound` are then those of that difference.
     """
     n = players_of(v)
     scale = v.abs().amax((-1, -2)).clamp(min=1e-300)  # an all-zero table stays zero
-    problems = _posed(v / scale[:, None, None], noise, coupling, scale, settle=math.isfinite(ridge_tol))
+    problems = _posed(v / scale[:, None, None], noise, coupling, scale, tilt, settle=math.isfinite(ridge_tol))
     x0 = even_split(problems.v)
     if start is not None:
         # A table without any effect has no scale that a start could be measured in; its split is zero.
@@ -214,7 +231,7 @@ def sparsest_split(
         return objective[rows] - bound[rows] <= tol * objective[rows]
 
     # The ridge leaves the bound a little slack: tighten it on the plain problem, from where the first run ended.
-    plain = _posed(v / scale[:, None, None], noise, coupling, scale, settle=False)
+    plain = _posed(v / scale[:, None, None], noise, coupling, scale, tilt, settle=False)
     if math.isfinite(ridge_tol):
         z = point_at(plain, best, duals)
     if precision == torch.float32 and not math.isfinite(ridge_tol):
@@ -226,7 +243,9 @@ def sparsest_split(
     return Split(back * best, scale * objective, scale * bound, reached, iterations)
 
 
-def _posed(v: Tensor, noise: Tensor | None, coupling: float, scale: Tensor, *, settle: bool) -> Problems:
+def _posed(
+    v: Tensor, noise: Tensor | None, coupling: float, scale: Tensor, tilt: Tensor | None, *, settle: bool
+) -> Problems:
     """The problems of scaled tables: with the ridge that settles them, or plain."""
     unit = torch.ones_like(scale)
     posed = Problems(v, v, None, unit, unit, coupling, 0.0)
@@ -239,4 +258,4 @@ def _posed(v: Tensor, noise: Tensor | None, coupling: float, scale: Tensor, *, s
             step, ridge, metric = _NOISY_STEP, _NOISY_RIDGE, _NOISY_METRIC
     steps = step * least_squares.square().mean((-1, -2, -3)).sqrt().clamp(min=1e-300)
     ridges = ridge / least_squares.abs().amax((-1, -2, -3)).clamp(min=1e-300)
-    return Problems(v, k0, noise, steps, ridges if settle else 0 * ridges, coupling, metric)
+    return Problems(v, k0, noise, steps, ridges if settle else 0 * ridges, coupling, metric, tilt)

@@ -1,0 +1,200 @@
+"""How far the share of knowledge that two models have in common is determined at all (METHOD 2b).
+
+Splits with nearly the least L1 norm are many. Of all pairs of them, one of each model, these bounds give the least
+and the greatest share of the first model's strength that the second has too: values that some pair is shown to have,
+and values that no pair can pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bequeath.errors import BequeathError
+from bequeath.lattice.decompose import check_table
+from bequeath.lattice.split import Split, sparsest_split
+from bequeath.lattice.subsets import orders, players_of
+
+# Couplings of the joint problems that bring two models together: small ones keep to the optima, large ones go as near
+# as the slack allows.
+_COUPLINGS = (0.1, 0.5, 2.0)
+# Prices, per unit of an interaction, at which models are driven apart.
+_PRICES = (0.02, 0.1)
+# Price at which one interaction is made as small as it can be.
+_ENTRY_PRICE = 0.5
+_ROUNDS = 3
+# Relative duality gap of every problem here; it widens the bounds.
+_TOL = 1e-4
+# Entries of problems that are solved together.
+_BLOCK_ENTRIES = 2**18
+
+
+@dataclass(frozen=True)
+class ShareBounds:
+    """Bounds on the preserved share of every pair of tables; all fields have the tables' leading shape.
+
+    least <= least_found <= share <= greatest_found <= greatest.
+
+    Attributes
+    ----------
+    least, greatest : Tensor
+        No pair of splits within the slack has a share outside of these (outer bounds: they may be too wide).
+    least_found, greatest_found : Tensor
+        Shares of pairs that were found (inner bounds: every value between them is had by some pair).
+    share : Tensor
+        That of the two unique splits that `decompose` gives.
+    """
+
+    least: Tensor
+    least_found: Tensor
+    share: Tensor
+    greatest_found: Tensor
+    greatest: Tensor
+
+
+def preserved_bounds(
+    pretrained: Tensor,
+    finetuned: Tensor,
+    *,
+    slack: float = 1e-3,
+    entries: int = 64,
+    max_iterations: int = 20_000,
+    progress: Callable[[int], None] | None = None,
+) -> ShareBounds:
+    """Least and greatest preserved share over all AND-OR splits within (1 + slack) of the least L1 norms.
+
+    The preserved share of splits a, b is the sum of min(|a|, |b|) where the signs agree, over the sum of |a|
+    (METHOD 4); that is (|a|_1 + |b|_1 - |a - b|_1) / (2 |a|_1).
+
+    Parameters
+    ----------
+    pretrained, finetuned : Tensor
+        Value tables of the two models on the same samples, shape (..., 2**n).
+    slack : float
+        How far above its least L1 norm a split may be and still count, relative.
+    entries : int
+        How many of the strongest shared interactions are bounded from below, one by one; `least` sums these.
+    max_iterations : int
+        Of each problem's solver. Bounds stay true where it is not enough, and get wider.
+    progress : callable, optional
+        Called with the number of pairs just finished.
+
+    Returns
+    -------
+    ShareBounds
+
+    Raises
+    ------
+    BequeathError
+        If the shapes differ, a table is not finite, or an argument is out of range.
+    """
+    if not 0 < slack < 1:
+        raise BequeathError(f"slack: a share between 0 and 1, not {slack}")
+    if entries < 1 or max_iterations < 1:
+        raise BequeathError(f"entries, max_iterations: at least 1, not {entries}, {max_iterations}")
+    a, b = check_table(pretrained, "pretrained"), check_table(finetuned, "finetuned")
+    if a.shape != b.shape or a.device != b.device:
+        raise BequeathError(
+            f"finetuned: shape {tuple(b.shape)} on {b.device}, pretrained {tuple(a.shape)} on {a.device}; the two "
+            "must be read on the same samples"
+        )
+    pairs = torch.stack((a - a[..., :1], b - b[..., :1]), dim=-2).reshape(-1, 2, a.shape[-1])
+    rows = []
+    for pair in pairs:
+        rows.append(_bounds(pair, slack, entries, max_iterations))
+        if progress is not None:
+            progress(1)
+    stacked = torch.stack(rows) if rows else a.new_zeros(0, 5)
+    return ShareBounds(*(column.reshape(a.shape[:-1]) for column in stacked.unbind(-1)))
+
+
+def _shared(a: Tensor, b: Tensor) -> Tensor:
+    """Preserved share of two splits, shape (..., 2, 2**n); without any effect to preserve, all of it is."""
+    total = a.abs().sum((-1, -2))
+    both = torch.minimum(a.abs(), b.abs()) * (a * b > 0)
+    return torch.where(total > 0, both.sum((-1, -2)) / total.clamp(min=1e-300), 1.0)
+
+
+def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Tensor:
+    """The five numbers of one pair of tables, shape (2, 2**n)."""
+    v = pair[:, None]
+    own = sparsest_split(v, tol=_TOL, ridge_tol=1e-12, max_iterations=max_iterations)
+    best, limit = own.x[:, 0], (1 + slack) * own.objective
+    share = _shared(best[0], best[1])
+    if bool((own.objective == 0).any()):
+        return share.expand(5)
+
+    def within(x: Tensor, model: int) -> Tensor:
+        """x moved towards the model's own solution until its norm is within the limit."""
+        room, excess = limit[model] - own.objective[model], x.abs().sum() - own.objective[model]
+        return best[model] + (room / excess.clamp(min=1e-300)).clamp(max=1.0) * (x - best[model])
+
+    def solve(v: Tensor, start: Tensor, tilt: Tensor | None = None, coupling: float = 0.0) -> Split:
+        return sparsest_split(
+            v,
+            coupling=coupling,
+            tol=_TOL,
+            ridge_tol=math.inf,
+            max_iterations=max_iterations,
+            start=start,
+            tilt=tilt,
+        )
+
+    found, greatest = [share], share.new_tensor(1.0)
+    for coupling in _COUPLINGS:
+        joint = solve(pair[None], best[None], coupling=coupling)
+        found.append(_shared(within(joint.x[0, 0], 0), within(joint.x[0, 1], 1)))
+        # For every pair |a - b| >= (bound - |a| - |b|) / coupling. The share is monotone in |a|: an end has the most.
+        strength = torch.stack((own.lower_bound[0], limit[0]))
+        total = strength + limit[1]
+        most = (total - (joint.lower_bound[0] - total) / coupling) / (2 * strength)
+        greatest = torch.minimum(greatest, most.amax())
+    for price in _PRICES:
+        a, b = best
+        for _ in range(_ROUNDS):
+            # |a - b| is convex: the pair that goes farthest along its slope is no nearer than the pair before.
+            away = torch.where(a == b, torch.sign(a), torch.sign(a - b))
+            driven = solve(v, best[:, None], price * torch.stack((away, -away))[:, None])
+            a, b = within(driven.x[0, 0], 0), within(driven.x[1, 0], 1)
+            found.append(_shared(a, b))
+
+    def forced(model: int, tilt: Tensor) -> Tensor:
+        """What the entries that `tilt` prices keep in every split within the limit, shape (entries,)."""
+        rows = max(1, _BLOCK_ENTRIES // tilt[0].numel())
+        bounds = [
+            solve(
+                some.new_ones(len(some), 1, 1) * pair[model], best[model].expand(len(some), 1, -1, -1), some
+            )
+            for some in tilt.chunk(-(-len(tilt) // rows))
+        ]
+        lowest = torch.cat([bound.lower_bound for bound in bounds])
+        return ((lowest - limit[model]) / _ENTRY_PRICE).clamp(min=0.0)
+
+    tilt = _prices_of_strongest(best, entries)
+    both = torch.minimum(forced(0, tilt), forced(1, tilt)) if len(tilt) else share.new_zeros(1)
+    shares = torch.stack(found)
+    return torch.stack((both.sum() / limit[0], shares.min(), share, shares.max(), greatest))
+
+
+def _prices_of_strongest(best: Tensor, entries: int) -> Tensor:
+    """Tilts against the strongest interactions that both models have, (up to `entries`, 1, 2, 2**n).
+
+    A singleton stands in both types, half each, and is priced in both.
+    """
+    n = players_of(best)
+    both = torch.minimum(best[0].abs(), best[1].abs()) * (best[0] * best[1] > 0)
+    single = orders(n, best.device) == 1
+    both[0, single] += both[1, single]
+    both[1, single] = 0
+    index = both.flatten().argsort(descending=True)[:entries]
+    index = index[both.flatten()[index] > 0]
+    tilt = best.new_zeros(len(index), *both.shape)
+    tilt.view(len(index), -1)[torch.arange(len(index)), index] = (
+        -_ENTRY_PRICE * best[0].flatten()[index].sign()
+    )
+    tilt[:, 1, single] += tilt[:, 0, single]
+    return tilt[:, None]
