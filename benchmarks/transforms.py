@@ -1,10 +1,10 @@
-"""How fast the transforms are: ratios measured in one run on one machine, as a markdown table.
+"""How fast the transforms are: ratios measured in one run on one machine, as markdown tables.
 
-    python benchmarks/transforms.py --players 6 8 10 12 14 16
+    python benchmarks/transforms.py
 
-The Moebius transform is set beside a plain copy of the same array (the least that any transform can cost)
-and, where shapiq is installed, beside its ExactComputer on the same table; `kronecker_power` is timed at each
-block size.
+The Moebius transform is set beside copies of the same array, the least that any transform can cost: `clone` and
+`copy_` of an array that the last call left in the cache, and `copy_` after something else has emptied it. Where shapiq
+is installed, its ExactComputer does the same table from a free value function, a look-up.
 """
 
 from __future__ import annotations
@@ -12,28 +12,17 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
+from measure import seconds
+from torch import Tensor
 
 from bequeath.lattice import transforms
 
 
-def seconds(call: Callable[[], object], budget: float = 0.3, least: int = 3) -> float:
-    """Median wall time of one call, after one call to warm up; at most about `budget` seconds in all."""
-    call()
-    times: list[float] = []
-    begin = time.perf_counter()
-    while len(times) < least or (time.perf_counter() - begin < budget and len(times) < 200):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
 def shapiq_seconds(v: np.ndarray, n: int) -> float | None:
-    """shapiq's exact Moebius transform of a table that is already there (its game is a look-up), once."""
+    """shapiq's exact Moebius transform of a table that is already there, once."""
     try:
         import shapiq
     except ImportError:
@@ -48,49 +37,63 @@ def shapiq_seconds(v: np.ndarray, n: int) -> float | None:
     return time.perf_counter() - start
 
 
+def cold(call: object, other: Tensor) -> float:
+    """Median wall time of a call after a pass over an array larger than any cache."""
+    times = []
+    for _ in range(15):
+        other.add_(1)
+        start = time.perf_counter()
+        call()  # type: ignore[operator]
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--players", type=int, nargs="+", default=[6, 8, 10, 12, 14, 16])
-    parser.add_argument("--entries", type=int, default=2**18, help="values in one batch of tables")
-    parser.add_argument("--shapiq-limit", type=int, default=10, help="most players to give to shapiq")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--sizes", nargs="+", default=["12x256", "14x1", "16x1", "18x1", "20x1", "22x1"])
+    parser.add_argument(
+        "--shapiq", type=int, nargs="*", default=[12, 14, 16], help="players; 16 take a minute"
+    )
+    parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     generator = torch.Generator().manual_seed(0)
+    other = torch.zeros(2**25)
 
-    print(f"Moebius, batches of {arguments.entries} values, {arguments.threads} thread(s):\n")
-    print("| n | us per table | x a copy | shapiq / ours (one table) |")
-    print("|---|---|---|---|")
-    for n in arguments.players:
-        tables = max(1, arguments.entries >> n)
-        v = torch.randn(tables, 2**n, generator=generator, dtype=torch.float64)
-        ours, copy = seconds(lambda v=v: transforms.moebius(v)), seconds(lambda v=v: v.clone())
-        theirs = shapiq_seconds(v[0].numpy(), n) if n <= arguments.shapiq_limit else None
-        single = seconds(lambda v=v: transforms.moebius(v[0]))
-        ratio = "-" if theirs is None else f"{theirs / single:,.0f}"
-        print(f"| {n} | {ours / tables * 1e6:.1f} | {ours / copy:.1f} | {ratio} |")
-
-    default, sizes = transforms._BLOCK_BITS, range(1, 7)
-    matrix = torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=torch.float64)
+    print(f"Moebius against copies, {arguments.threads} thread(s), float64 and float32:\n")
     print(
-        f"\nkronecker_power, time relative to blocks of {default} bits (the one in use), below 1 is faster:\n"
+        "| n | tables | dtype | us per table | in cache: x clone | x copy_ | not in cache: x copy_ | in place, us |"
     )
-    print("| n | us per table | " + " | ".join(f"{bits} bit{'s' * (bits > 1)}" for bits in sizes) + " |")
-    print("|---|---|" + "---|" * len(sizes))
-    for n in arguments.players:
-        tables = max(1, 2**15 >> n)  # the solver's own blocks
-        x = torch.randn(tables, 2**n, generator=generator, dtype=torch.float64)
-        measured = {}
-        try:
-            for bits in sizes:
-                transforms._BLOCK_BITS = bits
-                measured[bits] = seconds(lambda x=x: transforms.kronecker_power(x, matrix))
-        finally:
-            transforms._BLOCK_BITS = default
-        ratios = " | ".join(f"{measured[bits] / measured[default]:.2f}" for bits in sizes)
-        print(f"| {n} | {measured[default] / tables * 1e6:.1f} | {ratios} |")
+    print("|---|---|---|---|---|---|---|---|")
+    for size in arguments.sizes:
+        n, count = (int(part) for part in size.split("x"))
+        for dtype in (torch.float64, torch.float32):
+            v = torch.randn(count, 2**n, generator=generator, dtype=dtype)
+            out = torch.empty_like(v)
+            new = seconds(lambda v=v: transforms.moebius(v))
+            into = seconds(lambda v=v, out=out: transforms.moebius(v, out=out))
+            clone = seconds(lambda v=v: v.clone())
+            copy = seconds(lambda v=v, out=out: out.copy_(v))
+            emptied = cold(lambda v=v, out=out: transforms.moebius(v, out=out), other)
+            emptied /= cold(lambda v=v, out=out: out.copy_(v), other)
+            v.zero_()  # in place, values would double with every call
+            inside = seconds(lambda v=v: transforms.moebius(v, out=v))
+            print(
+                f"| {n} | {count} | {str(dtype)[6:]} | {new / count * 1e6:.1f} | {new / clone:.1f} | {into / copy:.1f} "
+                f"| {emptied:.1f} | {inside / count * 1e6:.1f} |",
+                flush=True,
+            )
+
+    print("\nOne table, all Moebius coefficients, against shapiq:\n")
+    print("| n | ours, us | shapiq, s | ratio |")
+    print("|---|---|---|---|")
+    for n in arguments.shapiq:
+        v = torch.randn(2**n, generator=generator, dtype=torch.float64)
+        ours, theirs = seconds(lambda v=v: transforms.moebius(v)), shapiq_seconds(v.numpy(), n)
+        if theirs is not None:
+            print(f"| {n} | {ours * 1e6:.1f} | {theirs:.2f} | {theirs / ours:,.0f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -163,3 +163,23 @@ def least_joint(
     )
     assert answer.status == 0, answer.message
     return float(answer.fun)
+
+
+def random_table(n: int, *shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, 2**n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def structured_table(n: int, seed: int = 0, rough: float = 0.05) -> torch.Tensor:
+    """A saturating game with main effects and pairs, as classifiers give, and some roughness."""
+    generator = torch.Generator().manual_seed(seed)
+    present = ((torch.arange(2**n)[:, None] >> torch.arange(n)) & 1).double()
+    pairs = torch.randn(n, n, generator=generator, dtype=torch.float64) / n
+    mains = torch.randn(n, generator=generator, dtype=torch.float64)
+    score = present @ mains + torch.einsum("si,ij,sj->s", present, pairs, present)
+    return 3 * torch.tanh(score) + rough * torch.randn(2**n, generator=generator, dtype=torch.float64)
+
+
+def least_shared(a: torch.Tensor, b: torch.Tensor) -> float:
+    """The worst `shared_strength` over a batch of interactions (..., 2, 2**n), both ways."""
+    rows = [x.reshape(-1, 2, x.shape[-1]) for x in (a, b)]
+    return min(min(shared_strength(x, y), shared_strength(y, x)) for x, y in zip(*rows, strict=True))

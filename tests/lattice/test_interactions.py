@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
+import lattice_oracles as oracles
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bequeath.errors import BequeathError
-from bequeath.lattice import transforms
+from bequeath.lattice import subsets, transforms
 from bequeath.lattice.decompose import decompose
 from bequeath.lattice.interactions import Certificate, Interactions, Term
 
@@ -75,6 +79,38 @@ def test_restricted_keeps_the_rest_at_zero() -> None:
     assert torch.equal(everything.values, many.values)
 
 
+def tied() -> Interactions:
+    and_ = torch.tensor([0, -2.0, 2.0, 1.0, 0, 0, 0, -2.0], dtype=torch.float64)
+    or_ = torch.tensor([0, 0, 0, 2.0, 0, -1.0, 0, 0], dtype=torch.float64)
+    return Interactions(and_, or_, torch.tensor(0.0, dtype=torch.float64), NAMES)
+
+
+def test_ties() -> None:
+    found = tied()
+    assert [(term.type, term.subset) for term in found.top(3)] == [("and", 1), ("and", 2), ("and", 7)]
+    assert [(term.type, term.subset) for term in found.top(5)][3:] == [("or", 3), ("and", 3)]
+    strongest = found.salient(0.5)
+    assert strongest.nonzero().tolist() == [[0, 1], [0, 2], [0, 7], [1, 3]], (
+        "all of the strongest, none at half"
+    )
+    assert found.salient(0.49).sum() == 6
+    assert not found.salient(1.0).any()
+    assert found.restricted(strongest).top(10) == found.top(4)
+
+
+def test_a_sample_is_restricted_by_its_own_mask() -> None:
+    found, other = example(), tied()
+    both = Interactions(
+        torch.stack((found.and_, other.and_)),
+        torch.stack((found.or_, other.or_)),
+        torch.stack((found.offset, other.offset)),
+        NAMES,
+    )
+    some = both.restricted(both.salient(0.5))
+    for row, alone in enumerate((found, other)):
+        assert torch.equal(some[row].values, alone.restricted(alone.salient(0.5)).values)
+
+
 def test_reconstruct_adds_up_with_the_offset() -> None:
     v, many = batch()
     torch.testing.assert_close(many.reconstruct(), v, rtol=0, atol=1e-12)
@@ -82,6 +118,52 @@ def test_reconstruct_adds_up_with_the_offset() -> None:
     total = transforms.zeta(found.and_) + transforms.or_zeta(found.or_) + 0.25
     torch.testing.assert_close(found.reconstruct(), total)
     assert found.reconstruct()[0] == 0.25
+
+
+@st.composite
+def interactions_and_masks(draw: st.DrawFn) -> tuple[Interactions, torch.Tensor]:
+    n = draw(st.integers(1, 4))
+    shape = draw(st.sampled_from([(), (2,), (2, 1)]))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    and_, or_ = torch.randn(2, *shape, 2**n, generator=generator, dtype=torch.float64)
+    and_[..., 0] = or_[..., 0] = 0
+    offset = torch.randn(shape, generator=generator, dtype=torch.float64)
+    masks = draw(st.lists(st.integers(0, 2**n - 1), max_size=6))
+    found = Interactions(and_, or_, offset, tuple("abcd"[:n]))
+    return found, torch.tensor(masks, dtype=torch.int64)
+
+
+@given(interactions_and_masks())
+def test_reconstruct_on_masks(case: tuple[Interactions, torch.Tensor]) -> None:
+    found, indices = case
+    expected = torch.empty(*found.offset.shape, len(indices), dtype=torch.float64)
+    for row in np.ndindex(*found.offset.shape):
+        table = oracles.zeta(found.and_[row].numpy()) + oracles.or_zeta(found.or_[row].numpy())
+        expected[row] = torch.from_numpy(table[indices.numpy()]) + found.offset[row]
+    present = subsets.masks(found.n)[indices]
+    for masks in (indices, indices.numpy(), present, present.numpy()):
+        torch.testing.assert_close(found.reconstruct(masks), expected, rtol=0, atol=1e-12)
+    assert torch.equal(found.reconstruct(subsets.masks(found.n)), found.reconstruct())
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        (torch.ones(5, 2, dtype=torch.bool), r"bool of shape \(5, 2\) given for 3 players; give .*\(m, 3\)"),
+        (torch.ones(3, dtype=torch.bool), r"bool of shape \(3,\)"),
+        (torch.ones(1, 1, 3, dtype=torch.bool), r"shape \(1, 1, 3\)"),
+        (torch.ones(5, 3), "float32"),
+        (torch.ones(5, 3, dtype=torch.int64), r"int64 of shape \(5, 3\)"),
+        (torch.ones(5, dtype=torch.int32), "int32"),
+        (torch.tensor(3), r"shape \(\)"),
+        (torch.tensor([0, 8]), "8 given; give indices of the subsets of 3 players, 0 to 7"),
+        (torch.tensor([-1]), "-1 given"),
+        (np.array(["good"]), "give indices of subsets"),
+    ],
+)
+def test_bad_masks(masks: torch.Tensor, message: str) -> None:
+    with pytest.raises(BequeathError, match=f"masks: .*{message}"):
+        example().reconstruct(masks)
 
 
 def test_top_names_the_strongest() -> None:
@@ -137,7 +219,6 @@ def test_gap() -> None:
 
 
 def test_to_xarray() -> None:
-    pytest.importorskip("xarray", reason="xarray is an extra")
     _, many = batch()
     array = many.to_xarray(("model", "sample"))
     assert array.dims == ("model", "sample", "type", "subset")
@@ -150,5 +231,7 @@ def test_to_xarray() -> None:
     assert pairs.shape[-1] == 3
     assert many.to_xarray().dims[:2] == ("axis_0", "axis_1")
     assert example().to_xarray().dims == ("type", "subset")
-    with pytest.raises(ValueError, match="dim"):
-        many.to_xarray(("model",))
+    assert array.subset.values.tolist() == list(range(8))
+    assert float(array.offset[1, 2]) == many.offset[1, 2].item()
+    assert float(array.lower_bound[1, 2]) == many.certificate.lower_bound[1, 2].item()
+    assert "objective" not in example().to_xarray().coords

@@ -177,6 +177,13 @@ def make_findings(kind: str = "image") -> dict[str, Any]:
                 "new": estimate(0.5, 0.04),
                 "relearned": estimate(0.3, 0.1),
             },
+            "identifiability": {
+                "slack": 1e-3,
+                "least": estimate(0.21, 0.05),
+                "least_found": estimate(0.52, 0.05),
+                "greatest_found": estimate(0.63, 0.05),
+                "greatest": estimate(0.64, 0.05),
+            },
             "reference": {
                 "decomposition": "and",
                 "shares": {

@@ -16,12 +16,14 @@ from bequeath.lattice.interactions import Certificate, Interactions
 from bequeath.lattice.memory import check_fits
 from bequeath.lattice.split import Split, sparsest_split
 from bequeath.lattice.subsets import check_players, orders, players_of
+from bequeath.lattice.threads import in_parts
 
 Kind = Literal["and", "or", "and-or"]
 Precision = Literal["float64", "float32"]
 
-# Entries of one block of tables: bounds what a certificate's arrays take (some 40 numbers an entry).
-_BLOCK_ENTRIES = 2**18
+# Entries of one block of tables at most: on CPUs its arrays (some 40 numbers an entry) should stay near the cache, and
+# elsewhere few launches count.
+_BLOCK_ENTRIES, _DEVICE_BLOCK_ENTRIES = 2**18, 2**24
 _NUMBERS_PER_ENTRY = 40
 # Gap of the ridge problem that settles four digits of every entry at n = 2, and more beyond (docs/decomposition.md).
 _SETTLED = 1e-12
@@ -266,28 +268,35 @@ def _solve(
 ) -> tuple[Tensor, Certificate]:
     """Splits of v, shape (problems, models, 2**n), block by block; certificates in the shape of the problems."""
     entries = v[0].numel() if len(v) else 1
-    rows = max(1, _BLOCK_ENTRIES // entries)
+    threads, most = (
+        (torch.get_num_threads(), _BLOCK_ENTRIES) if v.device.type == "cpu" else (1, _DEVICE_BLOCK_ENTRIES)
+    )
+    # Two for each thread: some tables take longer than others.
+    share = -(-len(v) // (2 * threads)) if threads > 1 else len(v)
+    rows = max(1, min(most // entries, share))
     check_fits(
-        min(rows, len(v)) * entries * 8 * _NUMBERS_PER_ENTRY,
+        min(threads * rows, len(v)) * entries * 8 * _NUMBERS_PER_ENTRY,
         v.device,
         f"splitting tables of {players_of(v)} players",
     )
     bound = noise * v[..., -1].abs() if noise else None
-    blocks: list[Split] = []
-    for first in range(0, max(1, len(v)), rows):  # no tables are one empty block
-        block = slice(first, first + rows)
-        blocks.append(
-            sparsest_split(
-                v[block],
-                noise=None if bound is None else bound[block],
-                coupling=coupling,
-                tol=tol,
-                start=None if warm is None else warm[block],
-                **options,  # type: ignore[arg-type]
-            )
+
+    def split(block: slice) -> Split:
+        return sparsest_split(
+            v[block],
+            noise=None if bound is None else bound[block],
+            coupling=coupling,
+            tol=tol,
+            start=None if warm is None else warm[block],
+            **options,  # type: ignore[arg-type]
         )
+
+    firsts = range(0, max(1, len(v)), rows)  # no tables are one empty block
+    blocks: list[Split] = []
+    for block in in_parts(split, [slice(first, first + rows) for first in firsts]):
+        blocks.append(block)
         if progress is not None:
-            progress(len(v[block]) * v.shape[1])
+            progress(len(block.x) * v.shape[1])
     x = torch.cat([block.x for block in blocks])
     x[..., 0] = 0  # the solver leaves rounding there
     certificate = Certificate(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.lattice import transforms
+from bequeath.lattice import exchange, transforms
 from bequeath.lattice.subsets import orders, players_of, subset_name
 
 if TYPE_CHECKING:
+    import shapiq
     import xarray
 
 TYPES = ("and", "or")
@@ -39,8 +42,10 @@ class Certificate:
         return torch.where(self.objective > 0, difference / self.objective, 0.0).clamp(min=0.0)
 
     def __getitem__(self, index: Any) -> Certificate:
-        fields = (self.objective, self.lower_bound, self.resolution, self.iterations)
-        return Certificate(*(field[index] for field in fields))
+        return Certificate(*(getattr(self, name)[index] for name in _CERTIFICATE))
+
+
+_CERTIFICATE = tuple(field.name for field in fields(Certificate))
 
 
 class Term(NamedTuple):
@@ -105,10 +110,28 @@ class Interactions:
         certificate = None if self.certificate is None else self.certificate[index]
         return Interactions(self.and_[index], self.or_[index], self.offset[index], self.players, certificate)
 
-    def reconstruct(self) -> Tensor:
-        """The tables that the interactions add up to on all masks, offset included: (..., 2**n)."""
+    def reconstruct(self, masks: Tensor | NDArray[Any] | None = None) -> Tensor:
+        """The values that the interactions add up to, offset included.
+
+        Parameters
+        ----------
+        masks : Tensor or array, optional
+            Which masks: indices of subsets, int64 of shape (m,), or present players, bool of shape (m, n) as
+            `subsets.masks` gives. All 2**n by default, in the order of their indices.
+
+        Returns
+        -------
+        Tensor
+            Shape (..., m), or (..., 2**n).
+
+        Raises
+        ------
+        BequeathError
+            If `masks` are of another dtype or shape, or an index is no subset.
+        """
+        wanted = slice(None) if masks is None else _subsets(masks, self.n).to(self.and_.device)
         total = transforms.zeta(self.and_) + transforms.or_zeta(self.or_)
-        return total + self.offset[..., None]
+        return (total + self.offset[..., None])[..., wanted]
 
     def salient(self, threshold: float = 0.05) -> Tensor:
         """Where |I| > threshold * (largest |I| of the sample): bool, shape (..., 2, 2**n)."""
@@ -127,9 +150,8 @@ class Interactions:
         return total.index_add_(-1, self.orders, strength)
 
     def top(self, k: int = 10) -> list[Term]:
-        """The k strongest interactions of one table, strongest first."""
-        if self.and_.ndim != 1:
-            raise BequeathError("top: one table at a time; index the interactions first")
+        """The k strongest interactions of one table, strongest first; of equal ones, AND and lower subsets first."""
+        self._check_one_table("top")
         values = self.values.flatten()
         strongest = values.abs().argsort(descending=True, stable=True)[:k]
         size = self.and_.shape[-1]
@@ -144,22 +166,126 @@ class Interactions:
             if values[i] != 0
         ]
 
-    def to_xarray(self, dims: tuple[str, ...] | None = None) -> xarray.DataArray:
-        """A labelled array with axes (*dims, type, subset) and the coordinates `order` and `players`.
+    def to_xarray(self, dims: Sequence[str] | None = None) -> xarray.DataArray:
+        """A labelled array with axes (*dims, type, subset), from which `from_xarray` comes back.
+
+        Its coordinates are `type`, `subset` (the index), `order`, and, along `dims`, `offset` and the four fields of
+        the certificate if there is one. The attribute `players` is their names.
 
         Parameters
         ----------
-        dims : tuple of str, optional
+        dims : sequence of str, optional
             Names of the leading axes; ``axis_0``, ... by default.
-        """
-        import xarray
 
-        leading = self.and_.ndim - 1
-        dims = dims if dims is not None else tuple(f"axis_{i}" for i in range(leading))
-        return xarray.DataArray(
-            self.values.cpu().numpy(),
-            dims=(*dims, "type", "subset"),
-            coords={"type": list(TYPES), "order": ("subset", self.orders.cpu().numpy())},
-            attrs={"players": list(self.players)},
-            name="interactions",
+        Raises
+        ------
+        BequeathError
+            If `dims` are not as many different names as there are leading axes, or name a coordinate.
+        """
+        about = {"offset": self.offset}
+        if self.certificate is not None:
+            about |= {name: getattr(self.certificate, name) for name in _CERTIFICATE}
+        return exchange.to_array(self.values, TYPES, self.players, about, dims)
+
+    @classmethod
+    def from_xarray(cls, array: xarray.DataArray) -> Interactions:
+        """The interactions, with offset and certificate, of an array from `to_xarray`, on the CPU.
+
+        The array may have been indexed along its leading axes and its axes moved; the leading axes are in its order.
+
+        Raises
+        ------
+        BequeathError
+            If `array` is no such array, or has lost some of its subsets or coordinates.
+        """
+        values, players, about = exchange.from_array(array, TYPES, ("offset",), _CERTIFICATE)
+        offset = about.pop("offset")
+        certificate = Certificate(**about) if about else None
+        return cls(values[..., 0, :], values[..., 1, :], offset, players, certificate)
+
+    def to_shapiq(self) -> shapiq.InteractionValues:
+        """The game of one table as shapiq's InteractionValues with the index ``"Moebius"``.
+
+        The OR interactions are converted to AND interactions, as shapiq knows no others. The offset is the baseline
+        value, held under the empty set too; zeros are left out, which shapiq reads as 0.
+
+        Raises
+        ------
+        BequeathError
+            If there are several tables, or shapiq cannot be imported.
+
+        Examples
+        --------
+        >>> converter = shapiq.game_theory.MoebiusConverter(interactions.to_shapiq())
+        >>> converter("SV", order=1)  # Shapley values
+        """
+        self._check_one_table("to_shapiq")
+        moebius = self.and_ + _and_form(self.or_)
+        moebius[0] += self.offset
+        return exchange.to_shapiq(moebius)
+
+    @classmethod
+    def from_shapiq(
+        cls, values: shapiq.InteractionValues, players: Sequence[str] | None = None
+    ) -> Interactions:
+        """AND interactions of one table from shapiq's InteractionValues with the index ``"Moebius"``.
+
+        There are no OR interactions in the result: a Moebius transform does not say which of it came from them
+        (`decompose` finds the sparsest split). What `values` does not hold is 0, as it is for shapiq.
+
+        Parameters
+        ----------
+        values : shapiq.InteractionValues
+            Such as ``shapiq.ExactComputer(game, n)("Moebius", order=n)``, or from `to_shapiq`.
+        players : sequence of str, optional
+            Names of the n players; their numbers by default.
+
+        Raises
+        ------
+        BequeathError
+            If `values` is something else or of another index, or `players` are not n; or if shapiq cannot be
+            imported.
+        """
+        and_ = exchange.from_shapiq(values)
+        offset = and_[0].clone()
+        and_[0] = 0
+        names = tuple(players) if players is not None else tuple(str(i) for i in range(values.n_players))
+        return cls(and_, torch.zeros_like(and_), offset, names)
+
+    def _check_one_table(self, method: str) -> None:
+        if self.and_.ndim != 1:
+            raise BequeathError(
+                f"{method}: one table at a time, not {tuple(self.offset.shape)}; index the interactions first"
+            )
+
+
+def _and_form(or_: Tensor) -> Tensor:
+    """AND interactions of the game that OR interactions add up to: (..., 2**n) -> (..., 2**n).
+
+    ``moebius(or_zeta(or_))``, but from one sum, so that what is 0 is exactly 0: a set T is met unless all of its
+    players are absent, 1 - product of (1 - x_i), so T adds -(-1)**|L| to each of its subsets L but the empty one.
+    """
+    sign = 2.0 * (orders(players_of(or_), or_.device) % 2) - 1.0
+    sign[0] = 0
+    return sign * transforms.zeta_adjoint(or_)
+
+
+def _subsets(masks: Tensor | NDArray[Any], n: int) -> Tensor:
+    """Indices of subsets, int64 of shape (m,), from themselves or from present players, bool of shape (m, n)."""
+    wanted = f"give indices of subsets, int64 of shape (m,), or present players, bool of shape (m, {n})"
+    try:
+        given = torch.as_tensor(masks)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BequeathError(f"masks: {error}; {wanted}") from error
+    if given.dtype == torch.bool and given.ndim == 2 and given.shape[1] == n:
+        return (given.to(torch.int64) << torch.arange(n, device=given.device)).sum(-1)
+    if given.dtype != torch.int64 or given.ndim != 1:
+        raise BequeathError(
+            f"masks: {given.dtype} of shape {tuple(given.shape)} given for {n} players; {wanted}"
         )
+    outside = given[(given < 0) | (given >= 2**n)]
+    if len(outside):
+        raise BequeathError(
+            f"masks: {outside[0].item()} given; give indices of the subsets of {n} players, 0 to {2**n - 1}"
+        )
+    return given

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from bequeath.lattice import transforms
 from bequeath.lattice.basis import Basis, basis_of, golden_angle, transposed
-from bequeath.lattice.kronecker import Matrix, compiled_for, in_threads, kronecker_power
+from bequeath.lattice.kronecker import Matrix, compiled_for, kronecker_power
 from bequeath.lattice.penalty import prox
 from bequeath.lattice.subsets import players_of
+from bequeath.lattice.threads import in_threads
 
 # Over-relaxation of Douglas-Rachford, as in the trial that METHOD 2a reports; other values were not compared.
 _RELAXATION = 1.7

@@ -27,6 +27,21 @@ def _one_bit(x, y, a, b, c, d):
 
 
 @compiled
+def _two_bits_added(x, y, c):
+    """`_two_bits` for ((1, 0), (c, 1)): zeta and Moebius transforms need a quarter of its arithmetic."""
+    quarter = uint64(x.size // 4)
+    for j in range(quarter):
+        x0, x1, x2, x3 = x[j], x[j + quarter], x[j + quarter * uint64(2)], x[j + quarter * uint64(3)]
+        x1 += c * x0
+        x3 += c * x2
+        k = uint64(4) * j
+        y[k] = x0
+        y[k + uint64(1)] = x1
+        y[k + uint64(2)] = x2 + c * x0
+        y[k + uint64(3)] = x3 + c * x1
+
+
+@compiled
 def _two_bits(x, y, a, b, c, d):
     quarter = uint64(x.size // 4)
     for j in range(quarter):
@@ -51,6 +66,8 @@ def power(x, out, spare, a, b, c, d):
         target = out if (passes - i) % 2 else spare
         if i == 0 and odd:
             _one_bit(source, target, a, b, c, d)
+        elif a == 1 and b == 0 and d == 1:
+            _two_bits_added(source, target, c)
         else:
             _two_bits(source, target, a, b, c, d)
         source = target

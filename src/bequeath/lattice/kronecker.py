@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from importlib import import_module
 from types import ModuleType
@@ -15,17 +12,16 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.lattice.subsets import players_of
+from bequeath.lattice.threads import in_threads
 
 Matrix = tuple[tuple[float, float], tuple[float, float]]
 
 # Without the compiled kernels: bits that one dense matrix product handles. Blocks of 3 to 6 bits are within about a
 # third of each other for n = 8..16, and 1 or 2 bits two to twelve times slower (benchmarks/transforms.py).
 _BLOCK_BITS = 4
-# With them: below this many entries a second thread costs more than it saves.
-_SERIAL_ENTRIES = 2**17
-# Tables up to this size are transformed whole; of longer ones, first blocks of this many bits (12 or 13) or one less.
+# Tables of up to so many bits are transformed whole; of longer ones, first blocks of so many, or one more.
 _WHOLE_BITS = 16
-_LOW_BITS = 12
+_LOW_BITS = 14
 # Higher bits are done in tiles of at most this many (an even number).
 _HIGH_BITS = 8
 
@@ -44,29 +40,6 @@ def compiled_for(x: Tensor, module: str) -> ModuleType | None:
     if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
         return None
     return None if x.requires_grad and torch.is_grad_enabled() else kernels(module)
-
-
-@lru_cache(maxsize=1)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="bequeath")
-
-
-# A forked process inherits the pool but none of its threads.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)
-
-
-def in_threads(work: Callable[[int, int], None], count: int, *, entries: int) -> None:
-    """`work(first, last)` over 0 .. count - 1, each of so many entries, in equal parts on torch's number of threads.
-
-    `work` must release the interpreter's lock, and must not call this function.
-    """
-    threads = min(torch.get_num_threads(), count) if count * entries > _SERIAL_ENTRIES else 1
-    edges = [count * i // threads for i in range(threads + 1)] if threads else [0, 0]
-    others = [_pool(torch.get_num_threads()).submit(work, *edges[i : i + 2]) for i in range(1, threads)]
-    work(edges[0], edges[1])
-    for other in others:
-        other.result()
 
 
 def kronecker_power(x: Tensor, matrix: Matrix, out: Tensor | None = None) -> Tensor:

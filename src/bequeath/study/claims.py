@@ -74,17 +74,32 @@ def _relearned_share(comparison: Comparison) -> Estimate:
     return ratio_estimate(comparison.relearned.sum((-1, -2)).numpy(), preserved)
 
 
-def _f1(comparison: Comparison, reference: Comparison) -> Json:
+def _determined(verdict: str, interval: Json | None) -> tuple[str, str]:
+    """A verdict on smallness that does not hold for every equally sparse split is no verdict (METHOD 2b)."""
+    if interval is None or interval["least"]["mean"] is None:
+        return verdict, ""
+    least, greatest, slack = interval["least"]["mean"], interval["greatest"]["mean"], interval["slack"]
+    text = (
+        f" Over all splits within {100 * slack:g}% of the sparsest the share is between "
+        f"{100 * least:.0f}% and {100 * greatest:.0f}%"
+    )
+    open_ = (verdict == "supported" and greatest >= _SMALL) or (verdict == "contradicted" and least <= _SMALL)
+    return ("undecided", text + ", so undecided.") if open_ else (verdict, text + ".")
+
+
+def _f1(comparison: Comparison, reference: Comparison, interval: Json | None) -> Json:
     share, fall = _preserved_share(comparison), _fall_with_order(comparison)
     there = _both(_small(_preserved_share(reference)), _above_zero(_fall_with_order(reference)))
-    verdict, note = _agreed(_both(_small(share), _above_zero(fall)), there)
+    small, range_ = _determined(_small(share), interval)
+    verdict, note = _agreed(_both(small, _above_zero(fall)), there)
     return {
         "verdict": verdict,
         "text": f"Fine-tuning preserved {_percent(share)} of the strength of the pre-trained model's interactions; "
         f"the preserved share at low orders is {_signed(fall, 100, 0)} points above that at high orders "
-        f"(a minus sign: below).{note}",
-        "rule": "Supported if the preserved share is below one half and falls from the lower to the upper half of "
-        "the orders, both with their 95% intervals, and by the plain AND reading too.",
+        f"(a minus sign: below).{range_}{note}",
+        "rule": "Supported if the preserved share is below one half, whichever of the equally sparse splits is taken, "
+        "and falls from the lower to the upper half of the orders, both with their 95% intervals, and by the plain AND "
+        "reading too.",
     }
 
 
@@ -122,11 +137,18 @@ def _f3(finetuned: Dynamics | None, scratch: Dynamics | None) -> Json:
 
 
 def judge(
-    comparison: Comparison, reference: Comparison, finetuned: Dynamics | None, scratch: Dynamics | None
+    comparison: Comparison,
+    reference: Comparison,
+    interval: Json | None,
+    finetuned: Dynamics | None,
+    scratch: Dynamics | None,
 ) -> Json:
-    """F1, F2 and F3 with verdict, sentence and rule; `reference` is the same comparison by plain AND interactions."""
+    """F1, F2 and F3 with verdict, sentence and rule.
+
+    `reference` is the same comparison by plain AND interactions, `interval` the identifiability of the preserved share.
+    """
     return {
-        "F1": _f1(comparison, reference),
+        "F1": _f1(comparison, reference, interval),
         "F2": _f2(comparison, reference),
         "F3": _f3(finetuned, scratch),
     }

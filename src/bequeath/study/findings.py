@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from bequeath.knowledge.dynamics import Dynamics, dynamics
 from bequeath.knowledge.ledger import ledger
 from bequeath.knowledge.regions import MODELS, REGIONS, Comparison
 from bequeath.knowledge.statistics import mean_estimate, mean_estimates, ratio_estimate, ratio_estimates
+from bequeath.lattice.bounds import preserved_bounds
 from bequeath.lattice.decompose import decompose
 from bequeath.lattice.interactions import Interactions
 from bequeath.study import evidence as rests
@@ -23,10 +25,15 @@ from bequeath.study.examples import examples
 
 SCHEMA = "bequeath.findings/1"
 _LEVEL = 0.5
+# How far above the least L1 norm a split may be and still count as equally sparse.
+_SLACK = 1e-3
 
 
-def build_findings(evidence: Evidence) -> Json:
-    """The findings of a run, ready for JSON, without the stage timings."""
+def build_findings(evidence: Evidence, progress: Callable[[int], None] | None = None) -> Json:
+    """The findings of a run, ready for JSON, without the stage timings.
+
+    `progress` is called with the number of samples whose bounds, the long part, were just found.
+    """
     plan = evidence.plan
     final = {name: evidence.interactions[evidence.final(name)] for name in MODELS}
     tables = {name: evidence.tables[evidence.final(name)] for name in MODELS}
@@ -34,6 +41,7 @@ def build_findings(evidence: Evidence) -> Json:
     # Plain Harsanyi dividends are unique without any choice: the reference that the claims are checked against.
     reference = evidence.compared({name: decompose(tables[name], "and") for name in MODELS})
     runs = _dynamics(evidence, comparison)
+    interval = identifiability(evidence, comparison, tables, progress)
     findings: Json = {
         "schema": SCHEMA,
         "study": rests.study(evidence),
@@ -41,12 +49,13 @@ def build_findings(evidence: Evidence) -> Json:
         "knowledge": {
             "shares": shares(comparison),
             "reference": {"decomposition": "and", "shares": shares(reference)},
+            "identifiability": interval,
             "by_order": _by_order(comparison),
         },
         "regions": _regions(comparison),
         **_ledgers(comparison, tables),
         "dynamics": _dynamics_findings(evidence, runs),
-        "claims": judge(comparison, reference, runs.get("finetuned"), runs.get("scratch")),
+        "claims": judge(comparison, reference, interval, runs.get("finetuned"), runs.get("scratch")),
         "faithfulness": _faithfulness(final, tables),
         "certificates": rests.certificates(evidence),
         "samples": rests.samples(evidence, tables),
@@ -71,6 +80,28 @@ def shares(comparison: Comparison) -> Json:
         "relearned": part["preserved"],
     }
     return {name: ratio_estimate(part[name], whole[name]).to_dict() for name in whole}
+
+
+def identifiability(
+    evidence: Evidence,
+    comparison: Comparison,
+    tables: dict[str, Tensor],
+    progress: Callable[[int], None] | None,
+) -> Json | None:
+    """Least and greatest preserved share over equally sparse splits, as ratios of sums over samples (METHOD 2b).
+
+    None where there is no choice of split (plain AND or OR), or where only salient interactions are compared.
+    """
+    if evidence.config.decomposition.kind != "and-or" or evidence.config.salient is not None:
+        return None
+    before, after = (tables[name] / comparison.scale[name] for name in ("pretrained", "finetuned"))
+    bounds = preserved_bounds(before, after, slack=_SLACK, progress=progress)
+    total = comparison.values["pretrained"].abs().sum((-1, -2)).numpy()
+    shares = {
+        name: ratio_estimate(getattr(bounds, name).numpy() * total, total).to_dict()
+        for name in ("least", "least_found", "greatest_found", "greatest")
+    }
+    return {"slack": _SLACK, **shares}
 
 
 def _with_all(by_type: Tensor) -> NDArray[np.float64]:

@@ -156,9 +156,8 @@ class Study:
             with timings.stage("decompose"):
                 _decompose(self.config, plan, store, shown)
             with timings.stage("compare"):
-                tick = shown.bar("findings", 1)
-                findings = build_findings(Evidence.collect(self.config, materials, plan, store))
-                tick(1)
+                tick = shown.bar("findings", len(plan.samples))
+                findings = build_findings(Evidence.collect(self.config, materials, plan, store), tick)
         findings["provenance"]["seconds"] = timings.seconds
         write_whole(folder / "findings.json", json.dumps(findings, indent=1, allow_nan=False) + "\n")
         run = Run(folder)
