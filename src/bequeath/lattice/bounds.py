@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.lattice.decompose import check_table
+from bequeath.lattice.iteration import halve_singletons_
 from bequeath.lattice.split import Split, sparsest_split
 from bequeath.lattice.subsets import orders, players_of
 
@@ -27,6 +28,7 @@ _PRICES = (0.02, 0.1)
 # Price at which one interaction is made as small as it can be.
 _ENTRY_PRICE = 0.5
 _ROUNDS = 3
+_ROUNDING = 1e-9
 # Relative duality gap of every problem here; it widens the bounds.
 _TOL = 1e-4
 # Entries of problems that are solved together.
@@ -131,7 +133,8 @@ def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Te
     def within(x: Tensor, model: int) -> Tensor:
         """x moved towards the model's own solution until its norm is within the limit."""
         room, excess = limit[model] - own.objective[model], x.abs().sum() - own.objective[model]
-        return best[model] + (room / excess.clamp(min=1e-300)).clamp(max=1.0) * (x - best[model])
+        moved = best[model] + (room / excess.clamp(min=1e-300)).clamp(max=1.0) * (x - best[model])
+        return halve_singletons_(moved)
 
     def solve(v: Tensor, start: Tensor, tilt: Tensor | None = None, coupling: float = 0.0) -> Split:
         return sparsest_split(
@@ -157,8 +160,8 @@ def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Te
         a, b = best
         for _ in range(_ROUNDS):
             # |a - b| is convex: the pair that goes farthest along its slope is no nearer than the pair before.
-            away = torch.where(a == b, torch.sign(a), torch.sign(a - b))
-            driven = solve(v, best[:, None], price * torch.stack((away, -away))[:, None])
+            away = torch.where((a - b).abs() <= _ROUNDING * a.abs().max(), torch.sign(a), torch.sign(a - b))
+            driven = solve(v, best[:, None], price * halve_singletons_(torch.stack((away, -away)))[:, None])
             a, b = within(driven.x[0, 0], 0), within(driven.x[1, 0], 1)
             found.append(_shared(a, b))
 

@@ -95,8 +95,8 @@ def decompose(
         Of the iterations. float32 ones are faster and go on in float64 where that is needed; the solution and its
         certificate are float64 in any case.
     start : Interactions, optional
-        A warm start of the same shape, such as the previous checkpoint's solution. It saves time and does not change
-        the answer beyond `resolution`.
+        A warm start of the same shape, such as the previous checkpoint's solution. It does not change the answer
+        beyond `resolution`. It saves little time: most iterations go into settling, which takes as long from anywhere.
     players : sequence of str, optional
         Names of the n players, kept with the result.
     progress : callable, optional

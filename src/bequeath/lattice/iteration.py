@@ -17,7 +17,7 @@ from bequeath.lattice import transforms
 from bequeath.lattice.basis import Basis, basis_of, golden_angle, transposed
 from bequeath.lattice.kronecker import Matrix, compiled_for, kronecker_power
 from bequeath.lattice.penalty import prox
-from bequeath.lattice.subsets import players_of
+from bequeath.lattice.subsets import orders, players_of
 from bequeath.lattice.threads import in_threads
 
 # Over-relaxation of Douglas-Rachford, as in the trial that METHOD 2a reports; other values were not compared.
@@ -82,6 +82,8 @@ def point_at(problems: Problems, x: Tensor, k: Tensor) -> Tensor:
     if problems.noise is None:
         return z
     tables = torch.stack((transforms.zeta(x[..., 0, :]), transforms.or_zeta(x[..., 1, :])), dim=-2)
+    # OR of the empty set is no interaction, but an entry of the map from tables.
+    z[..., 1, 0] = -tables[..., 1, -1]
     multiplier = transforms.moebius_adjoint(y[..., 0, :])[..., None, :]
     return torch.cat((z, tables + problems.metric * step * multiplier), dim=-2)
 
@@ -95,6 +97,7 @@ def solution_at(problems: Problems, z: Tensor) -> tuple[Tensor, Tensor]:
     off = _off_graph(z, problems.metric)
     values, tables = (z - off).tensor_split(2, dim=-2)
     values[..., 0] = 0
+    halve_singletons_(values)  # here they may differ, even cancel
     bound = problems.noise[..., None]
     noise = (tables.sum(-2) - problems.v).clamp(min=-bound, max=bound)
     noise[..., 0] = 0
@@ -103,6 +106,16 @@ def solution_at(problems: Problems, z: Tensor) -> tuple[Tensor, Tensor]:
     y = torch.stack((transforms.zeta_adjoint(multiplier), transforms.or_zeta_adjoint(multiplier)), dim=-2)
     y[..., 0] = 0
     return values - basis.to_dual(away), basis.coordinates(y)
+
+
+def halve_singletons_(x: Tensor) -> Tensor:
+    """In place, for x of shape (..., 2, 2**n): AND and OR effects of a singleton made equal.
+
+    They are one function of S, so that the sum stays; the norm becomes the least that it can be.
+    """
+    single = orders(players_of(x), x.device) == 1
+    x[..., single] = x[..., single].mean(-2, keepdim=True)
+    return x
 
 
 def even_split(v: Tensor) -> Tensor:

@@ -17,9 +17,16 @@ import torch
 from torch import Tensor
 
 from bequeath.lattice import transforms
-from bequeath.lattice.iteration import Problems, advance, coordinates_of, even_split, point_at, solution_at
+from bequeath.lattice.iteration import (
+    Problems,
+    advance,
+    coordinates_of,
+    even_split,
+    halve_singletons_,
+    point_at,
+    solution_at,
+)
 from bequeath.lattice.penalty import gauge, norm, prox
-from bequeath.lattice.subsets import orders, players_of
 
 # Step: soft-threshold in units of the root mean square of the least-squares split. Smaller steps reach the L1
 # optimum sooner, larger ones forget their start sooner; 3 balances both for n = 6..12.
@@ -123,9 +130,8 @@ def _ridge_gap(problems: Problems, x: Tensor, k: Tensor, y: Tensor) -> Tensor:
     """Duality gap of the ridge problem relative to f(x)."""
     ridge = problems.ridge[:, None, None, None]
     tilted = y if problems.tilt is None else y + problems.tilt
-    best = prox(
-        tilted / ridge, 1 / ridge, problems.coupling, dim=1
-    )  # maximises <x, y> - f(x) - ridge/2 |x|^2
+    # Maximises <x, y> - f(x) - ridge/2 |x|^2.
+    best = prox(tilted / ridge, 1 / ridge, problems.coupling, dim=1)
     conjugate = (best * y - ridge / 2 * best.square()).sum((-1, -2, -3)) - _objective(problems, best)
     objective = _objective(problems, x)
     primal = objective + problems.ridge / 2 * x.square().sum((-1, -2, -3))
@@ -171,7 +177,10 @@ def sparsest_split(
         Shape (problems, models, 2, 2**n), dual norm below 1, without noise: minimise f(x) - <tilt, x> instead.
         `objective` and `lower_bound` are then those of that difference.
     """
-    n = players_of(v)
+    if noise is not None:
+        # No interactions at all explain a table that the noise may explain; the iteration would only approach 0.
+        within = (v.abs().amax(-1) <= noise).all(-1)
+        v, noise = torch.where(within[:, None, None], 0.0, v), torch.where(within[:, None], 0.0, noise)
     scale = v.abs().amax((-1, -2)).clamp(min=1e-300)  # an all-zero table stays zero
     problems = _posed(v / scale[:, None, None], noise, coupling, scale, tilt, settle=math.isfinite(ridge_tol))
     x0 = even_split(problems.v)
@@ -180,9 +189,7 @@ def sparsest_split(
         flat = v.abs().amax((-1, -2)) == 0
         x0 = torch.where(flat[:, None, None, None], 0.0, start / scale[:, None, None, None])
         x0[..., 0] = 0
-        # AND and OR effects of a singleton are one function of S; halving it between them keeps every iterate so.
-        single = orders(n, v.device) == 1
-        x0[..., single] = x0[..., single].mean(-2, keepdim=True)
+        halve_singletons_(x0)  # every iterate without noise stays so
 
     count = len(v)
     best, duals = torch.zeros_like(x0), torch.zeros_like(problems.k0)
@@ -256,6 +263,9 @@ def _posed(
         noise = noise / scale[:, None]
         if settle:
             step, ridge, metric = _NOISY_STEP, _NOISY_RIDGE, _NOISY_METRIC
+    # The norm of M models that differ is up to 1 + coupling (M - 1) times the sum of theirs: measure in its units.
+    unit_norm = 1 + coupling * (v.shape[1] - 1)
+    step, ridge = step / unit_norm, ridge * unit_norm
     steps = step * least_squares.square().mean((-1, -2, -3)).sqrt().clamp(min=1e-300)
     ridges = ridge / least_squares.abs().amax((-1, -2, -3)).clamp(min=1e-300)
     return Problems(v, k0, noise, steps, ridges if settle else 0 * ridges, coupling, metric, tilt)
