@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from collections.abc import Callable
 
 import lattice_oracles as oracle
 import numpy as np
@@ -104,6 +106,27 @@ def test_a_problem_moves_the_same_in_any_batch(noisy: bool) -> None:
     assert torch.equal(advance(problems.rows(keep), z[keep], 7), together[keep])
     in_parts = advance(problems, advance(problems, z.clone(), 3), 4)
     assert torch.equal(in_parts, together)
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_two_threads_take_identical_steps(noisy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    problems = posed(5, 3, noisy=noisy, coupling=0.3, ridge=0.05)
+    z, in_threads, threads = iterates(problems), iteration.in_threads, set()
+
+    def watched(work: Callable[[int, int], None], count: int, *, entries: int) -> None:
+        def noted(first: int, last: int) -> None:
+            threads.add(threading.get_ident())
+            work(first, last)
+
+        in_threads(noted, count, entries=entries)
+
+    monkeypatch.setattr(iteration, "in_threads", watched)
+    monkeypatch.setattr("bequeath.lattice.threads._SERIAL_ENTRIES", 0)
+    single = advance(problems, z.clone(), 20)
+    assert len(threads) == 1
+    torch.set_num_threads(2)
+    assert torch.equal(advance(problems, z.clone(), 20), single)
+    assert len(threads) == 2
 
 
 # ---- a step, by dense matrices -------------------------------------------------------------------

@@ -73,7 +73,7 @@ def test_ridge_is_the_least_squares_optimum() -> None:
     singletons 1 - t the squares are 2 t**2 + 4 ((1 - t) / 2)**2 = 2 t**2 + (1 - t)**2, least at t = 1/3.
     """
     v = torch.tensor([[0.0, 1.0, 1.0, 2.0]], dtype=torch.float64)
-    answer = solved(v, tol=1e-6, ridge_tol=1e-12, max_iterations=5000)
+    answer = solved(v, tol=1e-3, ridge_tol=1e-14, max_iterations=50_000)
     expected = torch.tensor([[0, 1 / 3, 1 / 3, 1 / 3], [0, 1 / 3, 1 / 3, 1 / 3]], dtype=torch.float64)
     torch.testing.assert_close(answer.x[0, 0], expected, rtol=0, atol=1e-5)
     assert answer.objective.item() == pytest.approx(2, abs=1e-6)
@@ -89,6 +89,6 @@ def test_resolution_is_honest_when_iterations_run_out(max_iterations: int) -> No
     found = solved(v, max_iterations=max_iterations, **options)
     assert (found.resolution > 1e-9).all()
     basis = basis_of(6, v.device)
-    ridge = 1e-2 / basis.to_dual(basis.coordinates(even_split(v))).abs().amax((-1, -2))
+    ridge = 2e-3 / basis.to_dual(basis.coordinates(even_split(v))).abs().amax((-1, -2))
     distance = (found.x - solution.x).square().sum((-1, -2, -3))
     assert (ridge / 2 * distance <= found.resolution * found.objective * (1 + 1e-6) + 1e-12).all()

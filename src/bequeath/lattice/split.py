@@ -31,8 +31,10 @@ from bequeath.lattice.penalty import gauge, norm, prox
 # Step: soft-threshold in units of the root mean square of the least-squares split. Smaller steps reach the L1
 # optimum sooner, larger ones forget their start sooner; 3 balances both for n = 6..12.
 _STEP = 3.0
-# Ridge in units of 1 / (largest entry of the least-squares split).
-_RIDGE = 1e-2
+# Ridge in units of 1 / (largest entry of the least-squares split). It costs the L1 norm some 1e-6 at most where it is
+# not exact, which gaps below _EXACT_TOL do not allow for: then it is smaller in proportion.
+_RIDGE = 2e-3
+_EXACT_TOL = 1e-4
 # With noise, to settle the answer: the iteration is slower, and a larger ridge and other steps make up for some of it.
 # (The metric weighs a table's entries against interactions in the projection; without noise it has no meaning.)
 _METRIC = 10.0
@@ -182,14 +184,16 @@ def sparsest_split(
         within = (v.abs().amax(-1) <= noise).all(-1)
         v, noise = torch.where(within[:, None, None], 0.0, v), torch.where(within[:, None], 0.0, noise)
     scale = v.abs().amax((-1, -2)).clamp(min=1e-300)  # an all-zero table stays zero
-    problems = _posed(v / scale[:, None, None], noise, coupling, scale, tilt, settle=math.isfinite(ridge_tol))
+    problems = _posed(
+        v / scale[:, None, None], noise, coupling, scale, tilt, tol, settle=math.isfinite(ridge_tol)
+    )
     x0 = even_split(problems.v)
     if start is not None:
         # A table without any effect has no scale that a start could be measured in; its split is zero.
         flat = v.abs().amax((-1, -2)) == 0
         x0 = torch.where(flat[:, None, None, None], 0.0, start / scale[:, None, None, None])
         x0[..., 0] = 0
-        halve_singletons_(x0)  # every iterate without noise stays so
+    halve_singletons_(x0)  # without noise every iterate stays so
 
     count = len(v)
     best, duals = torch.zeros_like(x0), torch.zeros_like(problems.k0)
@@ -238,7 +242,7 @@ def sparsest_split(
         return objective[rows] - bound[rows] <= tol * objective[rows]
 
     # The ridge leaves the bound a little slack: tighten it on the plain problem, from where the first run ended.
-    plain = _posed(v / scale[:, None, None], noise, coupling, scale, tilt, settle=False)
+    plain = _posed(v / scale[:, None, None], noise, coupling, scale, tilt, tol, settle=False)
     if math.isfinite(ridge_tol):
         z = point_at(plain, best, duals)
     if precision == torch.float32 and not math.isfinite(ridge_tol):
@@ -251,7 +255,14 @@ def sparsest_split(
 
 
 def _posed(
-    v: Tensor, noise: Tensor | None, coupling: float, scale: Tensor, tilt: Tensor | None, *, settle: bool
+    v: Tensor,
+    noise: Tensor | None,
+    coupling: float,
+    scale: Tensor,
+    tilt: Tensor | None,
+    tol: float,
+    *,
+    settle: bool,
 ) -> Problems:
     """The problems of scaled tables: with the ridge that settles them, or plain."""
     unit = torch.ones_like(scale)
@@ -265,7 +276,7 @@ def _posed(
             step, ridge, metric = _NOISY_STEP, _NOISY_RIDGE, _NOISY_METRIC
     # The norm of M models that differ is up to 1 + coupling (M - 1) times the sum of theirs: measure in its units.
     unit_norm = 1 + coupling * (v.shape[1] - 1)
-    step, ridge = step / unit_norm, ridge * unit_norm
+    step, ridge = step / unit_norm, ridge * unit_norm * min(1.0, tol / _EXACT_TOL)
     steps = step * least_squares.square().mean((-1, -2, -3)).sqrt().clamp(min=1e-300)
     ridges = ridge / least_squares.abs().amax((-1, -2, -3)).clamp(min=1e-300)
     return Problems(v, k0, noise, steps, ridges if settle else 0 * ridges, coupling, metric, tilt)
