@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lattice_oracles as oracle
 import pytest
 import torch
 
@@ -34,3 +35,46 @@ def test_the_solver_is_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_memory_is_what_there_is() -> None:
     assert 2**20 < memory.available_bytes(torch.device("cpu")) < 2**50
+
+
+def test_the_limit_itself_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 1000)
+    memory.check_fits(1000, torch.device("cpu"), "tables")
+    with pytest.raises(BequeathError):
+        memory.check_fits(1001, torch.device("cpu"), "tables")
+
+
+def test_the_message_has_what_is_needed_and_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 3 * 2**29)
+    with pytest.raises(BequeathError, match=r"7 tables need about 4\.0 GiB, and 1\.5 GiB are free on cpu"):
+        memory.check_fits(2**32, torch.device("cpu"), "7 tables")
+
+
+def test_no_transform_is_begun_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the closed forms, that need no solver."""
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 2**20)
+    for transform in ("moebius", "or_moebius"):
+        monkeypatch.setattr(module.transforms, transform, None)  # would fail if it were called
+    for kind in ("and", "or", "and-or"):
+        with pytest.raises(BequeathError, match=r"interactions of 3 tables of 14 players need .* GiB"):
+            decompose(torch.zeros(3, 2**14), kind)
+
+
+def test_the_solver_is_counted_for_all_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The results would fit, the solver's arrays would not."""
+    tables = {name: torch.zeros(2**12).double() for name in "ab"}
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 8 * 2 * tables["a"].nbytes)
+    monkeypatch.setattr(module, "sparsest_split", None)
+    with pytest.raises(BequeathError, match="memory: splitting tables of 12 players"):
+        decompose_jointly(tables)
+
+
+def test_many_tables_need_the_memory_of_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty tables at once would not fit; two by two they do."""
+    v = oracle.random_table(4, 20)
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 8 * v.nbytes)
+    with pytest.raises(BequeathError, match="splitting"):
+        decompose(v, resolution=1e-4)
+    monkeypatch.setattr(module, "_BLOCK_ENTRIES", 2 * 2**4)
+    found = decompose(v, resolution=1e-4)
+    torch.testing.assert_close(found.reconstruct(), v, rtol=0, atol=1e-9)
