@@ -19,6 +19,7 @@ from bequeath.lattice.decompose import check_table
 from bequeath.lattice.iteration import halve_singletons_
 from bequeath.lattice.split import Split, sparsest_split
 from bequeath.lattice.subsets import orders, players_of
+from bequeath.lattice.threads import in_parts
 
 # Couplings of the joint problems that bring two models together: small ones keep to the optima, large ones go as near
 # as the slack allows.
@@ -106,8 +107,8 @@ def preserved_bounds(
         )
     pairs = torch.stack((a - a[..., :1], b - b[..., :1]), dim=-2).reshape(-1, 2, a.shape[-1])
     rows = []
-    for pair in pairs:
-        rows.append(_bounds(pair, slack, entries, max_iterations))
+    for row in in_parts(lambda pair: _bounds(pair, slack, entries, max_iterations), list(pairs)):
+        rows.append(row)
         if progress is not None:
             progress(1)
     stacked = torch.stack(rows) if rows else a.new_zeros(0, 5)

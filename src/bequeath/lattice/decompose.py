@@ -25,6 +25,8 @@ Precision = Literal["float64", "float32"]
 # elsewhere few launches count.
 _BLOCK_ENTRIES, _DEVICE_BLOCK_ENTRIES = 2**18, 2**24
 _NUMBERS_PER_ENTRY = 40
+# Of the tables, their copies and all their interactions together.
+_NUMBERS_PER_RESULT = 6
 # Gap of the ridge problem that settles four digits of every entry at n = 2, and more beyond (docs/decomposition.md).
 _SETTLED = 1e-12
 
@@ -33,11 +35,16 @@ class CertificateWarning(UserWarning):
     """A decomposition stopped before the gap that was asked for; its certificate says how far off it is."""
 
 
-def check_table(v: Tensor, name: str = "v") -> Tensor:
-    """A table as float64 of shape (..., 2**n), refused early where it cannot be decomposed."""
+def check_table(v: Tensor, name: str = "v", *, work: str = "interactions", models: int = 1) -> Tensor:
+    """Tables as float64 of shape (..., 2**n), refused early where they, of so many models, cannot be decomposed."""
     v = torch.as_tensor(v).detach()  # a graph through thousands of iterations only fills the memory
     n = players_of(v)
     check_players(n)
+    check_fits(
+        models * v.numel() * 8 * _NUMBERS_PER_RESULT,
+        v.device,
+        f"{work} of {v.numel() >> n:,} tables of {n} players",
+    )
     if v.is_complex():
         raise BequeathError(f"{name}: real values needed, {v.dtype} given")
     finite = torch.isfinite(v)
@@ -125,7 +132,6 @@ def decompose(
     n = players_of(v)
     names = _names(players, n)
     offset = v[..., 0].clone()
-    check_fits(v.numel() * 8 * 6, v.device, f"interactions of {v.numel() >> n:,} tables of {n} players")
     v = v - v[..., :1]
     if kind == "and":
         return Interactions(transforms.moebius(v), torch.zeros_like(v), offset, names, None)
@@ -188,7 +194,10 @@ def decompose_jointly(
         raise BequeathError(f"coupling: a number of 0 or more, not {coupling}")
     if not tables:
         raise BequeathError("tables: none given; name at least one model's")
-    checked = {name: check_table(v, f"tables[{name!r}]") for name, v in tables.items()}
+    checked = {
+        name: check_table(v, f"tables[{name!r}]", work="joint interactions", models=len(tables))
+        for name, v in tables.items()
+    }
     first = next(iter(checked))
     for name, v in checked.items():
         if v.shape != checked[first].shape or v.device != checked[first].device:
@@ -199,7 +208,6 @@ def decompose_jointly(
     both = torch.stack(list(checked.values()), dim=-2)
     n, shape = players_of(both), both.shape[:-2]
     names = _names(players, n)
-    check_fits(both.numel() * 8 * 6, both.device, f"joint interactions of {both.numel() >> n:,} tables")
     offset = both[..., 0].clone()
     both = both - both[..., :1]
     warm = None
@@ -243,7 +251,9 @@ def _options(noise: float, tol: float, resolution: float | None, max_iterations:
 def _names(players: Sequence[str] | None, n: int) -> tuple[str, ...]:
     if players is not None and len(players) != n:
         raise BequeathError(f"players: {len(players)} names for {n} players")
-    return tuple(players) if players is not None else tuple(str(i) for i in range(n))
+    return (
+        tuple(str(player) for player in players) if players is not None else tuple(str(i) for i in range(n))
+    )
 
 
 def _warm(start: Interactions, v: Tensor, name: str) -> Tensor:

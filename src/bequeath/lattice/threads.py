@@ -46,7 +46,7 @@ def in_parts(work: Callable[[Part], Result], parts: Sequence[Part]) -> Iterator[
     torch's own threads spin for a while after every operation, and would starve the compiled work beside them.
     """
     threads = torch.get_num_threads()
-    if threads == 1 or len(parts) == 1:
+    if threads == 1 or len(parts) < 2:
         yield from map(work, parts)
         return
     torch.set_num_threads(1)
