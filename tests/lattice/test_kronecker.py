@@ -144,3 +144,19 @@ def test_works_after_a_fork() -> None:
     finally:
         child.terminate()
         child.join()
+
+
+@pytest.mark.parametrize("error", [ImportError("no numba"), RuntimeError("no locator available")])
+def test_without_numba_it_is_said_and_goes_on(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(module: str) -> None:
+        raise error
+
+    expected = kronecker_power(random(2**5), MATRIX)
+    monkeypatch.setattr(kronecker, "import_module", failing)
+    kronecker.kernels.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match=f"{error}.*many times slower"):
+            found = kronecker_power(random(2**5), MATRIX)
+    finally:
+        kronecker.kernels.cache_clear()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache, partial
 from importlib import import_module
 from types import ModuleType
@@ -28,10 +29,17 @@ _HIGH_BITS = 8
 
 @lru_cache(maxsize=4)
 def kernels(module: str) -> ModuleType | None:
-    """A module of compiled kernels, or None where numba cannot be imported."""
+    """A module of compiled kernels, or None, with a warning, where numba cannot be had."""
     try:
         return import_module(module)
-    except ImportError:
+    except (
+        ImportError,
+        RuntimeError,
+    ) as error:  # numba's own where it finds no folder to keep what it compiled
+        warnings.warn(
+            f"{module}: {error}. torch does the same work, many times slower; a writable NUMBA_CACHE_DIR may help.",
+            stacklevel=4,
+        )
         return None
 
 

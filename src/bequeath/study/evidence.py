@@ -150,7 +150,8 @@ def warnings(evidence: Evidence, findings: Json) -> list[str]:
     if evidence.config.decomposition.kind == "and-or":
         found.append(
             "The split into AND and OR is one choice (least L1 norm, then least squares) among many that fit the "
-            "model equally well; shares depend on it. The plain AND reading is given beside it."
+            "model equally well; shares depend on it. The plain AND reading is given beside it, and the bounds of the "
+            "preserved share over all splits that are as sparse."
         )
     accuracy = {name: findings["models"][name]["accuracy"]["mean"] for name in MODELS}
     for name in ("finetuned", "pretrained"):
