@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.lattice.decompose import check_table
+from bequeath.lattice.checks import check_table
 from bequeath.lattice.iteration import halve_singletons_
 from bequeath.lattice.split import Split, sparsest_split
 from bequeath.lattice.subsets import orders, players_of
