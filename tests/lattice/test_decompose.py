@@ -298,8 +298,10 @@ def test_one_answer_from_every_start(source: str, n: int) -> None:
         assert shared(alone, found[i]) >= UNIQUE, name
 
 
-@pytest.mark.parametrize("name", ["cnn_n6_s0", "cnn_n8_s0"])
-def test_one_answer_on_a_network(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["cnn_n6_s0", "cnn_n8_s0", "cnn_n10_s0", "random_n6_s0", "random_n8_s0", "random_n10_s0"]
+)
+def test_one_answer_on_reference_tables(name: str) -> None:
     v = torch.from_numpy(oracle.reference_table(name))
     names, starts = starts_of(v)
     found = decompose(v.expand(len(names), -1), start=starts)
