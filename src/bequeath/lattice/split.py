@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from bequeath.lattice import transforms
+from bequeath.lattice.basis import basis_of
 from bequeath.lattice.iteration import (
     Problems,
     advance,
@@ -27,6 +28,7 @@ from bequeath.lattice.iteration import (
     solution_at,
 )
 from bequeath.lattice.penalty import gauge, norm, prox
+from bequeath.lattice.subsets import players_of
 
 # Step: soft-threshold in units of the root mean square of the least-squares split. Smaller steps reach the L1
 # optimum sooner, larger ones forget their start sooner; 3 balances both for n = 6..12.
@@ -184,9 +186,9 @@ def sparsest_split(
         within = (v.abs().amax(-1) <= noise).all(-1)
         v, noise = torch.where(within[:, None, None], 0.0, v), torch.where(within[:, None], 0.0, noise)
     scale = v.abs().amax((-1, -2)).clamp(min=1e-300)  # an all-zero table stays zero
-    problems = _posed(
-        v / scale[:, None, None], noise, coupling, scale, tilt, tol, settle=math.isfinite(ridge_tol)
-    )
+    settle = math.isfinite(ridge_tol)
+    # The ridge leaves the bound a little slack: a second run tightens it on the plain problem.
+    problems, plain = _posed(v / scale[:, None, None], noise, coupling, scale, tilt, tol, settle=settle)
     x0 = even_split(problems.v)
     if start is not None:
         # A table without any effect has no scale that a start could be measured in; its split is zero.
@@ -221,7 +223,7 @@ def sparsest_split(
 
     everything = torch.arange(count, device=v.device)
     z = point_at(problems, x0, duals)
-    if math.isfinite(ridge_tol):
+    if settle:
         if precision == torch.float32:
             goal = max(_FLOAT32_GAP, ridge_tol)
             run(everything, problems, z.float(), lambda rows, x, k: settled(rows, x, k, goal))
@@ -234,18 +236,16 @@ def sparsest_split(
         some = plain.rows(rows)
         low, _ = lower_bound(some, k)
         bound[rows] = torch.maximum(bound[rows], low)
-        if not math.isfinite(ridge_tol):
+        if not settle:
             value = _objective(some, x)
             better = value < objective[rows]
             kept = rows[better]
             best[kept], duals[kept], objective[kept] = x[better], k[better], value[better]
         return objective[rows] - bound[rows] <= tol * objective[rows]
 
-    # The ridge leaves the bound a little slack: tighten it on the plain problem, from where the first run ended.
-    plain = _posed(v / scale[:, None, None], noise, coupling, scale, tilt, tol, settle=False)
-    if math.isfinite(ridge_tol):
+    if settle:
         z = point_at(plain, best, duals)
-    if precision == torch.float32 and not math.isfinite(ridge_tol):
+    elif precision == torch.float32:
         run(everything, plain, z.float(), certified)
         z = point_at(plain, best, duals)
     rest = everything[objective.isinf() | (objective - bound > tol * objective)]
@@ -263,20 +263,23 @@ def _posed(
     tol: float,
     *,
     settle: bool,
-) -> Problems:
-    """The problems of scaled tables: with the ridge that settles them, or plain."""
-    unit = torch.ones_like(scale)
-    posed = Problems(v, v, None, unit, unit, coupling, 0.0)
-    k0 = coordinates_of(posed.basis, v)
-    least_squares = posed.basis.to_dual(k0)
-    step, ridge, metric = _STEP, _RIDGE, _METRIC
-    if noise is not None:
-        noise = noise / scale[:, None]
-        if settle:
-            step, ridge, metric = _NOISY_STEP, _NOISY_RIDGE, _NOISY_METRIC
+) -> tuple[Problems, Problems]:
+    """The problems of scaled tables with the ridge that settles them, and plain; twice the plain ones without it."""
+    basis = basis_of(players_of(v), v.device)
+    k0 = coordinates_of(basis, v)
+    least_squares = basis.to_dual(k0)
+    spread = least_squares.square().mean((-1, -2, -3)).sqrt().clamp(min=1e-300)
+    largest = least_squares.abs().amax((-1, -2, -3)).clamp(min=1e-300)
+    noise = None if noise is None else noise / scale[:, None]
     # The norm of M models that differ is up to 1 + coupling (M - 1) times the sum of theirs: measure in its units.
     unit_norm = 1 + coupling * (v.shape[1] - 1)
-    step, ridge = step / unit_norm, ridge * unit_norm * min(1.0, tol / _EXACT_TOL)
-    steps = step * least_squares.square().mean((-1, -2, -3)).sqrt().clamp(min=1e-300)
-    ridges = ridge / least_squares.abs().amax((-1, -2, -3)).clamp(min=1e-300)
-    return Problems(v, k0, noise, steps, ridges if settle else 0 * ridges, coupling, metric, tilt)
+    plain = Problems(
+        v, k0, noise, _STEP / unit_norm * spread, torch.zeros_like(largest), coupling, _METRIC, tilt
+    )
+    if not settle:
+        return plain, plain
+    step, ridge, metric = (
+        (_STEP, _RIDGE, _METRIC) if noise is None else (_NOISY_STEP, _NOISY_RIDGE, _NOISY_METRIC)
+    )
+    ridges = ridge * unit_norm * min(1.0, tol / _EXACT_TOL) / largest
+    return replace(plain, step=step / unit_norm * spread, ridge=ridges, metric=metric), plain
