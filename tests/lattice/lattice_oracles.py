@@ -61,12 +61,8 @@ def least_l1(v: np.ndarray) -> float:
 
     Variables p, q >= 0 per interaction, effect = p - q; one equation per mask, straight from the definition.
     """
-    size = len(v)
-    ands = list(range(1, size))
-    ors = [t for t in range(1, size) if t.bit_count() > 1]
-    rows = [[(s & t) == t for t in ands] + [(s & t) != 0 for t in ors] for s in range(1, size)]
-    effects = csr_array(np.array(rows, dtype=float))
-    both = csr_array(np.hstack([effects.toarray(), -effects.toarray()]))
+    effects = csr_array(effects_on_masks(len(v)))
+    both = hstack([effects, -effects], format="csr")
     answer = linprog(np.ones(both.shape[1]), A_eq=both, b_eq=v[1:] - v[0], method="highs")
     assert answer.status == 0, answer.message
     return float(answer.fun)
@@ -93,7 +89,7 @@ def reference_result(name: str) -> dict[str, float]:
     return json.loads(path.read_text())[name]
 
 
-def _effects(size: int) -> np.ndarray:
+def effects_on_masks(size: int) -> np.ndarray:
     """What an interaction of 1 adds to every mask but the empty one: ANDs of all sets, then ORs of all but singletons.
 
     Straight from the words: an AND acts where all its players are present, an OR where any is.
@@ -106,7 +102,7 @@ def _effects(size: int) -> np.ndarray:
 
 def least_l1_noisy(v: np.ndarray, bound: float) -> float:
     """`least_l1` where every value but v(0) may be changed by up to `bound`, by HiGHS."""
-    effects = csr_array(_effects(len(v)))
+    effects = csr_array(effects_on_masks(len(v)))
     masks, terms = effects.shape
     equations = block_array([[effects, -effects, -eye_array(masks)]], format="csr")
     answer = linprog(
@@ -128,7 +124,7 @@ def least_joint(
     For every model variables p, q >= 0 per interaction, effect = p - q, and s per mask, |s| at most the model's
     bound (0 without `bounds`); for every pair d >= |difference|, as two inequalities.
     """
-    effects = csr_array(_effects(len(tables[0])))
+    effects = csr_array(effects_on_masks(len(tables[0])))
     masks, terms = effects.shape
     models = len(tables)
     bounds = [0.0] * models if bounds is None else bounds
@@ -183,3 +179,10 @@ def least_shared(a: torch.Tensor, b: torch.Tensor) -> float:
     """The worst `shared_strength` over a batch of interactions (..., 2, 2**n), both ways."""
     rows = [x.reshape(-1, 2, x.shape[-1]) for x in (a, b)]
     return min(min(shared_strength(x, y), shared_strength(y, x)) for x, y in zip(*rows, strict=True))
+
+
+def check_bounds(objective: float, bound: float, optimum: float, tol: float) -> None:
+    """A certificate's numbers against the optimum that a linear programme found."""
+    assert objective - bound <= tol * objective
+    assert bound <= optimum * (1 + 1e-7) + 1e-9, "the bound is no bound"
+    assert optimum * (1 - 1e-7) - 1e-9 <= objective <= optimum * (1 + tol) / (1 - tol) + 1e-9
