@@ -1,0 +1,94 @@
+"""How a picture becomes a model's input: size, crop, interpolation, normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from bequeath.errors import BequeathError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Resize = Literal["crop", "squash"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From an RGB picture to a normalised square image.
+
+    Attributes
+    ----------
+    size : int
+        Height and width that the model is given, in pixels.
+    mean, std : three floats
+        Per-channel normalisation of RGB in 0..1.
+    resize : "crop" or "squash"
+        "crop" brings the short side to `resize_to` and cuts `size` x `size` out of the centre; "squash" brings both
+        sides to `size`.
+    resize_to : int or None
+        Short side before the cut; None: `size`, so that nothing is cut from the short side.
+    interpolation : str
+        Pillow's filter.
+
+    Raises
+    ------
+    BequeathError
+        If a value is out of range, naming it.
+    """
+
+    size: int = 224
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    resize: Resize = "crop"
+    resize_to: int | None = None
+    interpolation: Interpolation = "bilinear"
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise BequeathError(f"preprocessing: size {self.size}; give the model's input size in pixels")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise BequeathError(
+                f"preprocessing: mean {tuple(self.mean)} and std {tuple(self.std)} must have 3 values each, std above 0"
+            )
+        if self.resize not in ("crop", "squash"):
+            raise BequeathError(f'preprocessing: resize is "crop" or "squash", not {self.resize!r}')
+        if self.resize_to is not None and (self.resize == "squash" or self.resize_to < self.size):
+            raise BequeathError(
+                f"preprocessing: resize_to {self.resize_to} goes with crop and must be at least size {self.size}"
+            )
+        if self.interpolation not in ("nearest", "bilinear", "bicubic", "lanczos"):
+            raise BequeathError(
+                f"preprocessing: interpolation is nearest, bilinear, bicubic or lanczos, not {self.interpolation!r}"
+            )
+
+    def view(self, image: Image.Image) -> NDArray[np.uint8]:
+        """The part of an RGB picture that the model sees: uint8 (size, size, 3)."""
+        resample = Image.Resampling[self.interpolation.upper()]
+        if self.resize == "squash":
+            image = image.resize((self.size, self.size), resample)
+        else:
+            short = self.resize_to or self.size
+            width, height = image.size
+            # Rounded down and centred as torchvision does, so that a model sees what it saw in training.
+            if width <= height:
+                width, height = short, int(short * height / width)
+            else:
+                width, height = int(short * width / height), short
+            image = image.resize((width, height), resample)
+            left, top = round((width - self.size) / 2), round((height - self.size) / 2)
+            image = image.crop((left, top, left + self.size, top + self.size))
+        return np.array(image, dtype=np.uint8)
+
+    def normalise(self, picture: NDArray[np.uint8]) -> Tensor:
+        """uint8 (height, width, 3) -> float32 (3, height, width): (x / 255 - mean) / std."""
+        mean, std = torch.tensor([self.mean, self.std], dtype=torch.float32)[:, :, None, None]
+        image: Tensor = (torch.from_numpy(picture).permute(2, 0, 1).float() / 255 - mean) / std
+        return image
