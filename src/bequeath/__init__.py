@@ -12,8 +12,10 @@ from bequeath.errors import BequeathError
 
 if TYPE_CHECKING:
     from bequeath.games import baselines, players, values
-    from bequeath.games.evaluate import evaluate
+    from bequeath.games.evaluate import effect_on_values, evaluate, tables
     from bequeath.games.game import Game
+    from bequeath.games.influence import most_influential
+    from bequeath.games.runner import Evaluation
     from bequeath.knowledge.dynamics import dynamics, similarity
     from bequeath.knowledge.ledger import ledger
     from bequeath.knowledge.regions import Comparison, compare
@@ -29,8 +31,12 @@ _HOME = {
     "baselines": "games",
     "players": "games",
     "values": "games",
+    "effect_on_values": "games.evaluate",
     "evaluate": "games.evaluate",
+    "tables": "games.evaluate",
     "Game": "games.game",
+    "most_influential": "games.influence",
+    "Evaluation": "games.runner",
     "dynamics": "knowledge.dynamics",
     "similarity": "knowledge.dynamics",
     "ledger": "knowledge.ledger",
@@ -66,6 +72,7 @@ __all__ = [
     "Certificate",
     "CertificateWarning",
     "Comparison",
+    "Evaluation",
     "Game",
     "Interactions",
     "Run",
@@ -76,14 +83,17 @@ __all__ = [
     "decompose",
     "decompose_jointly",
     "dynamics",
+    "effect_on_values",
     "evaluate",
     "ledger",
     "moebius",
+    "most_influential",
     "or_moebius",
     "or_zeta",
     "players",
     "preserved_bounds",
     "similarity",
+    "tables",
     "values",
     "zeta",
 ]

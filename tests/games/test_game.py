@@ -21,12 +21,11 @@ class CellSum(nn.Module):
         return torch.stack((z, torch.zeros_like(z)), 1)
 
 
-def image_game(model=None, image=None, baseline=None):
+def image_game(model=None, image=None, baseline=None, players=None):
     image = torch.ones(3, 8, 8) if image is None else image
     baseline = bq.baselines.zero() if baseline is None else baseline
-    return bq.Game(
-        model or CellSum(), image, bq.players.grid(2, 2), baseline, bq.values.log_odds(0), name="cat.jpg"
-    )
+    players = players or bq.players.grid(2, 2)
+    return bq.Game(model or CellSum(), image, players, baseline, bq.values.log_odds(0), name="cat.jpg")
 
 
 def test_bit_i_of_the_index_is_player_i():
@@ -51,7 +50,7 @@ def test_cells_cover_the_image_once_where_sides_do_not_divide():
     grid = bq.players.grid(3, 2)
     bound = grid.bind(torch.randn(1, 8, 7), bq.baselines.zero(), nn.Identity())
     alone = bound.inputs(torch.eye(6, dtype=torch.bool))
-    torch.testing.assert_close(alone.sum(0), bound.image)
+    torch.testing.assert_close(alone.sum(0), bound.x)
     assert bound.names == ("r1c1", "r1c2", "r2c1", "r2c2", "r3c1", "r3c2")
     assert grid.boxes()[3] == (0.5, 1 / 3, 1.0, 2 / 3)
 
@@ -86,7 +85,10 @@ def test_a_nan_names_sample_and_mask():
     ("make", "message"),
     [
         (lambda: bq.players.grid(0, 3), "0 x 3"),
-        (lambda: bq.players.grid(5, 5), r"33,554,432 model evaluations and 268,435,456 bytes"),
+        (
+            lambda: image_game(players=bq.players.grid(5, 5)),
+            r"33,554,432 model evaluations and 268,435,456 bytes",
+        ),
         (lambda: image_game(image=torch.zeros(8, 8)), r"image tensor .* not \(8, 8\)"),
         (lambda: image_game(image=torch.zeros(3, 1, 8)), "2 x 2 cells on 1 x 8 pixels"),
         (lambda: image_game(baseline=bq.baselines.mask_token()), "mask_token: does not fit image players"),

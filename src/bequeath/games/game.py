@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
-from bequeath.games.inputs import logits
-from bequeath.games.players import Players
+from bequeath.games.players.masked import Players
+from bequeath.games.runner import Evaluation, Runner, Task, values
 from bequeath.lattice.subsets import check_players, masks
+
+# Masks are made in blocks, never all 2**n at once for large n.
+_BLOCK = 2**16
 
 
 class Game:
@@ -25,12 +28,18 @@ class Game:
     model : nn.Module
         A classifier; called on a batch it gives logits (batch, classes), plain or as ``.logits``. Put into eval mode.
     x : Tensor or str
-        The sample: an image (channels, height, width) as the model wants it, or a text.
+        The sample: an image (channels, height, width) or a row (columns,) as the model wants it, or a text.
     players, baseline, value
         What is hidden, what takes its place, and what is read off the logits (`bequeath.players`,
         `bequeath.baselines`, `bequeath.values`).
     name : str
         Named in errors.
+
+    Raises
+    ------
+    BequeathError
+        If sample, players, baseline and model do not fit each other, or there are more players than an exact table can
+        have.
 
     Examples
     --------
@@ -52,6 +61,7 @@ class Game:
         self.value = value
         self.name = name
         self.masked = players.bind(x, baseline, model)
+        check_players(len(self.masked.names))
 
     @property
     def n_players(self) -> int:
@@ -70,34 +80,30 @@ class Game:
             raise BequeathError(f"coalitions: {array.shape[1]} columns for {self.n_players} players")
         return self.values(array).numpy()
 
-    def values(self, shown: Tensor, batch_size: int = 128) -> Tensor:
+    def values(self, shown: Tensor, batch_size: int | None = None) -> Tensor:
         """v for masks of shape (masks, players), bool -> (masks,) float64 on the CPU.
+
+        `bequeath.evaluate` takes more options, and many games at once.
 
         Raises
         ------
         BequeathError
             If the model gives NaN or infinity, naming sample and mask.
         """
-        out = []
-        with torch.inference_mode():
-            for block in torch.split(shown, batch_size):
-                output = logits(self.model, self.masked.inputs(block))
-                values = self.value(output).to("cpu", torch.float64)
-                bad = ~torch.isfinite(values)
-                if bad.any():
-                    row = int(bad.nonzero()[0])
-                    mask = "".join("1" if kept else "0" for kept in block[row].tolist())
-                    raise BequeathError(
-                        f"{self.name}: the model's value is {values[row].item()} on mask {mask} "
-                        f"(1 = player shown, player 0 first)"
-                    )
-                out.append(values)
-        return torch.cat(out)
+        return values(self.model, self.masked, self.value, shown, Evaluation(batch_size), self.name)
 
-    def table(self, batch_size: int = 128) -> Tensor:
+    def table(self, batch_size: int | None = None) -> Tensor:
         """The value table: float64, shape (2**n,), index = bitmask, bit i set where player i is shown."""
+        runner = Runner(self.model, Evaluation(batch_size))
+        task = self.start(runner)
+        runner.flush()
+        return task.out
+
+    def start(self, runner: Runner) -> Task:
+        """Give a runner all masks of this game; its task's `out` is the value table once nothing is `left`."""
         n = self.n_players
-        check_players(n)
-        step = max(batch_size, 2**16)  # masks are made in blocks, never all 2**n at once for large n
-        blocks = [masks(n, first, min(first + step, 2**n)) for first in range(0, 2**n, step)]
-        return torch.cat([self.values(block, batch_size) for block in blocks])
+        task = runner.task(self.name, self.masked, self.value, 2**n)
+        for first in range(0, 2**n, _BLOCK):
+            subsets = torch.arange(first, min(first + _BLOCK, 2**n))
+            runner.add(task, subsets, masks(n, first, first + len(subsets), runner.device))
+        return task

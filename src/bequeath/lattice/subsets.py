@@ -63,10 +63,14 @@ def orders(n: int, device: torch.device | str = "cpu") -> Tensor:
     return _orders(n).to(device)
 
 
-def masks(n: int, start: int = 0, stop: int | None = None) -> Tensor:
+def masks(n: int, start: int = 0, stop: int | None = None, device: torch.device | str = "cpu") -> Tensor:
     """Presence of each player in the subsets `start` .. `stop - 1`: bool, shape (stop - start, n)."""
-    index = torch.arange(start, 2**n if stop is None else stop)
-    return (index[:, None] >> torch.arange(n)) & 1 == 1
+    return masks_of(torch.arange(start, 2**n if stop is None else stop, device=device), n)
+
+
+def masks_of(subsets: Tensor, n: int) -> Tensor:
+    """Presence of each player in the given subsets, int64 (subsets,): bool, shape (subsets, n)."""
+    return (subsets[:, None] >> torch.arange(n, device=subsets.device)) & 1 == 1
 
 
 def members(subset: int, n: int) -> tuple[int, ...]:

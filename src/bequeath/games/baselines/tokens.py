@@ -1,0 +1,75 @@
+"""Baselines of texts: what a hidden token becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from bequeath.errors import BequeathError
+from bequeath.games.baselines.family import Baseline, Fill
+
+
+@dataclass(frozen=True)
+class MaskToken(Baseline):
+    """Texts: the tokenizer's mask token."""
+
+    name = "mask_token"
+    fits = "texts"
+
+    def for_tokens(self, tokenizer: Any, model: nn.Module) -> Fill:
+        if tokenizer.mask_token_id is None:
+            raise BequeathError(
+                "baseline mask_token: this tokenizer has no mask token; use pad, removal, mean or zero"
+            )
+        return Fill(tokenizer.mask_token_id)
+
+
+def _pad_id(tokenizer: Any, name: str) -> int:
+    if tokenizer.pad_token_id is None:
+        raise BequeathError(
+            f"baseline {name}: this tokenizer has no padding token; set one (tokenizer.pad_token = "
+            "tokenizer.eos_token, and model.config.pad_token_id for a classifier), or use mean or zero"
+        )
+    return int(tokenizer.pad_token_id)
+
+
+@dataclass(frozen=True)
+class Pad(Baseline):
+    """Texts: the padding token, which no other token attends to; all others keep their positions.
+
+    Models that count positions over the tokens that are no padding (RoBERTa and its kin) move the others up.
+    """
+
+    name = "pad"
+    fits = "texts"
+
+    def for_tokens(self, tokenizer: Any, model: nn.Module) -> Fill:
+        return Fill(_pad_id(tokenizer, self.name), attended=False)
+
+
+@dataclass(frozen=True)
+class Removal(Baseline):
+    """Texts: hidden tokens are taken out, and the text closes over them."""
+
+    name = "removal"
+    fits = "texts"
+
+    def for_tokens(self, tokenizer: Any, model: nn.Module) -> Fill:
+        return Fill(_pad_id(tokenizer, self.name), removed=True)
+
+
+def mask_token() -> MaskToken:
+    """The tokenizer's mask token."""
+    return MaskToken()
+
+
+def pad() -> Pad:
+    """The padding token, out of attention, all other tokens keeping their positions."""
+    return Pad()
+
+
+def removal() -> Removal:
+    """Hidden tokens are taken out of the text."""
+    return Removal()

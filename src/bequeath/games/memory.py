@@ -1,0 +1,147 @@
+"""How much memory a forward pass takes, how much it may, and how many inputs then go into one batch."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from bequeath.errors import BequeathError
+from bequeath.lattice.memory import available_bytes
+
+_UNITS = {
+    "": 1,
+    "k": 10**3,
+    "m": 10**6,
+    "g": 10**9,
+    "t": 10**12,
+    "ki": 2**10,
+    "mi": 2**20,
+    "gi": 2**30,
+    "ti": 2**40,
+}
+# Of the free memory, where no budget is given: others may want some.
+_SHARE = 0.5
+_FIRST, _MOST = 8, 4096
+# A larger batch must be this much faster, or it is not worth its memory.
+_GAIN = 0.98
+
+
+def memory_budget(memory: str | int | None, device: torch.device) -> int:
+    """Bytes that inputs and activations may take: as given ("4GiB", "500MB", a number), or half of what is free.
+
+    Raises
+    ------
+    BequeathError
+        If a text cannot be read, or the budget is not positive.
+    """
+    if memory is None:
+        return int(_SHARE * available_bytes(device))
+    if isinstance(memory, str):
+        found = re.fullmatch(r"\s*([\d.]+)\s*([kmgt]i?|)b?\s*", memory.lower())
+        try:
+            budget = int(float(found[1]) * _UNITS[found[2]]) if found else 0
+        except ValueError:
+            budget = 0
+    else:
+        budget = int(memory)
+    if budget <= 0:
+        raise BequeathError(f'memory: {memory!r}; give bytes, or a text such as "4GiB" or "500MB"')
+    return budget
+
+
+class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The most bytes that tensors made within the block held at one time, on any device."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak = 0
+        self._live: dict[int, int] = {}
+        self._now = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for part in tree_leaves(made):
+            if isinstance(part, Tensor):
+                self._count(part.untyped_storage())
+        return made
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self._live:
+            return
+        self._live[key] = storage.nbytes()
+        self._now += storage.nbytes()
+        self.peak = max(self.peak, self._now)
+        weakref.finalize(storage, self._freed, key)
+
+    def _freed(self, key: int) -> None:
+        self._now -= self._live.pop(key, 0)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on the CPU or on a GPU."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "out of memory" in text)
+
+
+class BatchSize:
+    """How many inputs go into one batch: as given, or the fastest of 8, 16, 32, ... that fits into memory.
+
+    Sizes are tried on the work itself, two batches each, until a larger one is no faster.
+
+    Parameters
+    ----------
+    given : int or None
+        A fixed size; lowered only when memory runs out.
+    """
+
+    def __init__(self, given: int | None) -> None:
+        self.size = given or _FIRST
+        self._searching = given is None
+        self._limit = _MOST if given is None else given
+        self._rates: dict[int, list[float]] = {}
+
+    def fits(self, limit: int) -> None:
+        """At most so many inputs fit into the budget."""
+        self._limit = max(1, min(self._limit, limit))
+        if self.size > self._limit:
+            self.size = self._limit
+
+    def took(self, inputs: int, work: float, seconds: float) -> None:
+        """A batch of so many inputs, so much work in all, took its time."""
+        if not self._searching or inputs != self.size:
+            return
+        rates = self._rates.setdefault(self.size, [])
+        rates.append(work / max(seconds, 1e-9))
+        if len(rates) < 2:
+            return
+        best = max(self._rates, key=lambda size: max(self._rates[size]))
+        smaller = [max(rates) for size, rates in self._rates.items() if size < self.size]
+        grown = not smaller or max(smaller) < _GAIN * max(rates)
+        if grown and self.size < self._limit:
+            self.size = min(2 * self.size, self._limit)
+        else:
+            self.size, self._searching = best, False
+
+    def ran_out(self, inputs: int) -> None:
+        """A batch of so many inputs did not fit.
+
+        Raises
+        ------
+        BequeathError
+            If it was a single one.
+        """
+        if inputs <= 1:
+            raise BequeathError(
+                "memory: not even one masked input fits; free memory, use a smaller model or input, or another device"
+            )
+        self._searching = False
+        self.fits(inputs // 2)

@@ -1,0 +1,38 @@
+"""What is hidden: the parts of one input that a game plays with.
+
+A kind of players is an object with `bind(x, baseline, model)`, which returns a `MaskedInput`: the names of the players
+and, for any block of masks, the model inputs with the absent players hidden.
+"""
+
+from bequeath.games.players.columns import Columns, columns
+from bequeath.games.players.features import Channels, Positions, channels, positions
+from bequeath.games.players.image import Grid, Regions, Superpixels, grid, regions, superpixels
+from bequeath.games.players.masked import Chosen, MaskedInput, MaskedTensor, Players, chosen
+from bequeath.games.players.masked_tokens import MaskedTokens
+from bequeath.games.players.text import Text, sentences, spans, tokens, words
+
+__all__ = [
+    "Channels",
+    "Chosen",
+    "Columns",
+    "Grid",
+    "MaskedInput",
+    "MaskedTensor",
+    "MaskedTokens",
+    "Players",
+    "Positions",
+    "Regions",
+    "Superpixels",
+    "Text",
+    "channels",
+    "chosen",
+    "columns",
+    "grid",
+    "positions",
+    "regions",
+    "sentences",
+    "spans",
+    "superpixels",
+    "tokens",
+    "words",
+]

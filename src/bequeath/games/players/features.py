@@ -1,0 +1,211 @@
+"""Players inside the network: positions or channels of a named layer's feature map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from math import isqrt
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from bequeath.errors import BequeathError
+from bequeath.games.baselines import Baseline
+from bequeath.games.inputs import Inputs, device_of
+from bequeath.games.players.image import cell_boxes, cell_names, cells
+from bequeath.games.players.masked import SHOWN, MaskedTensor
+from bequeath.games.resume import Resumed
+
+Layout = Literal["auto", "channels_first", "channels_last"]
+
+# Class, distillation and register tokens of the usual vision transformers.
+_MOST_PREFIX_TOKENS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedFeatures(MaskedTensor):
+    """A layer's output on one sample (without its batch axis), and the network behind the layer."""
+
+    resumed: Resumed
+
+    def network(self, model: nn.Module) -> Callable[[Inputs], Tensor]:
+        """The part of the model behind the layer: what lies before it has run once, when the sample was bound."""
+        assert model is self.resumed.model
+        return self.resumed  # type: ignore[return-value]
+
+    def kin(self) -> Hashable:
+        """Skip connections around the layer carry this sample: no other may share its batches."""
+        return id(self)
+
+    def to(self, device: torch.device) -> MaskedFeatures:
+        if device != self.x.device:
+            raise BequeathError(
+                f"device {device}: feature maps are made on the model's device ({self.x.device}); move the model "
+                "there before making the game"
+            )
+        return self
+
+
+def _bound(layer: str, x: Any, model: nn.Module) -> Resumed:
+    device = device_of(model)
+    inputs: Inputs
+    if isinstance(x, Mapping):
+        inputs = {name: value.to(device) for name, value in x.items()}
+    elif isinstance(x, Tensor):
+        inputs = x.to(device)[None]
+    else:
+        raise BequeathError(
+            f"players at layer {layer!r}: a tensor, or a mapping of tensors (1, ...) that the model takes by name, "
+            f"is needed, not {type(x).__name__}"
+        )
+    with torch.inference_mode():
+        return Resumed(model, layer, inputs).checked()
+
+
+def _channel_axis(features: Tensor, layout: Layout, layer: str) -> int:
+    """Axis of the channels in a feature map with a batch axis."""
+    if features.ndim == 3:  # tokens: (1, tokens, channels)
+        return 2
+    if features.ndim != 4:
+        raise BequeathError(
+            f"players at layer {layer!r}: its output {tuple(features.shape)} is no feature map (batch, channels, "
+            "height, width) or (batch, tokens, channels); give an earlier layer"
+        )
+    if layout != "auto":
+        return 1 if layout == "channels_first" else 3
+    # Square maps tell by themselves, but for as many channels as rows.
+    _, a, b, c = features.shape
+    return 3 if a == b != c else 1
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Cells of a rows x cols grid over the positions of a layer's feature map.
+
+    Attributes
+    ----------
+    layer : str
+        Path of the module whose output is masked, such as ``"layer2"`` or ``"blocks.5"``.
+    rows, cols : int
+        Size of the grid; player r * cols + c.
+    layout : "auto", "channels_first" or "channels_last"
+        Of four-axis feature maps. Outputs (batch, tokens, channels) are read as a square of tokens behind the class
+        token and its like, which always stay; with rows = 1, as cols runs of tokens.
+    """
+
+    layer: str
+    rows: int
+    cols: int
+    layout: Layout = "auto"
+
+    @property
+    def n(self) -> int:
+        """Number of players."""
+        return self.rows * self.cols
+
+    def names(self) -> tuple[str, ...]:
+        """Row and column of each cell, counted from 1: ``r1c1``, ..."""
+        return cell_names(self.rows, self.cols)
+
+    def boxes(self) -> list[tuple[float, float, float, float]]:
+        """(x0, y0, x1, y1) of each cell as fractions of the picture."""
+        return cell_boxes(self.rows, self.cols)
+
+    def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedFeatures:
+        """Positions of the layer's output on x."""
+        resumed = _bound(self.layer, x, model)
+        features = resumed.features
+        channels = _channel_axis(features, self.layout, self.layer)
+        if features.ndim == 4:
+            height, width = (features.shape[axis] for axis in range(1, 4) if axis != channels)
+            self._check(height, width)
+            owner = cells(height, width, self.rows, self.cols).unsqueeze(channels - 1)
+        else:
+            owner = self._token_owner(features.shape[1])[:, None]
+        hidden = baseline.for_features(features, channels, model, self.layer)
+        return MaskedFeatures(owner.to(features.device), self.names(), features[0], hidden[0], resumed)
+
+    def _check(self, height: int, width: int) -> None:
+        if height < self.rows or width < self.cols:
+            raise BequeathError(
+                f"players positions: {self.rows} x {self.cols} cells on the {height} x {width} positions of layer "
+                f"{self.layer!r}; take fewer cells or an earlier layer"
+            )
+
+    def _token_owner(self, tokens: int) -> Tensor:
+        side = isqrt(tokens)
+        prefix = tokens - side * side
+        if self.rows == 1:
+            self._check(1, tokens)
+            return cells(1, tokens, 1, self.cols)[0]
+        if prefix > _MOST_PREFIX_TOKENS:
+            raise BequeathError(
+                f"players positions: the {tokens} tokens of layer {self.layer!r} are no square; give rows = 1 for "
+                "runs of tokens"
+            )
+        self._check(side, side)
+        square = cells(side, side, self.rows, self.cols).flatten()
+        return torch.cat((torch.full((prefix,), SHOWN), square))
+
+    def __str__(self) -> str:
+        return f"{self.rows} x {self.cols} grid of positions at layer {self.layer}"
+
+
+@dataclass(frozen=True)
+class Channels:
+    """n groups of neighbouring channels of a layer's feature map, as equal as can be.
+
+    Attributes
+    ----------
+    layer, layout
+        As for `Positions`; an output (batch, features) has its features as channels.
+    n : int
+        Number of groups.
+    """
+
+    layer: str
+    n: int
+    layout: Layout = "auto"
+
+    def names(self) -> tuple[str, ...]:
+        """Group of channels, counted from 1: ``channels 1``, ..."""
+        return tuple(f"channels {i + 1}" for i in range(self.n))
+
+    def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedFeatures:
+        """Channels of the layer's output on x."""
+        resumed = _bound(self.layer, x, model)
+        features = resumed.features
+        axis = 1 if features.ndim == 2 else _channel_axis(features, self.layout, self.layer)
+        count = features.shape[axis]
+        if count < self.n:
+            raise BequeathError(
+                f"players channels: {self.n} groups of the {count} channels of layer {self.layer!r}; take fewer"
+            )
+        shape = [count if a == axis else 1 for a in range(1, features.ndim)]
+        owner = (torch.arange(count) * self.n // count).reshape(shape)
+        hidden = baseline.for_features(features, axis, model, self.layer)
+        return MaskedFeatures(owner.to(features.device), self.names(), features[0], hidden[0], resumed)
+
+    def __str__(self) -> str:
+        return f"{self.n} groups of channels at layer {self.layer}"
+
+
+def positions(layer: str, rows: int, cols: int, layout: Layout = "auto") -> Positions:
+    """Players are cells of a rows x cols grid over the positions of a named layer's feature map.
+
+    Examples
+    --------
+    >>> bq.players.positions("layer3", 3, 3)  # a ResNet's third stage
+    >>> bq.players.positions("blocks.5", 3, 3)  # a vision transformer's tokens behind its sixth block
+    """
+    if rows < 1 or cols < 1:
+        raise BequeathError(f"players positions: {rows} x {cols}; both must be at least 1")
+    return Positions(layer, rows, cols, layout)
+
+
+def channels(layer: str, n: int, layout: Layout = "auto") -> Channels:
+    """Players are n groups of neighbouring channels of a named layer's feature map."""
+    if n < 1:
+        raise BequeathError(f"players channels: {n} groups; give at least 1")
+    return Channels(layer, n, layout)

@@ -1,0 +1,317 @@
+"""Players of an image: cells of a grid, superpixels, given regions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bequeath.errors import BequeathError
+from bequeath.games.baselines import Baseline
+from bequeath.games.players.masked import HIDDEN, SHOWN, MaskedTensor, Rest
+
+Box = tuple[float, float, float, float]
+
+
+def cells(height: int, width: int, rows: int, cols: int) -> Tensor:
+    """The cell r * cols + c of each point: (height, width); cells differ by a point where the sides do not divide."""
+    row = torch.arange(height) * rows // height
+    col = torch.arange(width) * cols // width
+    return row[:, None] * cols + col
+
+
+def cell_boxes(rows: int, cols: int) -> list[Box]:
+    """(x0, y0, x1, y1) of each cell of a grid as fractions of the picture."""
+    return [(c / cols, r / rows, (c + 1) / cols, (r + 1) / rows) for r in range(rows) for c in range(cols)]
+
+
+def cell_names(rows: int, cols: int) -> tuple[str, ...]:
+    """Row and column of each cell, counted from 1: ``r1c1``, ..."""
+    return tuple(f"r{r + 1}c{c + 1}" for r in range(rows) for c in range(cols))
+
+
+def central(rows: int, cols: int, k: int) -> tuple[int, ...]:
+    """The k cells of a grid nearest to its centre, in ascending order; the upper and left ones first where equal."""
+    if not 1 <= k <= rows * cols:
+        raise BequeathError(f"players grid: {k} cells of {rows} x {cols}; give 1 to {rows * cols}")
+
+    def distance(cell: int) -> int:
+        return (2 * (cell // cols) + 1 - rows) ** 2 + (2 * (cell % cols) + 1 - cols) ** 2
+
+    return tuple(sorted(sorted(range(rows * cols), key=distance)[:k]))
+
+
+def _checked(x: Any, kind: str) -> Tensor:
+    if not isinstance(x, Tensor) or x.ndim != 3:
+        shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        raise BequeathError(
+            f"players {kind}: an image tensor (channels, height, width) is needed, not {shape}"
+        )
+    return x
+
+
+def _masked(x: Tensor, owner: Tensor, names: tuple[str, ...], baseline: Baseline) -> MaskedTensor:
+    return MaskedTensor(owner[None].to(x.device), names, x, baseline.for_image(x))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells of a rows x cols grid over an image (channels, height, width).
+
+    Attributes
+    ----------
+    rows, cols : int
+        Size of the grid; cell r * cols + c.
+    cells : tuple of int
+        The cells that are players, in their order.
+    rest : "shown" or "hidden"
+        What the other cells always are.
+    """
+
+    rows: int
+    cols: int
+    cells: tuple[int, ...]
+    rest: Rest = "shown"
+
+    def __post_init__(self) -> None:
+        if self.rest not in ("shown", "hidden"):
+            raise BequeathError(f'players grid: rest is "shown" or "hidden", not {self.rest!r}')
+        count = self.rows * self.cols
+        if (
+            not self.cells
+            or len(set(self.cells)) < len(self.cells)
+            or not set(self.cells) <= set(range(count))
+        ):
+            raise BequeathError(
+                f"players grid: cells {list(self.cells)}; give different numbers from 0 to {count - 1} (row * "
+                f"{self.cols} + column)"
+            )
+
+    @property
+    def n(self) -> int:
+        """Number of players."""
+        return len(self.cells)
+
+    def names(self) -> tuple[str, ...]:
+        """Row and column of each player, counted from 1: ``r1c1``, ..."""
+        every = cell_names(self.rows, self.cols)
+        return tuple(every[cell] for cell in self.cells)
+
+    def boxes(self) -> list[Box]:
+        """(x0, y0, x1, y1) of each player as fractions of the picture."""
+        every = cell_boxes(self.rows, self.cols)
+        return [every[cell] for cell in self.cells]
+
+    def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
+        """Cells of x, shape (channels, height, width); cells differ by a pixel where the sides do not divide."""
+        x = _checked(x, "grid")
+        height, width = x.shape[1:]
+        if height < self.rows or width < self.cols:
+            raise BequeathError(f"players grid: {self.rows} x {self.cols} cells on {height} x {width} pixels")
+        owner = cells(height, width, self.rows, self.cols)
+        whole = _masked(x, owner, cell_names(self.rows, self.cols), baseline)
+        return whole.only(self.cells, self.rest)
+
+    def __str__(self) -> str:
+        some = "" if self.n == self.rows * self.cols else f"{self.n} cells (the rest {self.rest}) of a "
+        return f"{some}{self.rows} x {self.cols} grid of image cells"
+
+
+@dataclass(frozen=True)
+class Superpixels:
+    """n superpixels of an image by SLIC (Achanta et al. 2012, scikit-image), found anew in each image.
+
+    Attributes
+    ----------
+    n : int
+        Number of players, exactly: SLIC is asked for a few more, and the smallest are joined to the neighbour that
+        is nearest in colour.
+    compactness : float
+        Weight of nearness in space against nearness in colour (log scale); large values give squares. The image's
+        values are brought to 0..1 first, so it is scale-free.
+    """
+
+    n: int
+    compactness: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or self.compactness <= 0:
+            raise BequeathError(
+                f"players superpixels: n {self.n} and compactness {self.compactness}; both must be positive"
+            )
+
+    def label_map(self, x: Tensor) -> NDArray[np.int64]:
+        """The superpixel of each pixel, 0..n-1 in reading order: (height, width)."""
+        try:
+            from skimage.segmentation import slic
+        except ImportError:
+            raise BequeathError(
+                'players superpixels: need scikit-image; pip install "bequeath[vision]"'
+            ) from None
+        height, width = x.shape[1:]
+        if height * width < 4 * self.n:
+            raise BequeathError(f"players superpixels: {self.n} on only {height} x {width} pixels")
+        pixels = x.detach().cpu().double().permute(1, 2, 0).numpy()
+        span = pixels.max() - pixels.min()
+        pixels = (pixels - pixels.min()) / (span if span > 0 else 1.0)
+        # SLIC gives about as many as asked for: ask for more until there are enough, then join. Pictures without
+        # structure, such as noise, give enough of them only where space counts more.
+        for compactness in (self.compactness, 10 * self.compactness, 100 * self.compactness):
+            for factor in (1, 1.25, 1.5, 2, 3):
+                labels = slic(
+                    pixels,
+                    n_segments=round(self.n * factor),
+                    compactness=compactness,
+                    start_label=0,
+                    convert2lab=pixels.shape[2] == 3,
+                    channel_axis=2,
+                )
+                if labels.max() + 1 >= self.n:
+                    return _joined(labels, pixels, self.n)
+        raise BequeathError(
+            f"players superpixels: this image of {height} x {width} pixels has no {self.n} superpixels; take fewer"
+        )
+
+    def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
+        """Superpixels of x, shape (channels, height, width)."""
+        x = _checked(x, "superpixels")
+        owner = torch.from_numpy(self.label_map(x))
+        return _masked(x, owner, tuple(f"s{i + 1}" for i in range(self.n)), baseline)
+
+    def __str__(self) -> str:
+        return f"{self.n} superpixels (SLIC, compactness {self.compactness:g})"
+
+
+def _joined(labels: NDArray[Any], pixels: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """Join the smallest segment to the neighbour nearest in mean colour until n are left; number in reading order."""
+    labels = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
+    while (count := labels.max() + 1) > n:
+        size = np.bincount(labels.ravel(), minlength=count)
+        sums = [np.bincount(labels.ravel(), channel.ravel(), count) for channel in np.moveaxis(pixels, 2, 0)]
+        colour = np.stack(sums, 1) / size[:, None]
+        smallest = int(size.argmin())
+        touching = set()
+        for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
+            touching |= set(b[(a == smallest) & (b != smallest)]) | set(a[(b == smallest) & (a != smallest)])
+        nearest = min(sorted(touching), key=lambda i: ((colour[i] - colour[smallest]) ** 2).sum())
+        labels[labels == smallest] = nearest
+        labels = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
+    first = np.unique(labels.ravel(), return_index=True)[1]
+    rank = first.argsort().argsort()
+    return rank[labels].astype(np.int64)
+
+
+# eq=False: comparing two tensors gives a tensor, so a generated __eq__ could only fail.
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """Given regions of an image, the same in every sample.
+
+    Attributes
+    ----------
+    owner : Tensor
+        int64, (height, width): the player of each pixel; SHOWN where no region covers it.
+    names : tuple of str
+        Names of the regions.
+    """
+
+    owner: Tensor
+    names: tuple[str, ...]
+
+    def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
+        """Regions of x, shape (channels, height, width), of the masks' height and width."""
+        x = _checked(x, "regions")
+        if x.shape[1:] != self.owner.shape:
+            raise BequeathError(
+                f"players regions: masks of {tuple(self.owner.shape)} pixels on an image of "
+                f"{tuple(x.shape[1:])}; resize the masks"
+            )
+        return _masked(x, self.owner, self.names, baseline)
+
+    def __str__(self) -> str:
+        return f"{len(self.names)} given regions"
+
+
+def grid(rows: int, cols: int, cells: int | Sequence[int] | None = None, rest: Rest = "shown") -> Grid:
+    """Players are cells of a rows x cols grid over the image.
+
+    Parameters
+    ----------
+    rows, cols : int
+        Size of the grid.
+    cells : int, sequence of int, or None
+        Which cells are players: the given ones (row * cols + column), the k nearest to the centre, or all.
+        `most_influential` finds those that matter.
+    rest : "shown" or "hidden"
+        What the other cells always are.
+
+    Raises
+    ------
+    BequeathError
+        If the grid or a cell is out of range.
+    """
+    if rows < 1 or cols < 1:
+        raise BequeathError(f"players grid: {rows} x {cols}; both must be at least 1")
+    if cells is None:
+        return Grid(rows, cols, tuple(range(rows * cols)))
+    return Grid(rows, cols, central(rows, cols, cells) if isinstance(cells, int) else tuple(cells), rest)
+
+
+def superpixels(n: int, compactness: float = 10.0) -> Superpixels:
+    """Players are n SLIC superpixels, found anew in each image (needs scikit-image)."""
+    return Superpixels(n, compactness)
+
+
+def regions(masks: Any, names: Sequence[str] | None = None, rest: Rest = "shown") -> Regions:
+    """Players are given regions of the image.
+
+    Parameters
+    ----------
+    masks : array or Tensor
+        Either bool, (regions, height, width), without overlap; or an integer label map (height, width) with regions
+        0, 1, ... and negative numbers where there is none.
+    names : sequence of str, optional
+        One a region.
+    rest : "shown" or "hidden"
+        What pixels of no region always are.
+
+    Raises
+    ------
+    BequeathError
+        If masks overlap, are empty, or have another shape.
+    """
+    if rest not in ("shown", "hidden"):
+        raise BequeathError(f'players regions: rest is "shown" or "hidden", not {rest!r}')
+    array = torch.as_tensor(np.asarray(masks))
+    if array.ndim > 1 and not array.numel():
+        raise BequeathError(f"players regions: masks {tuple(array.shape)} are empty; give at least one region")
+    if array.ndim == 3 and array.dtype == torch.bool:
+        overlap = int((array.sum(0) > 1).sum())
+        if overlap:
+            raise BequeathError(
+                f"players regions: {overlap} pixels lie in more than one mask; give each pixel to one"
+            )
+        labels = torch.where(array.any(0), array.long().argmax(0), SHOWN)
+        n = len(array)
+    elif array.ndim == 2 and not array.is_floating_point() and array.dtype != torch.bool:
+        labels = array.long()
+        n = int(labels.max()) + 1
+    else:
+        raise BequeathError(
+            f"players regions: masks {array.dtype} {tuple(array.shape)}; give bool (regions, height, width), or an "
+            "integer label map (height, width)"
+        )
+    empty = sorted(set(range(n)) - set(labels.flatten().tolist()))
+    if n < 1:
+        raise BequeathError("players regions: no pixel lies in a region; give regions 0, 1, ...")
+    if empty:
+        raise BequeathError(f"players regions: region {empty[0]} has no pixel; remove it")
+    labels = torch.where(labels < 0, SHOWN if rest == "shown" else HIDDEN, labels)
+    given = tuple(names) if names is not None else tuple(f"region {i + 1}" for i in range(n))
+    if len(given) != n:
+        raise BequeathError(f"players regions: {len(given)} names for {n} regions")
+    return Regions(labels, given)

@@ -1,0 +1,101 @@
+"""A prompt before the first player, run through a causal language model once."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bequeath.games.inputs import Inputs, logits
+from bequeath.games.players.masked import SHOWN, MaskedInput
+from bequeath.games.players.masked_tokens import MaskedTokens
+
+# A shorter prompt saves less than its bookkeeping costs.
+_LEAST = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Prompted(MaskedInput):
+    """A text behind a fixed prompt, whose keys and values (of all layers) are computed once.
+
+    Attributes
+    ----------
+    text : MaskedTokens
+        Prompt and text.
+    length : int
+        Tokens of the prompt.
+    past : Any
+        The model's cache behind the prompt, for a batch of one.
+    """
+
+    text: MaskedTokens
+    length: int
+    past: Any
+
+    def inputs(self, masks: Tensor) -> dict[str, Tensor]:
+        """What comes behind the prompt, and the attention mask of all."""
+        whole = self.text.inputs(masks)
+        return {
+            name: value if name == "attention_mask" else value[:, self.length :]
+            for name, value in whole.items()
+        }
+
+    def network(self, model: nn.Module) -> Callable[[Inputs], Tensor]:
+        """The model, continuing from the prompt."""
+        return _Continued(model, self.past)
+
+    def kin(self) -> Hashable:
+        return id(self)
+
+    def joined(self, parts: Sequence[Inputs]) -> Inputs:
+        return self.text.joined(parts)
+
+    def cost(self, masks: Tensor) -> Tensor | None:
+        return self.text.cost(masks)
+
+
+class _Continued:
+    def __init__(self, model: nn.Module, past: Any) -> None:
+        self.model, self.past = model, past
+
+    def __call__(self, inputs: Inputs) -> Tensor:
+        assert not isinstance(inputs, Tensor)
+        batch = len(inputs["attention_mask"])
+        # The model appends to the cache that it is given.
+        past = copy.deepcopy(self.past)
+        past.batch_repeat_interleave(batch)
+        return logits(self.model, {**inputs, "past_key_values": past})
+
+
+def with_prefix(model: nn.Module, masked: MaskedInput) -> MaskedInput:
+    """The text with its prompt computed once, where it has one and the model is causal; else as it is.
+
+    Called under `torch.inference_mode`.
+    """
+    if not isinstance(masked, MaskedTokens) or "attention_mask" not in masked.tokens:
+        return masked
+    parameters = inspect.signature(model.forward).parameters
+    if not {"past_key_values", "use_cache", "logits_to_keep"} <= parameters.keys():
+        return masked
+    fixed = (masked.owner == SHOWN).long().cumprod(0)
+    length = min(int(fixed.sum()), len(fixed) - 1)
+    if length < _LEAST or set(masked.tokens) - {"input_ids", "attention_mask"}:
+        return masked
+    n = len(masked.names)
+    some = torch.rand(2, n, generator=torch.Generator().manual_seed(0)) < 0.5
+    try:
+        whole = masked.inputs(torch.ones(1, n, dtype=torch.bool))
+        prompt = {name: value[:, :length] for name, value in whole.items()}
+        past = model(**prompt, use_cache=True).past_key_values
+        found = Prompted(masked.owner, masked.names, masked, length, past)
+        expected = logits(model, masked.inputs(some))
+        given = found.network(model)(found.inputs(some))
+    except Exception:  # a cache of another kind: the text is run whole
+        return masked
+    close = (given - expected).abs().max() <= 1e-4 * expected.abs().max()
+    return found if bool(close) else masked

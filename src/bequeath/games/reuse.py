@@ -1,0 +1,291 @@
+"""Early layers of image models computed per local pattern instead of per mask.
+
+Behind a few layers, each position of a feature map depends on the few cells within its receptive field only. Colour
+the players so that no two that reach one position have the same colour. Then 2^colours pictures, in each of which the
+players of some colours are shown, hold every local pattern at every position, and the feature map of any mask is put
+together from theirs. For a grid whose cells are at least as large as the receptive field four colours do, so that 16
+pictures stand for 2^n (`Resumed` runs the layers behind).
+
+What reaches what is found by feeding NaN in a player's place: it comes out at all positions that depend on the player,
+whatever the layers are. That the layers behind need nothing else from before is found by feeding them NaN too.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+from bequeath.games.inputs import Inputs
+from bequeath.games.players.masked import MaskedInput, MaskedTensor
+from bequeath.games.resume import Resumed, agrees, first_tensor, output_at, record
+
+# A plan costs about thirty forward passes: fewer masks than this never pay for one.
+LEAST_MASKS = 256
+# What assembling features costs, as a share of a forward pass; nothing is done for a gain below it.
+_OVERHEAD = 0.03
+# Writing a number takes a processor about as long as so many operations.
+_OPERATIONS_PER_NUMBER = 50
+_PATTERN_BATCH = 16
+_MOST_COLOURS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A layer up to which features are put together from local patterns.
+
+    Attributes
+    ----------
+    layer : str
+        Path of the module.
+    channels : int
+        Axis of its output that holds channels: 1 or the last.
+    reach : Tensor
+        bool, (players, positions): which positions depend on which player.
+    colours : tuple of int
+        Colour of each player.
+    share : float
+        Share of a forward pass's work that lies before and in the layer.
+    position_bytes : int
+        Bytes of one picture's features.
+    """
+
+    layer: str
+    channels: int
+    reach: Tensor
+    colours: tuple[int, ...]
+    share: float
+    position_bytes: int
+
+    @property
+    def patterns(self) -> int:
+        """Number of pictures that hold all local patterns."""
+        return int(2 ** (max(self.colours) + 1))
+
+    def cost(self, masks: int) -> float:
+        """Work of evaluating so many masks, relative to doing it without the cut."""
+        return 1 - self.share * (1 - self.patterns / masks) + _OVERHEAD
+
+
+@dataclass(frozen=True, eq=False)
+class LocalFeatures(MaskedInput):
+    """One image's features at a cut, for any mask.
+
+    Attributes
+    ----------
+    rows : Tensor
+        (patterns * positions, channels): features of each pattern picture at each position.
+    sets, place : Tensor
+        (players, sets) float: 2^colour where the player belongs to a set of players that reach one position, else 0;
+        (positions,): the set of each position.
+    shape : torch.Size
+        Of the layer's output, without its batch axis.
+    cut : Cut
+    resumed : Resumed
+        The network behind the cut.
+    """
+
+    rows: Tensor
+    sets: Tensor
+    place: Tensor
+    shape: torch.Size
+    cut: Cut
+    resumed: Resumed
+
+    def inputs(self, masks: Tensor) -> Tensor:
+        """The layer's output for each mask: (batch, *shape)."""
+        pattern = (masks.to(self.sets) @ self.sets).long()[:, self.place]
+        positions = len(self.place)
+        index = pattern * positions + torch.arange(positions, device=pattern.device)
+        features = self.rows.index_select(0, index.flatten()).view(len(masks), positions, -1)
+        if self.cut.channels == 1 and len(self.shape) == 3:
+            # A view, laid out channels-last, as the rows are.
+            return features.view(len(masks), *self.shape[1:], -1).permute(0, 3, 1, 2)
+        if self.cut.channels == 1:
+            return features.transpose(1, 2).reshape(len(masks), *self.shape)
+        return features.view(len(masks), *self.shape)
+
+    def network(self, model: nn.Module) -> Callable[[Inputs], Tensor]:
+        """The part of the model behind the cut."""
+        return self.resumed  # type: ignore[return-value]
+
+    def kin(self) -> Hashable:
+        """The network behind is fed with nothing of the sample's own, so samples share batches."""
+        return "local", self.cut.layer, self.shape, self.rows.dtype, self.rows.device
+
+
+_plans: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, list[Cut]]] = weakref.WeakKeyDictionary()
+
+
+def cuts(model: nn.Module, masked: MaskedTensor) -> list[Cut]:
+    """The useful cuts of a model for one arrangement of players, found once: at most one a number of colours."""
+    key = (
+        masked.owner.cpu().numpy().tobytes(),
+        masked.x.shape,
+        masked.x.dtype,
+        masked.x.device,
+    )
+    plans = _plans.setdefault(model, {})
+    if key not in plans:
+        plans[key] = _find(model, masked)
+    return plans[key]
+
+
+def with_reuse(model: nn.Module, masked: MaskedInput, masks: int, memory: int) -> MaskedInput:
+    """The sample with its early features put together from local patterns, where that pays; else as it is.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In eval mode; called under `torch.inference_mode`.
+    masked : MaskedInput
+        An image's players, to be of use.
+    masks : int
+        How many masks are to be evaluated.
+    memory : int
+        Bytes that the patterns' features may take.
+    """
+    if masks < LEAST_MASKS or type(masked) is not MaskedTensor or masked.x.ndim != 3:
+        return masked
+    fitting = [
+        cut
+        for cut in cuts(model, masked)
+        if cut.cost(masks) < 1 and cut.patterns * cut.position_bytes <= memory
+    ]
+    if not fitting:
+        return masked
+    return _local(model, masked, min(fitting, key=lambda cut: cut.cost(masks)))
+
+
+def _nan_image(masked: MaskedTensor) -> Tensor:
+    return torch.full_like(masked.x, torch.nan)[None]
+
+
+def _find(model: nn.Module, masked: MaskedTensor) -> list[Cut]:
+    n = len(masked.names)
+    some = torch.rand(2, n, generator=torch.Generator().manual_seed(0)) < 0.5
+    inputs = masked.inputs(some)
+    shares = _work_shares(model, inputs)
+    reaches = _reaches(model, masked)
+    best: dict[int, list[Cut]] = {}
+    for layer in sorted(reaches, key=lambda name: shares.get(name, 0.0), reverse=True):
+        channels, reach, size = reaches[layer]
+        colours = _coloured(reach)
+        count = max(colours) + 1
+        if count < n and count <= _MOST_COLOURS and shares.get(layer, 0.0) > _OVERHEAD:
+            best.setdefault(count, []).append(Cut(layer, channels, reach, colours, shares[layer], size))
+    found = []
+    for candidates in best.values():
+        # Inside a branch the layers behind need more than this layer's output; the next one before it may do.
+        for cut in candidates[:6]:
+            if _closed(model, masked, cut, inputs):
+                found.append(cut)
+                break
+    return found
+
+
+class _Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up what a forward pass costs: its floating point operations and, weighed, the numbers it writes.
+
+    Counted, not timed: the same study takes the same cuts, and gives the same numbers to the last bit, every time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.done = 0.0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is None and func is not torch.ops.prim.device.default:
+            with self:
+                parts = func.decompose(*args, **kwargs)
+                if parts is not NotImplemented:
+                    return parts
+        made = func(*args, **kwargs)
+        if formula is not None:
+            self.done += formula(*args, **kwargs, out_val=made)
+        if not func.is_view:
+            written = sum(part.numel() for part in tree_leaves(made) if isinstance(part, Tensor))
+            self.done += _OPERATIONS_PER_NUMBER * written
+        return made
+
+
+def _work_shares(model: nn.Module, inputs: Tensor) -> dict[str, float]:
+    """Share of a forward pass's work until the end of each module that is called once."""
+    with _Work() as work:
+        calls = record(model, inputs, lambda name, output: work.done)
+    return {name: call.output / work.done for name, call in calls.items() if call.count == 1}
+
+
+def _reaches(model: nn.Module, masked: MaskedTensor) -> dict[str, tuple[int, Tensor, int]]:
+    """Module -> axis of its channels, what each player reaches (players, positions), bytes of one picture's output."""
+    n = len(masked.names)
+    player = torch.arange(n, device=masked.x.device).view(-1, *[1] * masked.owner.ndim)
+    images = torch.where(masked.owner == player, torch.nan, masked.x)
+
+    def keep(name: str, output: Any) -> tuple[int, Tensor, int] | None:
+        if not isinstance(output, Tensor) or output.ndim not in (3, 4) or len(output) != n:
+            return None
+        nan = output.isnan()
+        for axis in (1, output.ndim - 1):
+            reached = nan.any(axis)
+            if not bool(reached.all()) and torch.equal(reached, nan.all(axis)):
+                return axis, reached.flatten(1), output[0].numel() * output.element_size()
+        return None
+
+    calls = record(model, images, keep)
+    return {name: call.output for name, call in calls.items() if call.count == 1 and call.output is not None}
+
+
+def _coloured(reach: Tensor) -> tuple[int, ...]:
+    """Colours, greedily in order of the players, such that no two that reach one position have the same."""
+    weight = reach.float()
+    near = ((weight @ weight.T) > 0).tolist()
+    colours: list[int] = []
+    for player, row in enumerate(near):
+        taken = {colours[other] for other in range(player) if row[other]}
+        colours.append(next(colour for colour in range(len(near)) if colour not in taken))
+    return tuple(colours)
+
+
+def _closed(model: nn.Module, masked: MaskedTensor, cut: Cut, inputs: Tensor) -> bool:
+    """Whether the layers behind the cut need nothing but its output: all else they see is NaN."""
+    try:
+        features = first_tensor(output_at(model, cut.layer, inputs))
+        assert features is not None
+        return agrees(model, inputs, Resumed(model, cut.layer, _nan_image(masked)), features)
+    except Exception:  # a network whose parts speak of the batch in ways of their own fails in any way
+        return False
+
+
+def _local(model: nn.Module, masked: MaskedTensor, cut: Cut) -> LocalFeatures:
+    device, n = masked.x.device, len(masked.names)
+    pattern = torch.arange(cut.patterns, device=device)[:, None]
+    shown = (pattern >> torch.tensor(cut.colours, device=device)) & 1 == 1
+    parts = []
+    for block in torch.split(shown, _PATTERN_BATCH):
+        output = first_tensor(output_at(model, cut.layer, masked.inputs(block)))
+        assert output is not None
+        shape = output.shape[1:]
+        parts.append(output.movedim(cut.channels, -1).reshape(len(block), -1, shape[cut.channels - 1]))
+    rows = torch.cat(parts).flatten(0, 1).contiguous()
+    sets, place = torch.unique(cut.reach, dim=1, return_inverse=True)
+    powers = torch.tensor([2.0**colour for colour in cut.colours], device=device)
+    return LocalFeatures(
+        masked.owner,
+        masked.names,
+        rows,
+        sets.float() * powers.view(n, 1),
+        place,
+        shape,
+        cut,
+        Resumed(model, cut.layer, _nan_image(masked)),
+    )

@@ -1,0 +1,250 @@
+"""Masked inputs of one model's games, run in full batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from bequeath.errors import BequeathError
+from bequeath.games.inputs import Inputs, device_of
+from bequeath.games.memory import BatchSize, PeakBytes, is_out_of_memory, memory_budget
+from bequeath.games.players.features import MaskedFeatures
+from bequeath.games.players.masked import MaskedInput
+from bequeath.games.prefix import with_prefix
+from bequeath.games.reuse import with_reuse
+
+Autocast = Literal["bfloat16", "float16"]
+
+# Features that are kept for reuse may take this share of the memory budget.
+_REUSE_SHARE = 0.25
+_COMPILED_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How models are run.
+
+    Attributes
+    ----------
+    batch_size : int or None
+        Masked inputs in one forward pass; None: the fastest that fits, found on the work itself.
+    device : str or None
+        Where models are moved to and run, such as "cuda"; None: where they are.
+    memory : str, int or None
+        Budget for inputs and activations, such as "4GiB"; None: half of what is free.
+    autocast : "bfloat16", "float16" or None
+        Lower precision for the layers that torch's autocast picks.
+    channels_last : bool or None
+        Whether images and the model's weights are laid out channels-last (same numbers up to rounding; faster for
+        most convolutions); None: where the model has 2-d convolutions.
+    compile : bool
+        Run the model through `torch.compile`; partial batches are filled up, so that it compiles once.
+    reuse : bool
+        Compute once what does not depend on the mask: early layers per local pattern, a fixed prompt.
+    """
+
+    batch_size: int | None = None
+    device: str | None = None
+    memory: str | int | None = None
+    autocast: Autocast | None = None
+    channels_last: bool | None = None
+    compile: bool = False
+    reuse: bool = True
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise BequeathError(f"batch_size: {self.batch_size}; give at least 1, or None to have it found")
+        if self.autocast not in (None, "bfloat16", "float16"):
+            raise BequeathError(f'autocast: {self.autocast!r}; give "bfloat16", "float16" or None')
+
+
+@dataclass(eq=False)
+class Task:
+    """Values that are wanted of one game: `out[i]` for the i-th mask, `left` of them not there yet."""
+
+    name: str
+    masked: MaskedInput
+    value: Callable[[Tensor], Tensor]
+    out: Tensor
+    left: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    task: Task
+    rows: Tensor
+    masks: Tensor
+
+
+class Runner:
+    """Collects masks of one model's games until a batch is full, runs it, and hands the values out.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Put into eval mode, moved to the device, and laid out channels-last where that is asked for.
+    how : Evaluation
+    """
+
+    def __init__(self, model: nn.Module, how: Evaluation) -> None:
+        self.how = how
+        self.device = _device(how.device) if how.device is not None else device_of(model)
+        self.model = model.eval().to(self.device)
+        self.images_last = _has_conv(model) if how.channels_last is None else how.channels_last
+        if self.images_last:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.budget = memory_budget(how.memory, self.device)
+        given = how.batch_size or (_COMPILED_BATCH if how.compile else None)
+        self.size = BatchSize(given)
+        self._measured = how.compile
+        self._called: Any = torch.compile(self.model, dynamic=False) if how.compile else self.model
+        self._pending: list[_Piece] = []
+        self._waiting = 0
+        self._networks: dict[Any, Callable[[Inputs], Tensor]] = {}
+
+    def task(self, name: str, masked: MaskedInput, value: Callable[[Tensor], Tensor], wanted: int) -> Task:
+        """A new task of so many values, its early features reused where that pays."""
+        masked = masked.to(self.device)
+        if self.how.compile and isinstance(masked, MaskedFeatures):
+            raise BequeathError(f"{name}: compile does not go with players inside the network; leave it out")
+        if self.how.reuse and not self.how.compile:
+            with torch.inference_mode(), self._autocast():
+                masked = with_reuse(self.model, masked, wanted, int(self.budget * _REUSE_SHARE))
+                masked = with_prefix(self.model, masked)
+        return Task(name, masked, value, torch.empty(wanted, dtype=torch.float64), wanted)
+
+    def add(self, task: Task, rows: Tensor, masks: Tensor) -> None:
+        """Have `task.out[rows]` filled for masks (rows, players), now or with a later batch."""
+        cost = task.masked.cost(masks)
+        if cost is not None:
+            order = cost.argsort(stable=True)
+            rows, masks = rows[order], masks[order]
+        if self._pending and self._pending[-1].task.masked.kin() != task.masked.kin():
+            self.flush()
+        while len(rows):
+            room = max(self.size.size - self._waiting, 0)
+            if room:
+                self._pending.append(_Piece(task, rows[:room], masks[:room]))
+                self._waiting += len(rows[:room])
+                rows, masks = rows[room:], masks[room:]
+            if self._waiting >= self.size.size:
+                self.flush()
+
+    def flush(self) -> None:
+        """Run what is waiting."""
+        pieces, self._pending, self._waiting = self._pending, [], 0
+        if not pieces:
+            return
+        try:
+            self._run(pieces)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self.size.ran_out(sum(len(piece.rows) for piece in pieces))
+        else:
+            return
+        # Behind the handler: the error held the tensors of the failed pass.
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        for piece in pieces:
+            self.add(piece.task, piece.rows, piece.masks)
+        self.flush()
+
+    def _run(self, pieces: Sequence[_Piece]) -> None:
+        count = sum(len(piece.rows) for piece in pieces)
+        begin = time.perf_counter()
+        peak = nullcontext() if self._measured else PeakBytes()
+        with torch.inference_mode(), self._autocast(), peak as measured:
+            inputs, work = self._joined(pieces, count)
+            output = self._network(pieces[0].task.masked)(inputs)[:count]
+            parts = torch.split(output, [len(piece.rows) for piece in pieces])
+            for piece, part in zip(pieces, parts, strict=True):
+                self._hand_out(piece, piece.task.value(part).to("cpu", torch.float64))
+        if measured is not None:
+            self._measured = True
+            self.size.fits(self.budget * count // max(measured.peak, 1))
+        else:
+            self.size.took(count, work, time.perf_counter() - begin)
+
+    def _joined(self, pieces: Sequence[_Piece], count: int) -> tuple[Inputs, float]:
+        """One batch of model inputs, and how much work it is."""
+        parts = [piece.task.masked.inputs(piece.masks.to(self.device)) for piece in pieces]
+        if self.how.compile and count < self.size.size:
+            first = pieces[0]
+            more = first.masks[:1].expand(self.size.size - count, -1).to(self.device)
+            parts.append(first.task.masked.inputs(more))
+        inputs = parts[0] if len(parts) == 1 else pieces[0].task.masked.joined(parts)
+        if not isinstance(inputs, Tensor):
+            # Longer texts are more work: removed tokens leave shorter ones.
+            return inputs, count * next(iter(inputs.values())).shape[1]
+        if self.images_last and inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return inputs, count
+
+    def _network(self, masked: MaskedInput) -> Callable[[Inputs], Tensor]:
+        kin = masked.kin()
+        if kin not in self._networks:
+            # Only the present kind is kept: a network inside a sample's game dies with it.
+            self._networks = {kin: masked.network(self._called)}
+        return self._networks[kin]
+
+    def _hand_out(self, piece: _Piece, values: Tensor) -> None:
+        task = piece.task
+        if values.shape != piece.rows.shape:
+            raise BequeathError(
+                f"{task.name}: the value function gives {tuple(values.shape)} for {len(piece.rows)} rows of logits; "
+                "it must give one number a row"
+            )
+        bad = ~torch.isfinite(values)
+        if bad.any():
+            row = int(bad.nonzero()[0])
+            mask = "".join("1" if kept else "0" for kept in piece.masks[row].tolist())
+            raise BequeathError(
+                f"{task.name}: the model's value is {values[row].item()} on mask {mask} "
+                f"(1 = player shown, player 0 first)"
+            )
+        task.out[piece.rows] = values
+        task.left -= len(values)
+
+    def _autocast(self) -> Any:
+        if self.how.autocast is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, getattr(torch, self.how.autocast))
+
+
+def values(
+    model: nn.Module,
+    masked: MaskedInput,
+    value: Callable[[Tensor], Tensor],
+    masks: Tensor,
+    how: Evaluation,
+    name: str,
+) -> Tensor:
+    """v of one sample for masks (masks, players), bool -> (masks,) float64 on the CPU."""
+    runner = Runner(model, how)
+    task = runner.task(name, masked, value, len(masks))
+    runner.add(task, torch.arange(len(masks)), masks)
+    runner.flush()
+    return task.out
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise BequeathError(
+            f"device: {name!r} cannot be used ({reason}); give cpu, or leave it out"
+        ) from None
+    return device
+
+
+def _has_conv(model: nn.Module) -> bool:
+    return any(isinstance(module, nn.Conv2d) for module in model.modules())
