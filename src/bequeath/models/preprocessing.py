@@ -18,6 +18,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Resize = Literal["crop", "squash"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Centre = Literal["nearest", "down"]
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,15 @@ class Preprocessing:
     mean, std : three floats
         Per-channel normalisation of RGB in 0..1.
     resize : "crop" or "squash"
-        "crop" brings the short side to `resize_to` and cuts `size` x `size` out of the centre; "squash" brings both
-        sides to `size`.
+        "crop" brings the short side to `resize_to`, "squash" both sides; then `size` x `size` is cut out of the
+        centre.
     resize_to : int or None
-        Short side before the cut; None: `size`, so that nothing is cut from the short side.
+        Pixels before the cut; None: `size`, so that nothing is cut from that side.
     interpolation : str
         Pillow's filter.
+    centre : "nearest" or "down"
+        Where the cut lies when it cannot be central: half pixels to the nearest even pixel, as in torchvision and
+        timm, or down, as in transformers.
 
     Raises
     ------
@@ -50,6 +54,7 @@ class Preprocessing:
     resize: Resize = "crop"
     resize_to: int | None = None
     interpolation: Interpolation = "bilinear"
+    centre: Centre = "nearest"
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -60,31 +65,33 @@ class Preprocessing:
             )
         if self.resize not in ("crop", "squash"):
             raise BequeathError(f'preprocessing: resize is "crop" or "squash", not {self.resize!r}')
-        if self.resize_to is not None and (self.resize == "squash" or self.resize_to < self.size):
+        if self.resize_to is not None and self.resize_to < self.size:
             raise BequeathError(
-                f"preprocessing: resize_to {self.resize_to} goes with crop and must be at least size {self.size}"
+                f"preprocessing: resize_to {self.resize_to} must be at least size {self.size}"
             )
         if self.interpolation not in ("nearest", "bilinear", "bicubic", "lanczos"):
             raise BequeathError(
                 f"preprocessing: interpolation is nearest, bilinear, bicubic or lanczos, not {self.interpolation!r}"
             )
+        if self.centre not in ("nearest", "down"):
+            raise BequeathError(f'preprocessing: centre is "nearest" or "down", not {self.centre!r}')
 
     def view(self, image: Image.Image) -> NDArray[np.uint8]:
         """The part of an RGB picture that the model sees: uint8 (size, size, 3)."""
         resample = Image.Resampling[self.interpolation.upper()]
+        short = self.resize_to or self.size
+        width, height = image.size
         if self.resize == "squash":
-            image = image.resize((self.size, self.size), resample)
+            width, height = short, short
+        # Rounded down and centred as the model's library does it, so that a model sees what it saw in training.
+        elif width <= height:
+            width, height = short, int(short * height / width)
         else:
-            short = self.resize_to or self.size
-            width, height = image.size
-            # Rounded down and centred as torchvision does, so that a model sees what it saw in training.
-            if width <= height:
-                width, height = short, int(short * height / width)
-            else:
-                width, height = int(short * width / height), short
-            image = image.resize((width, height), resample)
-            left, top = round((width - self.size) / 2), round((height - self.size) / 2)
-            image = image.crop((left, top, left + self.size, top + self.size))
+            width, height = int(short * width / height), short
+        image = image.resize((width, height), resample)
+        left, top = (width - self.size) / 2, (height - self.size) / 2
+        left, top = (int(left), int(top)) if self.centre == "down" else (round(left), round(top))
+        image = image.crop((left, top, left + self.size, top + self.size))
         return np.array(image, dtype=np.uint8)
 
     def normalise(self, picture: NDArray[np.uint8]) -> Tensor:

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.inputs import Inputs, Kind
-from bequeath.models.architectures import build
-from bequeath.models.heads import find_head, replace_submodule
-from bequeath.models.weights import load_weights
+from bequeath.models.heads import JoinedHeads, find_head, find_heads, replace_submodule
+from bequeath.models.weights import load_body, seeded_build
 
 __all__ = ["features", "find_head", "fit_probe", "load_backbone", "with_probe"]
 
@@ -35,10 +34,14 @@ def load_backbone(
 ) -> tuple[nn.Module, str]:
     """Load pre-trained weights for all but the head, whatever number of classes they were trained on.
 
+    Where the weights also lack layers before the head (the dense layer of RoBERTa's or DistilBERT's classifier in
+    a base model), those keep a random start, the same on every load, and a warning says so. A distilled vision
+    transformer, which gives the mean of two heads, gets one head on the mean of their inputs.
+
     Parameters
     ----------
     architecture, weights, num_classes, kind, **kwargs
-        As for `bequeath.models.load_model`.
+        As for `bequeath.models.load_model`: a file, a folder, or "hub".
     head : str, optional
         Path of the last layer; by default `find_head`'s.
 
@@ -47,10 +50,19 @@ def load_backbone(
     model, head : nn.Module, str
         In eval mode, on the CPU; its head is at a random start, to be replaced by `with_probe` or trained.
     """
-    model = build(architecture, num_classes, kind, **kwargs)
-    head = head or find_head(model)
-    _linear(model, head)
-    return load_weights(model, weights, skip=[head]).cpu().eval(), head
+    if architecture.startswith("transformers-causal-lm:"):
+        raise BequeathError(
+            f"architecture {architecture!r}: a language model's head is its vocabulary; for a probe give "
+            f"transformers:{architecture.partition(':')[2]}"
+        )
+    model, state, place = seeded_build(architecture, weights, num_classes, kind, kwargs)
+    heads = (head,) if head else find_heads(model)
+    for path in heads:
+        _linear(model, path)
+    load_body(model, state, place, heads, keep_heads=False)
+    if len(heads) > 1:
+        return JoinedHeads(model, heads).cpu().eval(), "head"
+    return model.cpu().eval(), heads[0]
 
 
 def features(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,8 @@ from torch import Tensor
 from bequeath.errors import BequeathError
 
 PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".tar", ".th"})
-FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
+INDEX = "model.safetensors.index.json"
+FOLDER_FILES = ("model.safetensors", INDEX, "pytorch_model.bin")
 NESTINGS = ("state_dict", "model", "model_state_dict")
 
 
@@ -26,7 +28,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     path : str or Path
         A .safetensors file; a .pt, .pth, .th, .bin, .ckpt or .tar file of `torch.save`, of which only tensors
         and plain values are read (`weights_only`: no code in the file is run); or a folder of
-        `save_pretrained`.
+        `save_pretrained`, in one file or in several with their index.
 
     Raises
     ------
@@ -38,9 +40,11 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         found = [path / name for name in FOLDER_FILES if (path / name).is_file()]
         if not found:
             raise BequeathError(
-                f"weights {path}: no {' or '.join(FOLDER_FILES)} in this folder; give the file itself"
+                f"weights {path}: no model.safetensors or pytorch_model.bin in this folder; give the file itself"
             )
         path = found[0]
+    if path.name.endswith(".safetensors.index.json") and path.is_file():
+        return _read_shards(path)
     if not path.is_file():
         raise BequeathError(f"weights {path}: the file does not exist; give a .safetensors or .pt file")
     suffix = path.suffix.lower()
@@ -64,6 +68,32 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise BequeathError(
             f"weights {path}: damaged or no safetensors file ({error}); save it again"
         ) from error
+
+
+def _read_shards(index: Path) -> dict[str, Tensor]:
+    """Every tensor that the index lists, from the files that it names."""
+    try:
+        files: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        names = sorted(set(files.values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BequeathError(
+            f"weights {index}: not an index of safetensors files (no weight_map); save the model again"
+        ) from error
+    state: dict[str, Tensor] = {}
+    for name in names:
+        # An index names files of its own folder; a path in it would read from anywhere.
+        if Path(name).name != name or not (index.parent / name).is_file():
+            raise BequeathError(
+                f"weights {index}: {name}, which it names, is not in this folder; copy it there"
+            )
+        state |= _read_safetensors(index.parent / name)
+    missing = [name for name in files if name not in state]
+    if missing:
+        raise BequeathError(
+            f"weights {index}: {missing[0]} is not in {files[missing[0]]} ({len(missing)} of {len(files)} tensors "
+            "are missing); copy the files of one model together"
+        )
+    return state
 
 
 def _read_pickled(path: Path) -> Any:

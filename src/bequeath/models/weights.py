@@ -1,8 +1,10 @@
-"""Weights from local files into a model, with clear reports."""
+"""Weights from local files and hubs into a model, with clear reports."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +12,27 @@ import torch
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import Inputs, Kind, logits
+from bequeath.games.inputs import Kind
 from bequeath.models.architectures import SOURCES, build
-from bequeath.models.heads import find_head
+from bequeath.models.heads import find_heads
+from bequeath.models.hub import hub_entry, hub_options, hub_state
+from bequeath.models.outputs import check_outputs, num_outputs
 from bequeath.models.state_files import read_state
+from bequeath.models.state_names import INCIDENTAL, as_named_by
 
-# DataParallel and DDP; Lightning modules; torch.compile.
-PREFIXES = ("module.", "model.", "_orig_mod.")
-# Old files lack the first and carry the second; neither changes what a model in eval mode gives.
-INCIDENTAL = ("num_batches_tracked", "position_ids")
+__all__ = ["check_outputs", "load_body", "load_model", "load_weights", "num_outputs", "seeded_build"]
+
+HEAD_SEED = 0
 
 
 def load_model(
-    architecture: str, weights: str | Path | None, num_classes: int, kind: Kind, **kwargs: Any
+    architecture: str,
+    weights: str | Path | None,
+    num_classes: int,
+    kind: Kind,
+    *,
+    new_head: bool | None = None,
+    **kwargs: Any,
 ) -> nn.Module:
     """Build a classifier and load its weights.
 
@@ -31,11 +41,16 @@ def load_model(
     architecture : str
         As for `bequeath.models.build`, to which `kwargs` go too.
     weights : str, Path or None
-        As for `load_weights`. None is for a ``module:function`` that loads weights itself.
+        A local file or folder, as for `load_weights`; "hub" for the pre-trained weights that the architecture's
+        library publishes, "hub:NAME" for one of several (torchvision: ``hub:IMAGENET1K_V1``; timm: a tag;
+        transformers: a revision). None is for a ``module:function`` that loads weights itself.
     num_classes : int
         Number of classes of the data.
-    kind : "image" or "text"
+    kind : "image", "text" or "table"
         What it classifies.
+    new_head : bool, optional
+        Whether the head may stay at its random start (the same on every load) where the weights have none for
+        these classes: a warning then says so. By default hub weights may, local files may not.
 
     Returns
     -------
@@ -47,15 +62,38 @@ def load_model(
     BequeathError
         As `build` and `load_weights` do, or if no weights are given where the architecture brings none.
     """
-    if weights is None and architecture.partition(":")[0] in SOURCES:
-        raise BequeathError(
-            f"weights of {architecture}: none given, it would be a random start; give a .safetensors or .pt "
-            "file"
-        )
-    model = build(architecture, num_classes, kind, **kwargs)
-    if weights is not None:
-        load_weights(model, weights)
+    if weights is None:
+        if architecture.partition(":")[0] in SOURCES:
+            raise BequeathError(
+                f"weights of {architecture}: none given, it would be a random start; give a .safetensors or .pt "
+                'file, or "hub"'
+            )
+        return build(architecture, num_classes, kind, **kwargs).cpu().eval()
+    entry = hub_entry(weights)
+    model, state, place = seeded_build(architecture, weights, num_classes, kind, kwargs)
+    replaceable = new_head if new_head is not None else entry is not None
+    if replaceable and not architecture.startswith("transformers-causal-lm:"):
+        load_body(model, state, place, find_heads(model), keep_heads=True)
+    else:
+        _load(model, state, place)
     return model.cpu().eval()
+
+
+def seeded_build(
+    architecture: str, weights: str | Path, num_classes: int, kind: Kind, kwargs: dict[str, Any]
+) -> tuple[nn.Module, dict[str, Tensor], str]:
+    """The model at a random start that is the same on every load, the state for it, and the state's name."""
+    entry = hub_entry(weights)
+    place = f"weights {weights}"
+    if entry is None:
+        state = read_state(weights)
+    else:
+        kwargs = {**hub_options(architecture), **kwargs}
+        state = hub_state(architecture, entry, kwargs)
+        place += f" of {architecture}"
+    with _seed(HEAD_SEED):
+        model = build(architecture, num_classes, kind, **kwargs)
+    return model, as_named_by(model, state), place
 
 
 def load_weights(
@@ -65,7 +103,8 @@ def load_weights(
 
     The usual wrappings are taken off: a state dict within a training checkpoint, and prefixes that data
     parallelism, Lightning or `torch.compile` put before the names. A transformers backbone saved without its
-    prefix finds its place in the classifier.
+    prefix finds its place in the classifier, and names of older versions are renamed as transformers and timm
+    do it.
 
     Parameters
     ----------
@@ -89,24 +128,116 @@ def load_weights(
     BequeathError
         If the file cannot be read or does not fit; names, numbers and shapes are told.
     """
-    path = Path(path)
+    return _load(model, as_named_by(model, read_state(path)), f"weights {path}", strict, skip)
+
+
+def load_body(
+    model: nn.Module,
+    state: dict[str, Tensor],
+    place: str,
+    heads: Sequence[str],
+    *,
+    keep_heads: bool,
+) -> nn.Module:
+    """Load a state, under the model's names, into all of a model but what it lacks at the model's end, in place.
+
+    From the first part of the head that the state does not have (the dense layer of RoBERTa's, say), everything
+    keeps what it has, and a warning says so. The body must be there whole. Heads of other tasks in the state are
+    left out.
+
+    Parameters
+    ----------
+    model, state, place
+        What is loaded into what, and the state's name in errors.
+    heads : sequence of str
+        Paths of the last layers.
+    keep_heads : bool
+        Whether the last layers are loaded too, where they are there in the right shape.
+    """
+    own = model.state_dict()
+    tops = _head_parts(model, heads)
+    last = tuple(f"{head}." for head in heads)
+    head_names = [name for name in own if _below(name, tops) and not name.endswith(INCIDENTAL)]
+
+    def lacks(name: str) -> bool:
+        # A body layer of another shape is no missing part but another architecture.
+        other = name in state and state[name].shape != own[name].shape
+        return name not in state or (other and name.startswith((*last, "aux", "AuxLogits")))
+
+    inner = [name for name in head_names if not name.startswith(last)]
+    cut = next((i for i, name in enumerate(head_names) if name in inner and lacks(name)), len(head_names))
+    skipped = set(head_names[cut:])
+    ends = [name for name in own if name.startswith(last)]
+    if not keep_heads or any(lacks(name) for name in ends):
+        skipped |= set(ends)
+    beyond = [name for name in state if name not in own and _is_other_task(model, name, tops)]
+    reduced = {name: value for name, value in state.items() if name not in skipped and name not in beyond}
+    _load(model, reduced, place, allowed=skipped)
+    told = sorted(skipped if keep_heads else skipped - set(ends))
+    if told:
+        unused = f"; not used: {_few(beyond, 3)}" if beyond else ""
+        warnings.warn(
+            f"{place}: {_few(told, 4)} of {type(model).__name__} not in it for these classes, left at a random "
+            f"start (the same on every load){unused}",
+            stacklevel=3,
+        )
+    return model
+
+
+def _head_parts(model: nn.Module, heads: Sequence[str]) -> tuple[str, ...]:
+    """Modules that belong to the head: its top-level module, and in transformers all beside the base model."""
+    base = getattr(model, "base_model_prefix", "")
+    children = [name for name, _ in model.named_children()]
+    if base in children:
+        return (*(name for name in children if name != base), f"{base}.pooler")
+    tops = {head.partition(".")[0] for head in heads if not head[0].isdigit()}
+    return (*(name for name in children if name in tops or name.lower().startswith("aux")), *heads)
+
+
+def _below(name: str, parts: Sequence[str]) -> bool:
+    return name.startswith(tuple(f"{part}." for part in parts))
+
+
+def _is_other_task(model: nn.Module, name: str, heads: Sequence[str]) -> bool:
+    """Whether a name that the model lacks is another head's, not a layer of a larger body."""
+    base = getattr(model, "base_model_prefix", "")
+    if _below(name, heads):
+        return True
+    parent, parts = "", name.split(".")
+    modules = dict(model.named_modules())
+    while parts and f"{parent}{parts[0]}" in modules:
+        parent += f"{parts.pop(0)}."
+    return parent in ("", f"{base}.") and bool(parts) and not parts[0].isdigit()
+
+
+def _load(
+    model: nn.Module,
+    state: dict[str, Tensor],
+    place: str,
+    strict: bool = True,
+    skip: Sequence[str] = (),
+    allowed: set[str] | frozenset[str] = frozenset(),
+) -> nn.Module:
+    """Load what fits of a state under the model's names and report the rest; `allowed` names may be missing."""
     skipped = tuple(f"{name}." for name in skip)
     target = {name: value for name, value in model.state_dict().items() if not name.startswith(skipped)}
-    state = _rename(read_state(path), set(model.state_dict()), getattr(model, "base_model_prefix", ""))
     state = {name: value for name, value in state.items() if not name.startswith(skipped)}
-    fitting = {name: value for name, value in state.items() if name in target}
+    fitting = {name: value for name, value in state.items() if name in target and name not in allowed}
     if not fitting:
         raise BequeathError(
-            f"weights {path}: none of its {len(state)} names fits {type(model).__name__} (there: "
+            f"{place}: none of its {len(state)} names fits {type(model).__name__} (there: "
             f"{_few(list(state), 3)}; needed: {_few(list(target), 3)}); check the architecture"
         )
-    _check_shapes(path, fitting, model)
+    _check_shapes(place, fitting, model)
     # Tensors that share memory are saved under one of their names only.
     loaded = {target[name].data_ptr() for name in fitting}
     missing = [
         name
         for name, value in target.items()
-        if name not in fitting and not name.endswith(INCIDENTAL) and value.data_ptr() not in loaded
+        if name not in fitting
+        and name not in allowed
+        and not name.endswith(INCIDENTAL)
+        and value.data_ptr() not in loaded
     ]
     unexpected = [name for name in state if name not in target and not name.endswith(INCIDENTAL)]
     if strict and (missing or unexpected):
@@ -116,29 +247,13 @@ def load_weights(
             if names
         ]
         raise BequeathError(
-            f"weights {path}: names do not fit {type(model).__name__}: {'; '.join(parts)}; check the "
-            "architecture"
+            f"{place}: names do not fit {type(model).__name__}: {'; '.join(parts)}; check the architecture"
         )
     model.load_state_dict(fitting, strict=False)
     return model
 
 
-def _rename(state: dict[str, Tensor], wanted: set[str], base_prefix: str) -> dict[str, Tensor]:
-    """Names as the model has them; one that fits already is never changed, one that never fits is kept."""
-    renamed = {name: value for name, value in state.items() if name in wanted}
-    for name, value in state.items():
-        if name in wanted:
-            continue
-        bare = name
-        while bare not in wanted and bare.startswith(PREFIXES):
-            bare = bare[len(next(prefix for prefix in PREFIXES if bare.startswith(prefix))) :]
-        if bare not in wanted and base_prefix:
-            bare = f"{base_prefix}.{bare}"
-        renamed[bare if bare in wanted and bare not in renamed else name] = value
-    return renamed
-
-
-def _check_shapes(path: Path, fitting: dict[str, Tensor], model: nn.Module) -> None:
+def _check_shapes(place: str, fitting: dict[str, Tensor], model: nn.Module) -> None:
     target = model.state_dict()
     wrong = {
         name: (tuple(value.shape), tuple(target[name].shape))
@@ -147,71 +262,30 @@ def _check_shapes(path: Path, fitting: dict[str, Tensor], model: nn.Module) -> N
     }
     if not wrong:
         return
-    head = find_head(model) if any(isinstance(module, nn.Linear) for module in model.modules()) else None
+    linear = any(name and isinstance(module, nn.Linear) for name, module in model.named_modules())
+    heads = find_heads(model) if linear else ()
     if all(
-        name.rpartition(".")[0] == head and saved[1:] == needed[1:] for name, (saved, needed) in wrong.items()
+        name.rpartition(".")[0] in heads and saved[1:] == needed[1:]
+        for name, (saved, needed) in wrong.items()
     ):
         name, (saved, needed) = next(iter(wrong.items()))
         raise BequeathError(
-            f"weights {path}: the saved model has {saved[0]} outputs ({name}), the labels need {needed[0]}; "
+            f"{place}: the saved model has {saved[0]} outputs ({name}), the labels need {needed[0]}; "
             "give weights trained on these classes, or use it as a backbone whose head a probe replaces"
         )
     shown = ", ".join(f"{name} {saved} for {needed}" for name, (saved, needed) in list(wrong.items())[:3])
     raise BequeathError(
-        f"weights {path}: {len(wrong)} shapes differ from the model's "
+        f"{place}: {len(wrong)} shapes differ from the model's "
         f"({shown}{', ...' if len(wrong) > 3 else ''}); check the architecture and its arguments"
     )
 
 
-def num_outputs(model: nn.Module, inputs: Inputs) -> int:
-    """Number of logits that the model gives, found by calling it on a batch in eval mode."""
-    return int(_eval_logits(model, inputs).shape[1])
-
-
-def check_outputs(model: nn.Module, inputs: Inputs, num_classes: int, name: str) -> None:
-    """Refuse a model whose outputs cannot belong to the labels, before any work is spent on it.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Called once, in eval mode.
-    inputs : Tensor or mapping of str to Tensor
-        A small batch of real inputs.
-    num_classes : int
-        Number of classes of the data.
-    name : str
-        The model's name in errors.
-
-    Raises
-    ------
-    BequeathError
-        If the number of outputs differs from `num_classes`, or an output is NaN or infinite.
-    """
-    output = _eval_logits(model, inputs)
-    if output.shape[1] != num_classes:
-        raise BequeathError(
-            f"model {name}: {output.shape[1]} outputs, but the data have {num_classes} classes; give a model "
-            "trained on these classes, or the data's classes in the model's order"
-        )
-    bad = ~torch.isfinite(output).all(1)
-    if bad.any():
-        row = int(bad.nonzero()[0])
-        raise BequeathError(
-            f"model {name}: output {output[row].tolist()[:5]} on input {row} is not finite; check weights "
-            "and inputs"
-        )
-
-
-def _eval_logits(model: nn.Module, inputs: Inputs) -> Tensor:
-    # One by one: frozen parts of a model that is being trained are in eval mode already and stay so.
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.inference_mode():
-            return logits(model, inputs)
-    finally:
-        for module, training in modes:
-            module.training = training
+@contextmanager
+def _seed(seed: int) -> Iterator[None]:
+    """Random numbers from a seed of their own; torch's generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def _few(names: Sequence[str], most: int) -> str:

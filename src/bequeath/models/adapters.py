@@ -1,0 +1,123 @@
+"""PEFT adapters on a base model, merged into its weights."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from bequeath.errors import BequeathError
+from bequeath.models.architectures import library, reason
+from bequeath.models.state_files import read_state
+
+CONFIG = "adapter_config.json"
+PREFIX = "base_model.model."
+FILES = ("adapter_model.safetensors", "adapter_model.bin")
+
+
+def load_adapter(model: nn.Module, folder: str | Path) -> nn.Module:
+    """Put a PEFT adapter on a loaded base model and merge it into the weights.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The base with the weights that the adapter was trained on; left as it is.
+    folder : str or Path
+        Written by PEFT's `save_pretrained`: adapter_config.json and adapter_model.safetensors (or .bin, of which
+        only tensors are read). Layers that were trained beside the adapter (`modules_to_save`, mostly the head)
+        come with it.
+
+    Returns
+    -------
+    nn.Module
+        A copy of the base's own class, in eval mode, that computes what base and adapter compute together.
+
+    Raises
+    ------
+    BequeathError
+        If a file is missing or cannot be read, the adapter's layers or shapes are not the base's, or it is of a
+        kind that cannot be merged (prompts and prefixes).
+    """
+    folder = Path(folder)
+    place = f"adapter {folder}"
+    kind = _kind(place, folder)
+    state = _state(place, folder)
+    _check_layers(place, state, model)
+    peft = library(place, "peft", "text")
+    try:
+        # Every value that is read was read above, without code; PEFT reads pickles with weights_only too.
+        adapted = peft.PeftModel.from_pretrained(copy.deepcopy(model), str(folder), torch_device="cpu")
+        wanted = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
+        merge = getattr(adapted, "merge_and_unload", None)
+        merged = merge() if merge is not None else None
+    except Exception as error:  # PEFT's errors on what does not fit are of every kind
+        raise BequeathError(
+            f"{place}: does not fit {type(model).__name__} ({_short(error)}); give the base that it was trained "
+            "on, with its number of classes"
+        ) from error
+    if not isinstance(merged, nn.Module):
+        raise BequeathError(
+            f"{place}: {kind} adds inputs, not weights, and cannot be merged; give LoRA or another adapter of weights"
+        )
+    # PEFT itself only warns of these.
+    own = set(model.state_dict())
+    missing = sorted(wanted - set(state))
+    extra = [name for name in state if name not in wanted and name.removeprefix(PREFIX) not in own]
+    for names, what in (
+        (missing, "is missing from it"),
+        (extra, f"is in it, and not in what {CONFIG} describes"),
+    ):
+        if names:
+            raise BequeathError(
+                f"{place}: {names[0].removeprefix(PREFIX)} {what} ({len(names)} such); save the adapter again"
+            )
+    return merged.requires_grad_(False).eval()
+
+
+def _kind(place: str, folder: Path) -> str:
+    file = folder / CONFIG
+    if not file.is_file():
+        what = f"no {CONFIG} in it" if folder.is_dir() else "no such folder"
+        raise BequeathError(f"{place}: {what}; give a folder written by PEFT's save_pretrained")
+    try:
+        kind = json.loads(file.read_text(encoding="utf-8"))["peft_type"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BequeathError(f"{place}: {CONFIG} names no peft_type; save the adapter again") from error
+    if "PROMPT" in str(kind) or kind in ("P_TUNING", "PREFIX_TUNING"):
+        raise BequeathError(
+            f"{place}: {kind} adds inputs, not weights, and cannot be merged; give LoRA or another adapter of weights"
+        )
+    return str(kind)
+
+
+def _state(place: str, folder: Path) -> dict[str, Tensor]:
+    found = [folder / name for name in FILES if (folder / name).is_file()]
+    if not found:
+        raise BequeathError(f"{place}: no {' or '.join(FILES)} in it; save the adapter again")
+    return read_state(found[0])
+
+
+def _check_layers(place: str, state: dict[str, Tensor], model: nn.Module) -> None:
+    """Refuse an adapter for layers that the base does not have: PEFT would leave them out without a word."""
+    modules = dict(model.named_modules())
+    for name in state:
+        path = name.removeprefix(PREFIX)
+        parts = path.split(".")
+        deepest = next((n for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in modules), 0)
+        # Below the layer there is only what PEFT adds to it: lora_A.weight, or the layer's own weight.
+        if deepest == 0 or parts[deepest].isdigit():
+            raise BequeathError(
+                f"{place}: it changes {path}, and {type(model).__name__} has no such layer; give the base that it "
+                "was trained on"
+            )
+
+
+def _short(error: Exception) -> str:
+    mismatch = re.search(r"size mismatch for (\S+): .*?\[([\d, ]*)\].*?\[([\d, ]*)\]", str(error), re.DOTALL)
+    if mismatch is None:
+        return reason(error)
+    name = re.sub(r"\.modules_to_save|\.default", "", mismatch[1].removeprefix(PREFIX))
+    return f"{name} has shape ({mismatch[2]}) in it, the base needs ({mismatch[3]})"
