@@ -9,11 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-from bequeath.data import IMAGENET_MEAN, IMAGENET_STD, ImageArray, ImageFolder
+from bequeath.data import IMAGENET_MEAN, IMAGENET_STD, ImageArray, ImageFiles, ImageFolder, Preprocessing
 from bequeath.errors import BequeathError
 
 HYMENOPTERA = Path(__file__).resolve().parents[2] / "../shared/data/hymenoptera256"
-PLAIN = {"mean": (0, 0, 0), "std": (1, 1, 1)}
+
+
+def plain(size: int, **kwargs: object) -> Preprocessing:
+    """Without normalisation."""
+    return Preprocessing(size, (0, 0, 0), (1, 1, 1), **kwargs)
 
 
 def save(path: Path, array: np.ndarray, **kwargs: object) -> None:
@@ -32,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_folder_lists_classes_and_files_in_order(folder: Path) -> None:
-    data = ImageFolder(folder, size=4)
+    data = ImageFolder(folder, Preprocessing(4))
     assert data.kind == "image"
     assert data.classes == ("a", "b")
     assert data.labels == (0, 1, 1)
@@ -47,7 +51,7 @@ def test_folder_takes_the_classes_in_the_given_order(folder: Path) -> None:
 
 
 def test_sample_is_normalised_and_its_picture_is_the_view(folder: Path) -> None:
-    sample = ImageFolder(folder, size=4)[1]
+    sample = ImageFolder(folder, Preprocessing(4))[1]
     assert sample.x.shape == (3, 4, 4)
     assert sample.x.dtype == torch.float32
     assert sample.picture.shape == (4, 4, 3)
@@ -61,9 +65,9 @@ def test_crop_keeps_the_centre_and_squash_keeps_all(tmp_path: Path) -> None:
     wide = np.zeros((4, 12, 3), dtype=np.uint8)
     wide[:, 4:8] = 255
     save(tmp_path / "a" / "wide.png", wide)
-    crop = ImageFolder(tmp_path, size=4, **PLAIN)[0].x
+    crop = ImageFolder(tmp_path, plain(4))[0].x
     assert torch.equal(crop, torch.ones(3, 4, 4))
-    squash = ImageFolder(tmp_path, size=4, resize="squash", **PLAIN)[0].x
+    squash = ImageFolder(tmp_path, plain(4, resize="squash"))[0].x
     assert 0.25 < squash.mean() < 0.42
 
 
@@ -73,7 +77,7 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     exif[0x0112] = 3  # upside down
     (tmp_path / "a").mkdir()
     image.save(tmp_path / "a" / "x.png", exif=exif)
-    x = ImageFolder(tmp_path, size=16, **PLAIN)[0].x
+    x = ImageFolder(tmp_path, plain(16))[0].x
     assert x[:, :8].min() == 1
     assert x[:, 8:].max() == 0
 
@@ -83,7 +87,7 @@ def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
     (tmp_path / "a").mkdir()
     suffix = "jpg" if mode == "CMYK" else "png"
     Image.new(mode, (5, 5)).save(tmp_path / "a" / f"x.{suffix}")
-    assert ImageFolder(tmp_path, size=3)[0].x.shape == (3, 3, 3)
+    assert ImageFolder(tmp_path, Preprocessing(3))[0].x.shape == (3, 3, 3)
 
 
 def test_folder_errors_name_the_place(tmp_path: Path, folder: Path) -> None:
@@ -93,16 +97,14 @@ def test_folder_errors_name_the_place(tmp_path: Path, folder: Path) -> None:
         ImageFolder(folder / "a" / "x.png")
     with pytest.raises(BequeathError, match="a: no class folders"):
         ImageFolder(folder / "a")
-    with pytest.raises(BequeathError, match="no folder for class 'c'; there are a, b"):
+    with pytest.raises(BequeathError, match="no class 'c'; there are a, b"):
         ImageFolder(folder, classes=["a", "c"])
-    with pytest.raises(BequeathError, match=r'resize is "crop" or "squash", not \'fit\''):
-        ImageFolder(folder, resize="fit")  # type: ignore[arg-type]
-    with pytest.raises(BequeathError, match="size 0"):
-        ImageFolder(folder, size=0)
-    with pytest.raises(BequeathError, match="must have 3 values"):
-        ImageFolder(folder, mean=[0.5])
-    with pytest.raises(BequeathError, match="std above 0"):
-        ImageFolder(folder, std=[0, 1, 1])
+    with pytest.raises(BequeathError, match="class 'a' is given twice"):
+        ImageFolder(folder, classes=["a", "a"])
+    with pytest.raises(BequeathError, match="classes is 'a'; give a list"):
+        ImageFolder(folder, classes="a")
+    with pytest.raises(BequeathError, match="preprocessing is 64; give a Preprocessing"):
+        ImageFolder(folder, 64)  # type: ignore[arg-type]
 
 
 def test_empty_class_is_named(folder: Path) -> None:
@@ -130,6 +132,39 @@ def test_unreadable_images_are_named_early(folder: Path) -> None:
         data[3]
 
 
+def test_listed_files_with_boxes(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    save(tmp_path / "x.png", pixels)
+    save(tmp_path / "y.png", pixels)
+    files = [tmp_path / "y.png", tmp_path / "x.png"]
+    boxes = [(1, 2, 5, 6), (-3, 3, 3, 8)]
+    data = ImageFiles(files, [0, 1], ["a", "b"], Preprocessing(4), "toy", tmp_path, boxes)
+    assert [data[i].id for i in range(2)] == ["y.png", "x.png"]
+    assert np.array_equal(data[0].picture, pixels[2:6, 1:5])
+    assert np.array_equal(data.open(1), pixels[3:, :3])  # over the edge
+    assert ImageFiles(files, [0, 1], ["a", "b"])[0].id == files[0].as_posix()
+    empty = ImageFiles(files, [0, 1], ["a", "b"], boxes=[(9, 0, 12, 2), (0, 0, 1, 1)])
+    with pytest.raises(
+        BequeathError, match=r"y\.png: the box \(9, 0, 12, 2\) holds none of its 9 x 6 pixels"
+    ):
+        empty.check()
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"labels": [0, 2]}, "toy: label 2 of image 1 is not in"),
+        ({"labels": [0]}, "toy: 2 images need as many"),
+        ({"files": ["x.png", "x.png"]}, r"toy: x\.png occurs twice"),
+        ({"boxes": [(0, 0, 1, 1)]}, "toy: 1 boxes for 2 files"),
+    ],
+)
+def test_listed_files_must_fit(kwargs: dict, message: str) -> None:
+    given = {"files": ["x.png", "y.png"], "labels": [0, 1], "classes": ["a", "b"], "source": "toy", **kwargs}
+    with pytest.raises(BequeathError, match=message):
+        ImageFiles(**given)
+
+
 def test_deep_pixels_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "a" / "deep.png", np.full((4, 4), 40000, dtype=np.uint16))
     with pytest.raises(BequeathError, match=r"deep\.png: its pixels have more than 8 bits"):
@@ -139,7 +174,7 @@ def test_deep_pixels_are_refused(tmp_path: Path) -> None:
 def test_array_repeats_grey_and_upscales() -> None:
     images = np.zeros((2, 2, 2), dtype=np.uint8)
     images[1] = [[0, 255], [0, 255]]
-    data = ImageArray(images, [0, 1], ["dark", "half"], size=4, source="toy", **PLAIN)
+    data = ImageArray(images, [0, 1], ["dark", "half"], plain(4), source="toy")
     sample = data[1]
     assert (data.kind, data.classes, data.labels, len(data)) == ("image", ("dark", "half"), (0, 1), 2)
     assert (sample.id, sample.label) == ("1", 1)
@@ -151,7 +186,7 @@ def test_array_repeats_grey_and_upscales() -> None:
 
 def test_array_keeps_rgb_of_the_right_size() -> None:
     images = np.random.default_rng(0).integers(0, 256, (1, 5, 5, 3), dtype=np.uint8)
-    sample = ImageArray(images, [0], ["a"], size=5)[0]
+    sample = ImageArray(images, [0], ["a"], Preprocessing(5))[0]
     assert np.array_equal(sample.picture, images[0])
 
 
@@ -175,9 +210,18 @@ def test_array_errors_name_the_place(images: np.ndarray, labels: list, message: 
         ImageArray(images, labels, ["a", "b"], source="toy")
 
 
+def test_array_ids() -> None:
+    images = np.zeros((2, 4, 4), np.uint8)
+    data = ImageArray(images, [0, 0], ["a"], Preprocessing(4), ids=["p", "q"])
+    assert [data[i].id for i in (0, 1, -1)] == ["p", "q", "q"]
+    for ids, message in ((["p"], "1 ids for 2 images"), (["p", "p"], "p occurs twice")):
+        with pytest.raises(BequeathError, match=message):
+            ImageArray(images, [0, 0], ["a"], ids=ids)
+
+
 @pytest.mark.skipif(not HYMENOPTERA.is_dir(), reason="needs ../shared/data/hymenoptera256")
 def test_a_real_folder() -> None:
-    data = ImageFolder(HYMENOPTERA / "val", size=64)
+    data = ImageFolder(HYMENOPTERA / "val", Preprocessing(64))
     assert (data.classes, len(data), data.labels.count(0)) == (("ants", "bees"), 153, 70)
     data.check([0, 100])
     assert data[100].x.shape == (3, 64, 64)

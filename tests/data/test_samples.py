@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bequeath.data import Dataset, ImageArray, balanced, batch
+from bequeath.data import Dataset, ImageArray, Preprocessing, balanced, batch, split
 from bequeath.data.text import TextTable
 from bequeath.errors import BequeathError
 
@@ -17,7 +17,7 @@ def dataset(counts: list[int]) -> Dataset:
     labels = np.repeat(np.arange(len(counts)), counts)
     images = np.zeros((len(labels), 2, 2), dtype=np.uint8)
     images[:] = np.arange(len(labels), dtype=np.uint8)[:, None, None]
-    return ImageArray(images, labels, [f"c{k}" for k in range(len(counts))], size=2, source="toy")
+    return ImageArray(images, labels, [f"c{k}" for k in range(len(counts))], Preprocessing(2), "toy")
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,48 @@ def test_batch_refuses_nothing_and_texts(tmp_path) -> None:
     path.write_text("good\t1\nbad\t0\n")
     with pytest.raises(BequeathError, match=r"a\.tsv holds texts"):
         batch(TextTable(path, 0, 1), [0])
+
+
+@pytest.mark.parametrize(
+    ("counts", "fraction", "held"),
+    [
+        ([10, 20, 30], 0.1, [1, 2, 3]),
+        ([10, 10], 0.25, [3, 2]),  # 5 of 20: in a tie the first class gives the odd one
+        ([7, 3, 10], 0.5, [4, 1, 5]),
+        ([2, 100], 0.05, [1, 5]),  # a class of two is in both parts
+        ([2, 100], 0.97, [1, 97]),
+        ([1, 9], 0.5, [0, 4]),  # a class of one is for training
+        ([0, 4], 0.5, [0, 2]),
+    ],
+)
+def test_split_parts_every_class_alike(counts: list[int], fraction: float, held: list[int]) -> None:
+    data = dataset(counts)
+    train, held_out = split(data, fraction, seed=4)
+    assert [held_out.labels.count(k) for k in range(len(counts))] == held
+    ids = [[part[i].id for i in range(len(part))] for part in (train, held_out)]
+    assert sorted(ids[0] + ids[1], key=int) == [str(i) for i in range(len(data))]
+    assert ids == [sorted(some, key=int) for some in ids]
+    assert (held_out.kind, held_out.classes) == (data.kind, data.classes)
+    assert held_out.source == f"{sum(held)} held-out of toy (seed 4)"
+
+
+def test_split_depends_on_the_seed_alone() -> None:
+    first, again, other = (
+        [part[i].id for part in [split(dataset([20, 20]), 0.5, seed)[1]] for i in range(20)]
+        for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize(
+    ("counts", "fraction", "message"),
+    [
+        ([4, 4], 0, "fraction 0; give the share held out"),
+        ([4, 4], 1.0, "fraction 1.0"),
+        ([1, 1], 0.5, r"0\.5 of toy leaves a part without samples; it has 2"),
+    ],
+)
+def test_split_refuses_what_leaves_a_part_empty(counts: list[int], fraction: float, message: str) -> None:
+    with pytest.raises(BequeathError, match=message):
+        split(dataset(counts), fraction, seed=0)

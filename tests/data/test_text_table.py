@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bequeath.data import TextTable, balanced
+from bequeath.data import TextList, TextTable, balanced
 from bequeath.errors import BequeathError
-
-SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
 
 
 def table(tmp_path: Path, content: str | bytes, name: str = "t.csv") -> Path:
@@ -132,16 +130,83 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         TextTable(tmp_path, 0, 1)
 
 
-@pytest.mark.skipif(not (SHARED / "sst2").is_dir(), reason="needs ../shared/data/sst2")
-def test_sst2_as_published() -> None:
-    data = TextTable(SHARED / "sst2/train.tsv", text=0, label=1, classes=["negative", "positive"])
-    assert (len(data), sum(data.labels)) == (6920, 3610)
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.ndjson"])
+def test_json_lines(tmp_path: Path, name: str) -> None:
+    lines = [
+        '{"id": 7, "title": " Caf\\u00e9", "body": "a\\nb", "stars": 5, "tags": ["x"]}',
+        "",
+        '{"stars": 4, "title": "no body\u2028here", "id": 8}',
+        '{"title": "null", "body": null, "stars": "5", "id": 9}',
+    ]
+    data = TextTable(table(tmp_path, "\r\n".join(lines), name), ["title", "body"], "stars", first_label=4)
+    assert data.texts == ("Caf\u00e9 a\nb", "no body\u2028here", "null")
+    assert (data.labels, data.classes) == ((1, 0, 1), ("4", "5"))
+    assert [data[i].id for i in range(3)] == [f"{name}:{line}" for line in (1, 3, 4)]
 
 
-@pytest.mark.skipif(not (SHARED / "ag_news").is_dir(), reason="needs ../shared/data/ag_news")
-def test_ag_news_as_published() -> None:
-    classes = (SHARED / "ag_news/classes.txt").read_text().split()
-    data = TextTable(SHARED / "ag_news/test.csv", text=[1, 2], label=0, classes=classes)
-    assert [data.labels.count(k) for k in range(4)] == [1900] * 4
-    assert data[0].x.startswith("Fears for T N pension after talks Unions representing workers")
-    assert data.classes[data[0].label] == "Business"
+@pytest.mark.parametrize(
+    ("labels", "classes", "expected"),
+    [
+        (["true", "false"], ("false", "true"), (1, 0)),
+        (["0", "1"], ("0", "1"), (0, 1)),
+        (['"spam"', '"ham"'], ("ham", "spam"), (1, 0)),
+    ],
+)
+def test_json_labels(tmp_path: Path, labels: list[str], classes: tuple, expected: tuple) -> None:
+    content = "".join(f'{{"text": "t", "y": {label}}}\n' for label in labels)
+    data = TextTable(table(tmp_path, content, "t.jsonl"), "text", "y")
+    assert (data.classes, data.labels) == (classes, expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "kwargs", "message"),
+    [
+        ("\n", {}, r"t\.jsonl: the file is empty"),
+        (
+            '{"x": "a", "y": 0}\n{"x": ',
+            {},
+            r"t\.jsonl, line 2: not JSON \(Expecting value\); write one object",
+        ),
+        ('[{"x": "a", "y": 0}]', {}, r"line 1: a JSON list, not an object; write one object a line"),
+        ('{\n"x": "a"}', {}, r"line 1: not JSON"),
+        ('{"x": "a", "y": 0}\n{"y": 1}', {}, r"line 2: the text is empty"),
+        ('{"x": "a", "y": 0}\n{"x": "b"}', {}, r"line 2: the label is empty"),
+        ('{"x": {"z": 1}, "y": 0}', {}, r"line 1: 'x' is a JSON object; give a key"),
+        ('{"x": "a", "y": [0]}', {}, r"line 1: 'y' is a JSON list; give a key"),
+        ('{"x": "a", "y": 0.5}', {"classes": ["u"]}, r"line 1: label '0\.5' is no integer and none of 'u'"),
+        ('{"x": "a", "y": 0}', {"text": "z"}, r"no column 'z'; there are 'x', 'y'"),
+        ('{"x": "a", "y": 0}', {"text": 0}, r"column 0; JSON lines have keys"),
+        ("[" * 100_000, {}, r"line 1: not JSON"),
+    ],
+)
+def test_json_errors_name_file_and_line(tmp_path: Path, content: str, kwargs: dict, message: str) -> None:
+    with pytest.raises(BequeathError, match=message) as caught:
+        TextTable(table(tmp_path, content, "t.jsonl"), **{"text": "x", "label": "y", **kwargs})
+    assert "\n" not in str(caught.value)
+
+
+def test_texts_in_memory() -> None:
+    data = TextList(["good", "bad"], [1, 0], ["down", "up"], "toy")
+    assert (data.kind, data.classes, data.labels, data.source, len(data)) == (
+        "text",
+        ("down", "up"),
+        (1, 0),
+        "toy",
+        2,
+    )
+    assert (data[1].id, data[-1].id, data[0].x, data[0].label, data[0].picture) == ("1", "1", "good", 1, None)
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "message"),
+    [
+        (["a", " "], [0, 0], "toy: text 1 is ' '; give a string"),
+        (["a", 3], [0, 0], "toy: text 1 is 3"),
+        ("ab", [0, 0], "toy: texts is one string"),
+        (["a"], [0, 0], "toy: 1 texts need as many integer labels"),
+        (["a", "b"], [0, 1], r"toy: label 1 of text 1 is not in 0\.\.0"),
+    ],
+)
+def test_texts_in_memory_must_fit(texts: list, labels: list, message: str) -> None:
+    with pytest.raises(BequeathError, match=message):
+        TextList(texts, labels, ["only"], "toy")

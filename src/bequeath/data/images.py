@@ -1,111 +1,80 @@
-"""Images: a folder with one sub-folder a class, or arrays."""
+"""Images: listed files, a folder with one sub-folder a class, or arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from torch import Tensor
 
+from bequeath.data.labels import check_classes, check_labels, few
 from bequeath.data.samples import Sample
 from bequeath.errors import BequeathError
 from bequeath.games.inputs import Kind
+from bequeath.models.preprocessing import Preprocessing
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-Resize = Literal["crop", "squash"]
+DEFAULT = Preprocessing()
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels; right and bottom lie outside."""
 
-class ImageFolder:
-    """Image files in one sub-folder per class, read when asked for.
+
+class Images:
+    """Labelled pictures, opened when asked for. Every source of images says only how it opens one.
 
     Parameters
     ----------
-    path : str or Path
-        Folder that holds a folder of image files for each class.
-    size : int
-        Height and width that the model is given.
-    mean, std : three floats
-        Per-channel normalisation of RGB in 0..1.
-    resize : "crop" or "squash"
-        "crop" brings the short side to `size` and cuts out the centre; "squash" brings both sides to `size`.
-    classes : sequence of str, optional
-        Sub-folders to use, in the order of the model's outputs; by default all, sorted by name.
+    ids : sequence of str
+        Unique names of the pictures.
+    labels : sequence of int
+        One index into `classes` per picture.
+    classes : sequence of str
+        Names, in the order of the model's outputs.
+    preprocessing : Preprocessing
+        From a picture to the model's input.
+    source : str
+        Where the pictures come from, for reports and errors.
 
     Raises
     ------
     BequeathError
-        If the folder, its class folders or their images are missing, or an argument is out of range.
+        If these do not fit together.
     """
 
     kind: Kind = "image"
 
     def __init__(
         self,
-        path: str | Path,
-        size: int = 224,
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
-        resize: Resize = "crop",
-        classes: Sequence[str] | None = None,
+        ids: Sequence[str],
+        labels: Sequence[int] | NDArray[Any],
+        classes: Sequence[str],
+        preprocessing: Preprocessing,
+        source: str,
     ) -> None:
-        self.path = Path(path)
-        if not self.path.is_dir():
-            what = "is a file, not a folder" if self.path.exists() else "does not exist"
+        if not isinstance(preprocessing, Preprocessing):
             raise BequeathError(
-                f"image folder {self.path}: {what}; give a folder with one sub-folder per class"
+                f"{source}: preprocessing is {preprocessing!r}; give a Preprocessing, such as Preprocessing(size=224)"
             )
-        if resize not in ("crop", "squash"):
-            raise BequeathError(f'image folder {self.path}: resize is "crop" or "squash", not {resize!r}')
-        self.size, self.resize = size, resize
-        self._normalise = _Normalise(f"image folder {self.path}", size, mean, std)
-        self.classes = self._class_folders(classes)
-        files = [self._image_files(name) for name in self.classes]
-        self.files = tuple(file for members in files for file in members)
-        self.labels = tuple(label for label, members in enumerate(files) for _ in members)
-        self.source = f"{len(self)} images of {len(self.classes)} classes in {self.path}"
+        if len(set(ids)) != len(ids):
+            twice = next(name for i, name in enumerate(ids) if name in ids[:i])
+            raise BequeathError(f"{source}: {twice} occurs twice; give each image once")
+        self._ids = ids
+        self.labels = check_labels(source, "image", len(ids), labels, classes)
+        self.classes = tuple(classes)
+        self.preprocessing = preprocessing
+        self.source = source
 
-    def _class_folders(self, wanted: Sequence[str] | None) -> tuple[str, ...]:
-        found = _subfolders(self.path)
-        if not found:
-            raise BequeathError(
-                f"image folder {self.path}: no class folders; put the images of each class in a sub-folder"
-            )
-        if wanted is None:
-            return tuple(found)
-        missing = [name for name in wanted if name not in found]
-        if missing:
-            raise BequeathError(
-                f"image folder {self.path}: no folder for class {missing[0]!r}; there are {_few(found)}"
-            )
-        return tuple(wanted)
-
-    def _image_files(self, name: str) -> list[Path]:
-        folder = self.path / name
-        files = sorted(
-            f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")
-        )
-        if not files:
-            inner = _subfolders(folder)
-            hint = (
-                f"it holds the folders {_few(inner)}: is {folder} the folder to give?"
-                if inner
-                else (f"add images ({', '.join(sorted(SUFFIXES))}) or remove the folder")
-            )
-            raise BequeathError(f"image folder {folder}: class {name!r} has no images; {hint}")
-        return files
+    def open(self, i: int) -> Image.Image:
+        """The whole picture i, upright, RGB."""
+        raise NotImplementedError
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.labels)
 
     def __getitem__(self, i: int) -> Sample:
         """Sample i.
@@ -113,36 +82,24 @@ class ImageFolder:
         Raises
         ------
         BequeathError
-            If its file cannot be read, naming it.
+            If its picture cannot be read, naming it.
         """
-        file = self.files[i]
-        picture = self._view(_read(file))
-        return Sample(
-            file.relative_to(self.path).as_posix(), self._normalise(picture), self.labels[i], picture
-        )
-
-    def _view(self, image: Image.Image) -> NDArray[np.uint8]:
-        """The part of the image that the model sees: uint8 (size, size, 3)."""
-        target = (self.size, self.size)
-        if self.resize == "crop":
-            image = ImageOps.fit(image, target, method=Image.Resampling.BILINEAR)
-        else:
-            image = image.resize(target, Image.Resampling.BILINEAR)
-        return np.array(image, dtype=np.uint8)
+        picture = self.preprocessing.view(self.open(i))
+        return Sample(self._ids[i], self.preprocessing.normalise(picture), self.labels[i], picture)
 
     def check(self, indices: Iterable[int] | None = None) -> None:
-        """Read the files of these samples (default: all), so that a bad one shows before hours are spent.
+        """Read the pictures of these samples (default: all), so that a bad one shows before hours are spent.
 
         Raises
         ------
         BequeathError
-            Naming the first files that cannot be read and the number of them.
+            Naming the first picture that cannot be read and the number of them.
         """
         chosen = range(len(self)) if indices is None else list(indices)
         problems = []
         for i in chosen:
             try:
-                _read(self.files[i])
+                self.open(i)
             except BequeathError as error:
                 problems.append(str(error))
         if problems:
@@ -150,7 +107,108 @@ class ImageFolder:
             raise BequeathError(problems[0] + more)
 
 
-class ImageArray:
+class ImageFiles(Images):
+    """Listed image files, read when asked for.
+
+    Parameters
+    ----------
+    files : sequence of Path
+    labels : sequence of int
+        One index into `classes` per file.
+    classes : sequence of str
+        Names, in the order of the model's outputs.
+    preprocessing : Preprocessing
+        From a picture to the model's input.
+    source : str
+        Where the files come from, for reports and errors.
+    root : Path, optional
+        Folder that holds the files: a sample's id is its file's path from there. By default, the path as given.
+    boxes : sequence of four ints, optional
+        The part of each picture that is used: left, top, right, bottom in pixels, right and bottom outside.
+
+    Raises
+    ------
+    BequeathError
+        If these do not fit together.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[str | Path],
+        labels: Sequence[int] | NDArray[Any],
+        classes: Sequence[str],
+        preprocessing: Preprocessing = DEFAULT,
+        source: str = "image files",
+        root: str | Path | None = None,
+        boxes: Sequence[Box] | None = None,
+    ) -> None:
+        self.files = tuple(Path(file) for file in files)
+        ids = [(file if root is None else file.relative_to(root)).as_posix() for file in self.files]
+        super().__init__(ids, labels, classes, preprocessing, source)
+        if boxes is not None and len(boxes) != len(self.files):
+            raise BequeathError(
+                f"{source}: {len(boxes)} boxes for {len(self.files)} files; give one for each"
+            )
+        self.boxes = None if boxes is None else tuple(boxes)
+
+    def open(self, i: int) -> Image.Image:
+        """The picture of file i, upright, RGB, cut to its box."""
+        place = f"image {self.files[i]}"
+        image = read_image(place, self.files[i])
+        if self.boxes is None:
+            return image
+        left, top, right, bottom = self.boxes[i]
+        # Annotators drew a few boxes over the edge.
+        box = (max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height))
+        if box[0] >= box[2] or box[1] >= box[3]:
+            raise BequeathError(
+                f"{place}: the box {self.boxes[i]} holds none of its {image.width} x {image.height} pixels; "
+                "correct the box or remove the image"
+            )
+        return image.crop(box)
+
+
+class ImageFolder(ImageFiles):
+    """Image files in one sub-folder per class, read when asked for.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder that holds a folder of image files for each class.
+    preprocessing : Preprocessing
+        From a picture to the model's input; by default to 224 pixels, as is customary with ImageNet.
+    classes : sequence of str, optional
+        Sub-folders to use, in the order of the model's outputs; by default all, sorted by name.
+
+    Raises
+    ------
+    BequeathError
+        If the folder, its class folders or their images are missing.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        preprocessing: Preprocessing = DEFAULT,
+        classes: Sequence[str] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        place = f"image folder {self.path}"
+        if not self.path.is_dir():
+            what = "is a file, not a folder" if self.path.exists() else "does not exist"
+            raise BequeathError(f"{place}: {what}; give a folder with one sub-folder per class")
+        found = _subfolders(self.path)
+        if not found:
+            raise BequeathError(f"{place}: no class folders; put the images of each class in a sub-folder")
+        names = tuple(found) if classes is None else check_classes(place, found, classes)
+        members = [_image_files(self.path / name) for name in names]
+        files = [file for some in members for file in some]
+        labels = [label for label, some in enumerate(members) for _ in some]
+        source = f"{len(files)} images of {len(names)} classes in {self.path}"
+        super().__init__(files, labels, names, preprocessing, source, root=self.path)
+
+
+class ImageArray(Images):
     """Images held in an array.
 
     Parameters
@@ -161,12 +219,12 @@ class ImageArray:
         One index into `classes` per image.
     classes : sequence of str
         Names, in the order of the model's outputs.
-    size : int
-        Height and width that the model is given; resized bilinearly.
-    mean, std : three floats
-        Per-channel normalisation of RGB in 0..1.
+    preprocessing : Preprocessing
+        From a picture to the model's input.
     source : str
         Where the images come from, for reports and errors.
+    ids : sequence of str, optional
+        Unique names of the images; by default their numbers.
 
     Raises
     ------
@@ -174,17 +232,14 @@ class ImageArray:
         If shapes, dtypes or labels do not fit together.
     """
 
-    kind: Kind = "image"
-
     def __init__(
         self,
         images: NDArray[Any],
         labels: Sequence[int] | NDArray[Any],
         classes: Sequence[str],
-        size: int = 224,
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
+        preprocessing: Preprocessing = DEFAULT,
         source: str = "image array",
+        ids: Sequence[str] | None = None,
     ) -> None:
         rgb = images.ndim == 4 and images.shape[3] == 3
         if images.dtype != np.uint8 or not (images.ndim == 3 or rgb):
@@ -192,76 +247,52 @@ class ImageArray:
                 f"{source}: images must be uint8 of shape (n, height, width) or (n, height, width, 3), not "
                 f"{images.dtype} {images.shape}"
             )
-        array = np.asarray(labels)
-        if array.shape != (len(images),) or array.dtype.kind not in "iu":
-            raise BequeathError(
-                f"{source}: {len(images)} images need as many integer labels, not {array.dtype} {array.shape}"
-            )
-        bad = np.flatnonzero((array < 0) | (array >= len(classes)))
-        if len(bad):
-            raise BequeathError(
-                f"{source}: label {array[bad[0]]} of image {bad[0]} is not in 0..{len(classes) - 1}; there "
-                f"are {len(classes)} classes"
-            )
+        if ids is None:
+            ids = [str(i) for i in range(len(images))]
+        elif len(ids) != len(images):
+            raise BequeathError(f"{source}: {len(ids)} ids for {len(images)} images; give one for each")
+        super().__init__(ids, labels, classes, preprocessing, source)
         self.images = images
-        self.labels = tuple(int(label) for label in array)
-        self.classes = tuple(classes)
-        self.size, self.source = size, source
-        self._normalise = _Normalise(source, size, mean, std)
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, i: int) -> Sample:
-        """Sample i; its id is the index."""
-        image = torch.tensor(self.images[i])
-        channels = image.expand(3, *image.shape) if image.ndim == 2 else image.permute(2, 0, 1)
-        resized = F.interpolate(
-            channels[None].float(), size=(self.size, self.size), mode="bilinear", antialias=True
-        )[0]
-        picture = resized.round().clamp(0, 255).permute(1, 2, 0).to(torch.uint8).numpy()
-        return Sample(str(range(len(self))[i]), self._normalise(picture), self.labels[i], picture)
+    def open(self, i: int) -> Image.Image:
+        """Image i, RGB."""
+        return Image.fromarray(self.images[i]).convert("RGB")
 
 
-class _Normalise:
-    """uint8 (height, width, 3) to float32 (3, height, width): (x / 255 - mean) / std."""
+def read_image(place: str, file: Path | BinaryIO) -> Image.Image:
+    """The whole image, upright, RGB; `place` begins the errors.
 
-    def __init__(self, place: str, size: int, mean: Sequence[float], std: Sequence[float]) -> None:
-        if size < 1:
-            raise BequeathError(f"{place}: size {size}; give the model's input size in pixels")
-        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-            raise BequeathError(
-                f"{place}: mean {tuple(mean)} and std {tuple(std)} must have 3 values each, std above 0"
-            )
-        self.mean, self.std = torch.tensor([mean, std], dtype=torch.float32)[:, :, None, None]
-
-    def __call__(self, picture: NDArray[np.uint8]) -> Tensor:
-        image: Tensor = (torch.from_numpy(picture).permute(2, 0, 1).float() / 255 - self.mean) / self.std
-        return image
-
-
-def _read(file: Path) -> Image.Image:
-    """The whole image, upright, RGB."""
+    Raises
+    ------
+    BequeathError
+        If it is missing or damaged, or its pixels have more than 8 bits.
+    """
     try:
         with Image.open(file) as image:
             if image.mode.startswith(("I", "F")):
                 # Pillow would clip deeper pixels to 255 without a word: an all-white picture.
-                raise BequeathError(
-                    f"image {file}: its pixels have more than 8 bits; convert it to 8-bit RGB"
-                )
+                raise BequeathError(f"{place}: its pixels have more than 8 bits; convert it to 8-bit RGB")
             return ImageOps.exif_transpose(image).convert("RGB")
     except BequeathError:
         raise
     # Pillow's decoders raise all of these on damaged files.
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BequeathError(f"image {file}: cannot be read ({reason}); replace or remove it") from error
+        raise BequeathError(f"{place}: cannot be read ({reason}); replace or remove it") from error
+
+
+def _image_files(folder: Path) -> list[Path]:
+    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith("."))
+    if not files:
+        inner = _subfolders(folder)
+        hint = (
+            f"it holds the folders {few(inner)}: is {folder} the folder to give?"
+            if inner
+            else (f"add images ({', '.join(sorted(SUFFIXES))}) or remove the folder")
+        )
+        raise BequeathError(f"image folder {folder}: class {folder.name!r} has no images; {hint}")
+    return files
 
 
 def _subfolders(folder: Path) -> list[str]:
     return sorted(f.name for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
-
-
-def _few(names: Sequence[str], most: int = 8) -> str:
-    more = f", ... ({len(names)} in all)" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -25,11 +25,13 @@ class Sample:
     id : str
         Names the sample in reports and errors; unique within its data set.
     x : Tensor or str
-        What the model is given: float32 image (3, height, width), normalised; or the text.
+        What the model is given: float32 image (3, height, width), normalised; float32 row (features,) of a table; or
+        the text.
     label : int
         Index into the data set's `classes`.
     picture : ndarray or None
-        What people are shown: uint8 (height, width, 3), pixel for pixel what `x` holds. None for text.
+        What people are shown: uint8 (height, width, 3), pixel for pixel what `x` holds. None for texts and
+        tables.
     """
 
     id: str
@@ -67,17 +69,17 @@ class Subset:
 
     def __init__(self, dataset: Dataset, indices: Sequence[int], source: str) -> None:
         self._dataset = dataset
-        self._indices = list(indices)
+        self.indices = list(indices)
         self.kind: Kind = dataset.kind
         self.classes = dataset.classes
-        self.labels = tuple(dataset.labels[i] for i in self._indices)
+        self.labels = tuple(dataset.labels[i] for i in self.indices)
         self.source = source
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self.indices)
 
     def __getitem__(self, i: int) -> Sample:
-        return self._dataset[self._indices[i]]
+        return self._dataset[self.indices[i]]
 
 
 def balanced(dataset: Dataset, n: int, seed: int) -> list[int]:
@@ -120,8 +122,62 @@ def balanced(dataset: Dataset, n: int, seed: int) -> list[int]:
     return sorted(chosen[:n])
 
 
+def split(dataset: Dataset, fraction: float, seed: int) -> tuple[Subset, Subset]:
+    """Part a data set at random, every class in the same proportion.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Only its `labels` are read; no sample is loaded.
+    fraction : float
+        Share of the samples that is held out, between 0 and 1. A class of two or more has at least one in each part.
+    seed : int
+        The same seed gives the same parts.
+
+    Returns
+    -------
+    train, held_out : Subset
+        Together every sample once, each in the data set's order.
+
+    Raises
+    ------
+    BequeathError
+        If fraction is not between 0 and 1 or would leave a part without samples.
+
+    Examples
+    --------
+    >>> train, held_out = split(ag_news("ag_news", "test"), 0.25, seed=0)
+    """
+    if not 0 < fraction < 1:
+        raise BequeathError(f"split: fraction {fraction}; give the share held out, between 0 and 1")
+    rng = np.random.default_rng(seed)
+    labels = np.asarray(dataset.labels)
+    members = [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
+    sizes = np.array([len(some) for some in members], dtype=int)
+    exact = fraction * sizes
+    held = np.floor(exact).astype(int)
+    # What rounding down leaves goes to the classes that lost most by it; in a tie, to the first.
+    short = round(fraction * len(dataset)) - int(held.sum())
+    held[np.argsort(held - exact, kind="stable")[:short]] += 1
+    held = np.clip(held, np.minimum(1, sizes - 1), np.maximum(sizes - 1, 0))
+    chosen = np.zeros(len(dataset), dtype=bool)
+    for some, count in zip(members, held, strict=True):
+        chosen[some[:count]] = True
+    parts = [np.flatnonzero(part).tolist() for part in (~chosen, chosen)]
+    if not all(parts):
+        raise BequeathError(
+            f"split: {fraction} of {dataset.source} leaves a part without samples; it has {len(dataset)}"
+        )
+    names = ("training", "held-out")
+    train, held_out = (
+        Subset(dataset, part, f"{len(part)} {name} of {dataset.source} (seed {seed})")
+        for part, name in zip(parts, names, strict=True)
+    )
+    return train, held_out
+
+
 def batch(dataset: Dataset, indices: Sequence[int]) -> Tensor:
-    """Images of the given samples as one tensor: float32, shape (samples, 3, height, width).
+    """Images or rows of the given samples as one tensor: float32, (samples, 3, height, width) or (samples, features).
 
     Raises
     ------

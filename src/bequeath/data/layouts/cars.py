@@ -1,0 +1,114 @@
+"""Stanford Cars (Krause et al. 2013): devkit/, cars_train/ and cars_test/."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bequeath.data.images import DEFAULT, ImageFiles
+from bequeath.data.labels import choose_classes
+from bequeath.data.layouts.archive import Archive, check_split, unpacked
+from bequeath.errors import BequeathError
+from bequeath.models.preprocessing import Preprocessing
+
+_NAME = "Stanford Cars"
+# The authors' own page is gone; torchvision's documentation links copies.
+_HOME = (
+    "a copy of https://ai.stanford.edu/~jkrause/cars/car_dataset.html (see torchvision.datasets.StanfordCars)"
+)
+_BOX = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
+_LABELLED_TEST = "cars_test_annos_withlabels.mat"
+
+
+def stanford_cars(
+    path: str | Path,
+    split: Literal["train", "test"],
+    preprocessing: Preprocessing = DEFAULT,
+    classes: Sequence[str] | None = None,
+    crop: bool = False,
+) -> ImageFiles:
+    """Cars of 196 models: 8,144 training and 8,041 test pictures.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder that holds devkit/ (cars_meta.mat, cars_train_annos.mat), cars_train/ and cars_test/, or one above
+        it named stanford_cars. The test labels, cars_test_annos_withlabels.mat, may lie in devkit/ or beside it.
+    split : "train" or "test"
+    preprocessing : Preprocessing
+        From a picture to the model's input.
+    classes : sequence of str, optional
+        Classes to use, named as in cars_meta.mat ("Audi S6 Sedan 2011"), in the order of the model's outputs.
+    crop : bool
+        Whether to cut each picture to its box.
+
+    Raises
+    ------
+    BequeathError
+        If a part is missing or damaged, naming it, or the test annotations come without labels.
+    """
+    check_split(_NAME, split, ("train", "test"))
+    archive = unpacked(_NAME, _HOME, path, "stanford_cars")
+    meta = archive.need("devkit/cars_meta.mat")
+    known = [str(name) for name in np.atleast_1d(_read(archive, meta, "class_names"))]
+    file = archive.need("devkit/cars_train_annos.mat") if split == "train" else _test_labels(archive)
+    rows = np.atleast_1d(_read(archive, file, "annotations"))
+    for field in ("fname", "class", *(_BOX if crop else ())):
+        if field not in (rows.dtype.names or ()):
+            raise archive.damaged(file, f"its annotations have no field {field}")
+    try:
+        labels = [int(label) - 1 for label in rows["class"]]
+        corners = [[int(row[field]) for field in _BOX] for row in rows] if crop else []
+    except (TypeError, ValueError) as error:
+        raise archive.damaged(file, f"a class or a box is no number ({error})") from error
+    if not all(0 <= label < len(known) for label in labels):
+        raise archive.damaged(file, f"a class is not in 1..{len(known)}, the classes of {meta.name}")
+    names, kept, labels = choose_classes(_NAME, known, labels, classes)
+    rows = rows[kept]
+    boxes = None
+    if crop:  # pixels are counted from 1, and the last one belongs to the box
+        boxes = [
+            (left - 1, top - 1, right, bottom) for left, top, right, bottom in (corners[i] for i in kept)
+        ]
+    folder = f"cars_{split}"
+    return ImageFiles(
+        archive.need_all([f"{folder}/{name}" for name in rows["fname"]]),
+        labels,
+        names,
+        preprocessing,
+        f"{_NAME}, {len(rows)} {split} images of {len(names)} classes in {archive.root}",
+        archive.root / folder,
+        boxes,
+    )
+
+
+def _test_labels(archive: Archive) -> Path:
+    for file in (archive.root / "devkit" / _LABELLED_TEST, archive.root / _LABELLED_TEST):
+        if file.is_file():
+            return file
+    bare = archive.root / "devkit" / "cars_test_annos.mat"
+    if bare.is_file():
+        raise BequeathError(
+            f"{_NAME}: {bare} has no labels; put {_LABELLED_TEST} (published apart from the devkit) beside it"
+        )
+    raise archive.missing(archive.root / "devkit" / _LABELLED_TEST)
+
+
+def _read(archive: Archive, file: Path, variable: str) -> NDArray[Any]:
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        content = loadmat(file, squeeze_me=True, variable_names=[variable])
+    # What loadmat raises on files that are damaged or not MATLAB's.
+    except (OSError, ValueError, TypeError, KeyError, EOFError, NotImplementedError, MatReadError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise archive.damaged(file, f"cannot be read ({reason})") from error
+    if variable not in content:
+        raise archive.damaged(file, f"has no variable {variable}")
+    array: NDArray[Any] = np.asarray(content[variable])
+    return array

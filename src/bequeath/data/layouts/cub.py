@@ -1,0 +1,99 @@
+"""Caltech-UCSD Birds 200 (Wah et al. 2011), as in CUB_200_2011.tgz."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from bequeath.data.images import DEFAULT, Box, ImageFiles
+from bequeath.data.labels import choose_classes
+from bequeath.data.layouts.archive import Archive, check_split, unpacked
+from bequeath.models.preprocessing import Preprocessing
+
+_NAME = "CUB-200-2011"
+_HOME = "https://www.vision.caltech.edu/datasets/cub_200_2011 (CUB_200_2011.tgz)"
+
+
+def cub200(
+    path: str | Path,
+    split: Literal["train", "test"],
+    preprocessing: Preprocessing = DEFAULT,
+    classes: Sequence[str] | None = None,
+    crop: bool = False,
+) -> ImageFiles:
+    """Birds of 200 species: 5,994 training and 5,794 test pictures.
+
+    Parameters
+    ----------
+    path : str or Path
+        CUB_200_2011, or the folder that holds it: images.txt, image_class_labels.txt, classes.txt,
+        train_test_split.txt, images/.
+    split : "train" or "test"
+    preprocessing : Preprocessing
+        From a picture to the model's input.
+    classes : sequence of str, optional
+        Classes to use, named as in classes.txt ("001.Black_footed_Albatross"), in the order of the model's outputs.
+    crop : bool
+        Whether to cut each picture to its box in bounding_boxes.txt.
+
+    Raises
+    ------
+    BequeathError
+        If a part is missing or damaged, naming it.
+    """
+    check_split(_NAME, split, ("train", "test"))
+    archive = unpacked(_NAME, _HOME, path, "CUB_200_2011")
+    species = archive.fields("classes.txt", 2)
+    index = {number: k for k, (number, _) in enumerate(species)}
+    label_of, is_training = (
+        _by_image(archive, name) for name in ("image_class_labels.txt", "train_test_split.txt")
+    )
+    box_of = _by_image(archive, "bounding_boxes.txt", 5) if crop else {}
+    images = [
+        (number, file)
+        for number, file in archive.fields("images.txt", 2)
+        if (_entry(archive, "train_test_split.txt", is_training, number) == ["1"]) == (split == "train")
+    ]
+    labels = []
+    for number, _ in images:
+        (label,) = _entry(archive, "image_class_labels.txt", label_of, number)
+        if label not in index:
+            raise archive.damaged(
+                archive.root / "image_class_labels.txt", f"image {number} has the class {label}"
+            )
+        labels.append(index[label])
+    names, kept, labels = choose_classes(_NAME, [name for _, name in species], labels, classes)
+    images = [images[i] for i in kept]
+    boxes = [_box(archive, number, box_of) for number, _ in images] if crop else None
+    return ImageFiles(
+        archive.need_all([f"images/{file}" for _, file in images]),
+        labels,
+        names,
+        preprocessing,
+        f"{_NAME}, {len(images)} {split} images of {len(names)} classes in {archive.root}",
+        archive.root / "images",
+        boxes,
+    )
+
+
+def _by_image(archive: Archive, name: str, count: int = 2) -> dict[str, list[str]]:
+    """A file's fields by image number."""
+    return {number: values for number, *values in archive.fields(name, count)}
+
+
+def _entry(archive: Archive, name: str, entries: dict[str, list[str]], number: str) -> list[str]:
+    if number not in entries:
+        raise archive.damaged(archive.root / name, f"has no image {number}, unlike images.txt")
+    return entries[number]
+
+
+def _box(archive: Archive, number: str, boxes: dict[str, list[str]]) -> Box:
+    values = _entry(archive, "bounding_boxes.txt", boxes, number)
+    try:
+        left, top, width, height = (int(float(value)) for value in values)
+    except (ValueError, OverflowError):
+        raise archive.damaged(
+            archive.root / "bounding_boxes.txt", f"image {number} has the box {' '.join(values)}"
+        ) from None
+    return left, top, left + width, top + height

@@ -1,0 +1,97 @@
+"""Tiny ImageNet (Stanford CS231n): 64 x 64 pixels, 200 classes, as in tiny-imagenet-200.zip."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from bequeath.data.images import DEFAULT, SUFFIXES, ImageFiles
+from bequeath.data.labels import choose_classes
+from bequeath.data.layouts.archive import Archive, check_split, unpacked
+from bequeath.models.preprocessing import Preprocessing
+
+_NAME = "Tiny ImageNet"
+_HOME = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+
+
+def tiny_imagenet(
+    path: str | Path,
+    split: Literal["train", "val"],
+    preprocessing: Preprocessing = DEFAULT,
+    classes: Sequence[str] | None = None,
+) -> ImageFiles:
+    """100,000 training and 10,000 validation pictures of 200 of ImageNet's classes.
+
+    The classes are in the order of their WordNet numbers ("n01443537", ...), as everywhere where the training folder
+    is read as a folder of classes, and carry the first name that words.txt has for each.
+
+    Parameters
+    ----------
+    path : str or Path
+        tiny-imagenet-200, or the folder that holds it: wnids.txt, words.txt, train/<wnid>/images/, val/images/ and
+        val/val_annotations.txt.
+    split : "train" or "val"
+        The published test pictures have no labels.
+    preprocessing : Preprocessing
+        From a picture to the model's input.
+    classes : sequence of str, optional
+        Classes to use, by name or WordNet number, in the order of the model's outputs.
+
+    Raises
+    ------
+    BequeathError
+        If a part is missing or damaged, naming it.
+    """
+    check_split(_NAME, split, ("train", "val"), "; the test pictures are published without labels")
+    archive = unpacked(_NAME, _HOME, path, "tiny-imagenet-200")
+    numbers = sorted(number for (number,) in archive.fields("wnids.txt", 1))
+    known = _class_names(archive, numbers)
+    if classes is not None and not isinstance(classes, str):
+        by_number = dict(zip(numbers, known, strict=True))
+        classes = [by_number.get(name, name) for name in classes]
+    listed = (_training if split == "train" else _validation)(archive, numbers)
+    names, kept, labels = choose_classes(_NAME, known, [label for _, label in listed], classes)
+    return ImageFiles(
+        archive.need_all([listed[i][0] for i in kept]),
+        labels,
+        names,
+        preprocessing,
+        f"{_NAME}, {len(kept)} {split} images of {len(names)} classes in {archive.root}",
+        archive.root / split,
+    )
+
+
+def _class_names(archive: Archive, numbers: list[str]) -> list[str]:
+    words = dict(archive.fields("words.txt", 2, "\t"))
+    absent = [number for number in numbers if number not in words]
+    if absent:
+        raise archive.damaged(archive.root / "words.txt", f"has no {absent[0]}, unlike wnids.txt")
+    names = [words[number].split(",")[0].strip() for number in numbers]
+    count = Counter(names)
+    return [
+        name if count[name] == 1 else f"{name} ({number})"
+        for name, number in zip(names, numbers, strict=True)
+    ]
+
+
+def _training(archive: Archive, numbers: list[str]) -> list[tuple[str, int]]:
+    return [
+        (file.relative_to(archive.root).as_posix(), label)
+        for label, number in enumerate(numbers)
+        for file in sorted(archive.need(f"train/{number}/images").iterdir())
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    ]
+
+
+def _validation(archive: Archive, numbers: list[str]) -> list[tuple[str, int]]:
+    name = "val/val_annotations.txt"
+    index = {number: label for label, number in enumerate(numbers)}
+    listed = []
+    # The rest of a line is a box.
+    for file, number, _ in archive.fields(name, 3, "\t"):
+        if number not in index:
+            raise archive.damaged(archive.root / name, f"{file} is of class {number}, which wnids.txt lacks")
+        listed.append((f"val/images/{file}", index[number]))
+    return listed

@@ -1,0 +1,90 @@
+"""The pickles of CIFAR's Python version, read without running anything that they name."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bequeath.data.layouts.archive import Archive
+from bequeath.errors import BequeathError
+
+
+class _Type:
+    """Stands for numpy.dtype: keeps the name, takes no part of its state."""
+
+    def __init__(self, name: object = None, *_: object) -> None:
+        self.name = name
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+class _Pixels:
+    """Stands for numpy.ndarray and its constructor: takes bytes of unsigned 8-bit numbers alone."""
+
+    array: NDArray[np.uint8]
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        _version, shape, dtype, by_column, content = state
+        if not isinstance(dtype, _Type) or dtype.name not in ("u1", "uint8"):
+            raise pickle.UnpicklingError("an array that is not of unsigned bytes")
+        # Python 2 wrote bytes as its strings.
+        raw = content.encode("latin1") if isinstance(content, str) else content
+        self.array = np.frombuffer(raw, np.uint8).reshape(shape, order="F" if by_column else "C")
+
+
+# All have __setstate__, so that a pickle can change none of them, only their instances.
+_ADMITTED: dict[tuple[str, str], type] = {
+    ("numpy", "dtype"): _Type,
+    ("numpy", "ndarray"): _Pixels,
+    ("numpy.core.multiarray", "_reconstruct"): _Pixels,
+    ("numpy._core.multiarray", "_reconstruct"): _Pixels,
+}
+
+
+class _Refused(pickle.UnpicklingError):
+    pass
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> type:
+        """Every object that a pickle names, other than plain values, is looked up here."""
+        if (module, name) not in _ADMITTED:
+            raise _Refused(f"{module}.{name}")
+        return _ADMITTED[module, name]
+
+
+def read_pickle(archive: Archive, file: Path) -> dict[str, Any]:
+    """A pickled dictionary of plain values and arrays of unsigned bytes.
+
+    Raises
+    ------
+    BequeathError
+        If the pickle names anything else, which is not run, or is damaged.
+    """
+    try:
+        with file.open("rb") as stream:
+            content = _Unpickler(stream, encoding="latin1").load()
+    except _Refused as error:
+        raise BequeathError(
+            f"{archive.name}: {file}: a pickle that asks for {error}, beyond pixels and plain values; nothing of it "
+            f"was run; do not trust this file, take the archive from {archive.home}"
+        ) from error
+    except Exception as error:  # a damaged pickle may raise anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise archive.damaged(file, f"cannot be read ({reason})") from error
+    if not isinstance(content, dict):
+        raise archive.damaged(file, f"holds a {type(content).__name__}, not a dictionary")
+    return {
+        key.decode("latin1") if isinstance(key, bytes) else str(key): (
+            getattr(value, "array", None) if isinstance(value, _Pixels) else value
+        )
+        for key, value in content.items()
+    }
