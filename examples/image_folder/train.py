@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from bequeath.data import ImageFolder, batch
+from bequeath.data import ImageFolder, Preprocessing, batch
 from bequeath.models import imagenet_state, mobilenet_v2
 from bequeath.training.checkpoints import log_spaced
 from bequeath.training.vision import Schedule, train_images
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    data = ImageFolder(args.train, args.size)
+    data = ImageFolder(args.train, Preprocessing(args.size))
     images, labels = batch(data, range(len(data))), torch.tensor(data.labels)
     save_at = log_spaced(4, args.steps, args.checkpoints)
     for name, learning_rate in (("finetuned", args.learning_rate), ("scratch", 3e-3)):

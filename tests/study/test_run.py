@@ -89,7 +89,7 @@ def test_two_runs_give_identical_findings_and_a_second_start_redoes_nothing(stud
     def refuse(*args, **kwargs):
         raise AssertionError("work was done again")
 
-    monkeypatch.setattr("bequeath.games.game.Game.table", refuse)
+    monkeypatch.setattr("bequeath.games.game.Game.start", refuse)
     monkeypatch.setattr("bequeath.study.run.decompose", refuse)
     assert run(study_dir, "one") == first
 
@@ -98,8 +98,8 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_findings(study_dir):
     undisturbed = run(study_dir, "calm")
     code = (
         "import time, bequeath.games.game as g, bequeath.cli as c\n"
-        "table = g.Game.table\n"
-        "g.Game.table = lambda self, *a: (time.sleep(0.05), table(self, *a))[1]\n"
+        "start = g.Game.start\n"
+        "g.Game.start = lambda self, *a: (time.sleep(0.05), start(self, *a))[1]\n"
         "import sys; sys.argv = ['bequeath', 'run', 'study.yaml', '--out', 'killed']; c.main()"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=study_dir, stdout=subprocess.DEVNULL)

@@ -80,6 +80,7 @@ def prepare(example: Example, place: int, samples: dict[Any, dict[str, Any]]) ->
         "words": example["words"],
         "height": drawn,
         "boxes": boxes,
+        "shapes": example.get("shapes"),
         "groups": {
             group: [{**chosen, "effects": _effects(chosen, largest)} for chosen in shown[group]]
             for group in GROUPS

@@ -67,8 +67,8 @@ def study(evidence: Evidence) -> Json:
         "name": config.name,
         "kind": materials.data.kind,
         "players": str(materials.players()),
-        "n_players": config.players.n,
-        "baseline": config.baseline,
+        "n_players": materials.n_players,
+        "baseline": str(materials.baseline),
         "value": str(materials.value(0)),
         "decomposition": kind + (f", gap {config.decomposition.tol:g}" if kind == "and-or" else ""),
         "normalise": config.normalise,
@@ -176,9 +176,10 @@ def provenance(evidence: Evidence) -> Json:
         except PackageNotFoundError:
             versions[package] = "not installed as a package"
     tables = sum(len(t) for t in evidence.tables)
+    n = evidence.materials.n_players
     return {
         "versions": versions,
         "seed": evidence.config.seed,
-        "evaluations": tables * 2**evidence.config.players.n,
+        "evaluations": tables * 2**n,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor, nn
 
-from bequeath.games.players import Grid
+from bequeath.games import baselines
+from bequeath.games.players import Grid, Positions, Regions, Superpixels
 from bequeath.knowledge.regions import MODELS, Comparison
 from bequeath.lattice.interactions import TYPES
 from bequeath.lattice.subsets import members
@@ -19,29 +21,83 @@ from bequeath.study.plan import Plan
 
 _EXAMPLES = 6
 _TERMS = 3
+# Squares a side in which the shapes of superpixels and regions are drawn.
+_FINE = 56
 
 
 def examples(comparison: Comparison, materials: Materials, plan: Plan) -> list[dict[str, Any]]:
     """Entries of ``examples`` in the findings: samples spread evenly over those of the study."""
     count = min(_EXAMPLES, len(plan.samples))
     rows = np.linspace(0, len(plan.samples) - 1, count).round().astype(int).tolist()
-    players = materials.players()
     found = []
     for row in rows:
         index = plan.samples[row]
         sample = materials.data[index]
-        image = isinstance(players, Grid)
+        players, names = materials.players(index), materials.player_names(index)
+        owner = None
+        if isinstance(sample.x, Tensor) and isinstance(players, (Superpixels, Regions)):
+            owner = players.bind(sample.x, baselines.zero(), nn.Identity()).owner[0].numpy()
         found.append(
             {
                 "sample": sample.id,
                 "class": materials.classes[sample.label],
                 "picture": None if sample.picture is None else _data_uri(sample.picture),
-                "words": None if image else list(materials.player_names(index)),
-                "boxes": [list(box) for box in players.boxes()] if isinstance(players, Grid) else None,
+                "words": None if names is None else list(names),
+                "boxes": [list(box) for box in players.boxes()]
+                if isinstance(players, (Grid, Positions))
+                else None,
+                "shapes": None if owner is None else shapes(owner, materials.n_players),
                 **{part: _strongest(comparison, part, row) for part in ("preserved", "new", "discarded")},
             }
         )
     return found
+
+
+def shapes(owner: NDArray[np.int64], n: int) -> list[dict[str, str]]:
+    """Each player's area and outline as SVG paths, in units of a grid of at most `_FINE` squares a side.
+
+    Parameters
+    ----------
+    owner : ndarray
+        The player of each pixel: (height, width).
+    n : int
+        Number of players.
+
+    Returns
+    -------
+    list of dict
+        ``area`` (rectangles that cover it), ``outline`` (lines around it); both within 0..1.
+    """
+    height, width = (min(side, _FINE) for side in owner.shape)
+    rows = (np.arange(height) * owner.shape[0] + owner.shape[0] // 2) // height
+    cols = (np.arange(width) * owner.shape[1] + owner.shape[1] // 2) // width
+    coarse = owner[rows][:, cols]
+    return [_paths(coarse == player) for player in range(n)]
+
+
+def _paths(inside: NDArray[np.bool_]) -> dict[str, str]:
+    height, width = inside.shape
+
+    def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
+        return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+    def number(value: float) -> str:
+        return f"{value:.4f}".rstrip("0").rstrip(".")
+
+    area, outline = [], []
+    for r in range(height):
+        for a, b in runs(inside[r]):
+            x, y, w, h = (number(v) for v in (a / width, r / height, (b - a) / width, 1 / height))
+            area.append(f"M{x} {y}h{w}v{h}h-{w}z")
+    padded = np.pad(inside, 1)
+    for r in range(height + 1):
+        for a, b in runs(padded[r, 1:-1] != padded[r + 1, 1:-1]):
+            outline.append(f"M{number(a / width)} {number(r / height)}H{number(b / width)}")
+    for c in range(width + 1):
+        for a, b in runs(padded[1:-1, c] != padded[1:-1, c + 1]):
+            outline.append(f"M{number(c / width)} {number(a / height)}V{number(b / height)}")
+    return {"area": "".join(area), "outline": "".join(outline)}
 
 
 def _strongest(comparison: Comparison, part: str, row: int) -> list[dict[str, Any]]:

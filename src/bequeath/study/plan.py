@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bequeath.data.samples import Dataset, Subset, balanced
-from bequeath.study.config import StudyConfig, WordsConfig, checkpoint_files
+from bequeath.errors import BequeathError
+from bequeath.games.players import Text
+from bequeath.models.hub import hub_entry
+from bequeath.study.config import StudyConfig, checkpoint_files
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,8 @@ class Checkpoint:
     model: str
     name: str
     step: int | None
-    file: Path | None
+    file: str | None
+    """State file or folder, or what is asked of the hub."""
 
     @property
     def label(self) -> str:
@@ -39,17 +43,16 @@ class Plan:
         return [i for i, checkpoint in enumerate(self.checkpoints) if checkpoint.model == model]
 
 
-def make_plan(config: StudyConfig, dataset: Dataset) -> Plan:
-    """Choose the samples (balanced over classes, by seed) and list the checkpoints."""
+def make_plan(config: StudyConfig, dataset: Dataset, text: Text | None = None) -> Plan:
+    """Choose the samples (balanced over classes, by seed) and list the checkpoints; `text` are the players of texts."""
     checkpoints = [
         Checkpoint(name, *entry)
         for name, model in config.all_models().items()
         for entry in checkpoint_files(model, f"models.{name}")
     ]
-    if isinstance(config.players, WordsConfig):
-        n = config.players.n
-        long = [i for i in range(len(dataset)) if len(str(dataset[i].x).split()) >= n]
-        eligible = Subset(dataset, long, f"the texts of {n} words or more in {dataset.source}")
+    if text is not None:
+        long = [i for i in range(len(dataset)) if _has_parts(text, str(dataset[i].x))]
+        eligible = Subset(dataset, long, f"the texts of {text.n} {text.unit} or more in {dataset.source}")
         samples = [long[i] for i in balanced(eligible, config.samples, config.seed)]
     else:
         samples = balanced(dataset, config.samples, config.seed)
@@ -57,7 +60,19 @@ def make_plan(config: StudyConfig, dataset: Dataset) -> Plan:
     return Plan(tuple(checkpoints), tuple(samples), tuple(accuracy))
 
 
-def _digest(path: Path) -> str:
+def _has_parts(text: Text, sample: str) -> bool:
+    try:
+        text.parts(sample)
+    except BequeathError:
+        return False
+    return True
+
+
+def _digest(name: str | None) -> str | None:
+    """Of a state file or folder; what is asked of the hub is its own digest."""
+    if name is None or hub_entry(name) is not None:
+        return name
+    path = Path(name)
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:
@@ -71,17 +86,19 @@ def _digest(path: Path) -> str:
 def identity(config: StudyConfig, plan: Plan, sample_ids: list[str]) -> dict[str, Any]:
     """What a run's numbers depend on, by topic: a run folder made for something else is noticed by it."""
     models = {
-        name: model.model_dump(mode="json", exclude={"weights", "checkpoints"})
+        name: model.model_dump(mode="json", exclude={"weights", "checkpoints", "base"})
         for name, model in config.all_models().items()
     }
     return {
         "models": models,
-        "state files": {c.label: _digest(c.file) if c.file else None for c in plan.checkpoints},
+        "state files": {c.label: _digest(c.file) for c in plan.checkpoints},
+        "bases": {name: _digest(model.base) for name, model in config.all_models().items()},
         "data": config.data.model_dump(mode="json", exclude={"path", "train"}),
         "samples": sample_ids,
         "players": config.players.model_dump(mode="json"),
-        "baseline": config.baseline,
+        "baseline": config.model_dump(mode="json", include={"baseline"})["baseline"],
         "value": config.value,
+        "autocast": config.evaluation.autocast,
         "decomposition": config.decomposition.model_dump(mode="json"),
         "seed": config.seed,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,16 +14,20 @@ import torch
 import yaml
 
 from bequeath.errors import BequeathError
+from bequeath.games.evaluate import tables
+from bequeath.games.players import Text
+from bequeath.games.runner import values
 from bequeath.knowledge.regions import MODELS
 from bequeath.lattice.decompose import decompose
-from bequeath.models.weights import check_outputs
-from bequeath.study.config import StudyConfig, WordsConfig, load_study
+from bequeath.models.outputs import check_outputs
+from bequeath.study.choice import choose_cells, player_axis
+from bequeath.study.config import StudyConfig, load_study
 from bequeath.study.evidence import Evidence
 from bequeath.study.findings import build_findings
 from bequeath.study.loading import Materials
 from bequeath.study.plan import Plan, identity, make_plan
 from bequeath.study.progress import Bars, bars
-from bequeath.study.store import Store
+from bequeath.study.store import Store, write_whole
 
 # Tables decomposed between two writes: what a killed run can lose of this stage.
 _DECOMPOSED_AT_ONCE = 256
@@ -50,13 +53,6 @@ class Timings:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
             write_whole(self.path, json.dumps(self.seconds))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 @dataclass(frozen=True)
@@ -128,24 +124,21 @@ class Study:
         """
         folder = Path(out)
         materials = Materials(self.config)
-        plan = make_plan(self.config, materials.data)
+        kind = materials.players()
+        plan = make_plan(self.config, materials.data, kind if isinstance(kind, Text) else None)
         materials.check_files(sorted({*plan.samples, *plan.accuracy_samples}))
         sample_ids = [materials.data[i].id for i in plan.samples]
-        names = (
-            [f"player {i + 1}" for i in range(self.config.players.n)]
-            if isinstance(self.config.players, WordsConfig)
-            else list(materials.player_names(plan.samples[0]))
-        )
         folder.mkdir(parents=True, exist_ok=True)
         timings = Timings(folder / "timings.json")
         with bars(progress) as shown:
             with timings.stage("check"):
                 _check_models(materials, plan, folder, shown)
+                choose_cells(materials, plan, folder, shown)
             store = Store(
                 folder / "tables.zarr",
                 [checkpoint.label for checkpoint in plan.checkpoints],
                 sample_ids,
-                names,
+                player_axis(materials),
                 len(plan.accuracy_samples),
                 identity(self.config, plan, sample_ids),
             )
@@ -166,17 +159,27 @@ class Study:
 
 
 def _check_models(materials: Materials, plan: Plan, folder: Path, shown: Bars) -> None:
-    """One forward pass of each of the three models, before the long work; skipped once it has been passed."""
+    """Each of the three models on two samples and one mask, before the long work; skipped once it has been passed."""
     if (folder / "tables.zarr").exists():
         return
     tick = shown.bar("checking models", len(MODELS))
     example = materials.inputs([materials.data[i] for i in plan.samples[:2]])
     for name in MODELS:
-        checkpoint = plan.checkpoints[plan.of(name)[-1]]
-        model = materials.load(checkpoint, folder)
-        check_outputs(model, example, len(materials.classes), f"models.{name}")
-        materials.game(model, plan.samples[0], name).values(
-            torch.zeros(1, materials.config.players.n, dtype=torch.bool)
+        model = materials.load(plan.checkpoints[plan.of(name)[-1]], folder)
+        check_outputs(model, example, materials.outputs, f"models.{name}")
+        game = materials.game(model, plan.samples[0], name)
+        if game.n_players != materials.n_players and not materials.choosing:
+            raise BequeathError(
+                f"players: {game.n_players} in sample {materials.data[plan.samples[0]].id}, "
+                f"{materials.n_players} in the study"
+            )
+        values(
+            model,
+            game.masked,
+            game.value,
+            torch.zeros(1, game.n_players, dtype=torch.bool),
+            materials.how,
+            name,
         )
         tick(1)
 
@@ -191,9 +194,9 @@ def _evaluate(materials: Materials, plan: Plan, store: Store, folder: Path, show
     for position in sorted(todo):
         checkpoint = plan.checkpoints[position]
         model = materials.load(checkpoint, folder)
-        for sample in todo[position]:
-            game = materials.game(model, plan.samples[sample], checkpoint.label)
-            store.write_table(position, sample, game.table(materials.config.batch_size))
+        games = (materials.game(model, plan.samples[sample], checkpoint.label) for sample in todo[position])
+        for sample, table in zip(todo[position], tables(games, materials.how), strict=True):
+            store.write_table(position, sample, table)
             tick(1)
         if position in store.missing_accuracy():
             store.write_accuracy(position, materials.correct(model, plan.accuracy_samples))

@@ -7,6 +7,7 @@ at any moment loses at most the table in flight.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ from bequeath.lattice.subsets import orders
 
 _FORMAT = "bequeath.tables/1"
 _CERTIFICATE = ("objective", "lower_bound", "resolution", "iterations")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
 
 
 class Store:

@@ -1,0 +1,48 @@
+"""Which cells of each sample are players, where that is left to the models; and the players' names in the store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from bequeath.games.influence import influences
+from bequeath.games.players import Text
+from bequeath.knowledge.regions import MODELS
+from bequeath.study.game_config import GridConfig
+from bequeath.study.loading import Materials
+from bequeath.study.plan import Plan
+from bequeath.study.progress import Bars
+from bequeath.study.store import write_whole
+
+
+def player_axis(materials: Materials) -> list[str]:
+    """Names of the players of all samples; numbers where each sample has its own."""
+    kind = materials.players()
+    names: tuple[str, ...] = () if isinstance(kind, Text) or materials.choosing else materials.names_of(kind)
+    return list(names) or [f"player {i + 1}" for i in range(materials.n_players)]
+
+
+def choose_cells(materials: Materials, plan: Plan, folder: Path, shown: Bars) -> None:
+    """Find the most influential cells of each sample, the same for all three models; kept in `cells.json`."""
+    config = materials.config.players
+    if not (isinstance(config, GridConfig) and config.influential):
+        return
+    assert config.k is not None
+    file = folder / "cells.json"
+    ids = [materials.data[index].id for index in plan.samples]
+    if not file.exists():
+        tick = shown.bar("influential cells", len(MODELS) * len(ids))
+        total = torch.zeros(len(ids), config.rows * config.cols, dtype=torch.float64)
+        for name in MODELS:
+            model = materials.load(plan.checkpoints[plan.of(name)[-1]], folder)
+            for row, index in enumerate(plan.samples):
+                sample = materials.data[index]
+                masked = materials.players().bind(sample.x, materials.baseline, model)
+                total[row] += influences(model, masked, materials.value(sample.label))
+                tick(1)
+        order = total.argsort(dim=1, descending=True, stable=True)[:, : config.k].sort(dim=1).values
+        write_whole(file, json.dumps(dict(zip(ids, order.tolist(), strict=True))))
+    found = json.loads(file.read_text())
+    materials.cells = {index: found[name] for index, name in zip(plan.samples, ids, strict=True)}

@@ -1,0 +1,288 @@
+"""The `data` of a study file: one section a kind, each of which loads itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from bequeath import data
+from bequeath.data import Dataset, Preprocessing, Subset, Table
+from bequeath.games.inputs import Kind
+from bequeath.study.section import Section
+
+Column = str | int
+Parts = tuple[Dataset, Dataset | None]
+"""Held-out data, and training data where there is any."""
+
+
+class _Data(Section):
+    modality: ClassVar[Kind]
+
+    @property
+    def has_train(self) -> bool:
+        """Whether there are training data too."""
+        return True
+
+    def paths(self) -> dict[str, Path]:
+        """Files and folders that must be there, by key."""
+        return {key: getattr(self, key) for key in ("path", "train") if getattr(self, key, None) is not None}
+
+    def load(self, own: Preprocessing | None, seed: int) -> Parts:
+        """The data; `own` is the model's own preprocessing of images, where it is known."""
+        raise NotImplementedError
+
+
+class _Parted(_Data):
+    """Data that come as one part or two."""
+
+    path: Path
+    train: Path | None = None
+    holdout: float | None = Field(None, gt=0, lt=1)
+    """Without `train`: the share of `path` that is held out, balanced over classes; the rest is for training."""
+
+    @property
+    def has_train(self) -> bool:
+        return self.train is not None or self.holdout is not None
+
+    @model_validator(mode="after")
+    def _one_split(self) -> _Parted:
+        if self.train is not None and self.holdout is not None:
+            raise ValueError("give train or holdout, not both (holdout splits path)")
+        return self
+
+    def parts(self, whole: Dataset, train: Dataset | None, seed: int) -> Parts:
+        """The two parts, split here where that is asked for."""
+        if self.holdout is None:
+            return whole, train
+        rest, held_out = data.split(whole, self.holdout, seed)
+        return held_out, rest
+
+
+class _Images(_Data):
+    """Preprocessing: the pre-trained model's own, but for what is given here."""
+
+    modality = "image"
+    size: int | None = Field(None, ge=8)
+    resize: Literal["crop", "squash"] | None = None
+    resize_to: int | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None = None
+
+    def preprocessing(self, own: Preprocessing | None) -> Preprocessing:
+        """From a picture to the model's input."""
+        own = own or Preprocessing()
+        keys = ("size", "resize", "resize_to", "mean", "std", "interpolation")
+        given = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
+        if {"size", "resize"} & given.keys():
+            # The model's own first size belongs to its own size and way of cutting.
+            own = replace(own, resize_to=None)
+        return replace(own, **given)
+
+
+class ImageFolderConfig(_Images, _Parted):
+    """Images in one folder per class."""
+
+    kind: Literal["image_folder"]
+    classes: list[str] | None = None
+
+    def load(self, own: Preprocessing | None, seed: int) -> Parts:
+        how = self.preprocessing(own)
+        whole = data.ImageFolder(self.path, how, self.classes)
+        train = None if self.train is None else data.ImageFolder(self.train, how, whole.classes)
+        return self.parts(whole, train, seed)
+
+
+class PublishedImagesConfig(_Images):
+    """A published set of images in its own layout; `path` is its folder, or the one that it was unpacked into."""
+
+    kind: Literal["cub200", "stanford_cars", "cifar10", "cifar100", "tiny_imagenet"]
+    path: Path
+    classes: list[str] | None = None
+    """Some of the classes, in the order of the models' outputs; by default all."""
+    crop: bool = False
+    """cub200 and stanford_cars: cut pictures to their boxes."""
+    labels: Literal["fine", "coarse"] = "fine"
+    """cifar100: which labels."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> PublishedImagesConfig:
+        if self.crop and self.kind not in ("cub200", "stanford_cars"):
+            raise ValueError(f"crop: {self.kind} has no boxes")
+        if self.labels != "fine" and self.kind != "cifar100":
+            raise ValueError(f"labels: {self.kind} has one kind of labels")
+        return self
+
+    def load(self, own: Preprocessing | None, seed: int) -> Parts:
+        options: dict[str, Any] = {"preprocessing": self.preprocessing(own), "classes": self.classes}
+        if self.kind in ("cub200", "stanford_cars"):
+            options["crop"] = self.crop
+        if self.kind == "cifar100":
+            options["labels"] = self.labels
+        read: Any = getattr(data, self.kind)
+        return read(self.path, "val" if self.kind == "tiny_imagenet" else "test", **options), read(
+            self.path, "train", **options
+        )
+
+
+class FashionMnistConfig(_Data):
+    """The embedded data of `bequeath demo`: 1,000 + 500 pictures of Fashion-MNIST."""
+
+    modality = "image"
+    kind: Literal["fashion_mnist"]
+    size: int = Field(64, ge=28)
+    train_images: int = Field(1000, ge=10, le=1000)
+    """How many of the training pictures are used."""
+
+    def load(self, own: Preprocessing | None, seed: int) -> Parts:
+        train, held_out = data.fashion_mnist(self.size)
+        some = range(self.train_images)
+        return held_out, Subset(train, some, f"the first {self.train_images} of {train.source}")
+
+
+class _Texts(_Data):
+    modality = "text"
+    tokenizer: Path | None = None
+    """Folder of the tokenizer; that of the pretrained model's architecture by default."""
+    prompt: str = "{}"
+    """What the models read, with {} where the text goes; the prompt around it is never hidden."""
+    answers: list[str] | None = None
+    """For language models (value: next_token): how the text goes on for each class, such as [" bad", " good"]."""
+
+    @model_validator(mode="after")
+    def _has_place(self) -> _Texts:
+        if self.prompt.count("{}") != 1:
+            raise ValueError("prompt: needs {} once, where the text goes")
+        return self
+
+    def paths(self) -> dict[str, Path]:
+        return super().paths() | ({} if self.tokenizer is None else {"tokenizer": self.tokenizer})
+
+
+class TextTableConfig(_Texts, _Parted):
+    """A CSV, TSV or JSONL file with a text and a label column (by name, or by number where there is no header)."""
+
+    kind: Literal["text_table"]
+    text: Column | list[Column] = "text"
+    label: Column = "label"
+    classes: list[str] | None = None
+
+    def load(self, own: Preprocessing | None, seed: int) -> Parts:
+        whole = data.TextTable(self.path, text=self.text, label=self.label, classes=self.classes)
+        train = None
+        if self.train is not None:
+            train = data.TextTable(self.train, text=self.text, label=self.label, classes=whole.classes)
+        return self.parts(whole, train, seed)
+
+
+class PublishedTextsConfig(_Texts):
+    """SST-2 or AG News in its published layout; `path` is its folder."""
+
+    kind: Literal["sst2", "ag_news"]
+    path: Path
+    holdout: float | None = Field(None, gt=0, lt=1)
+    """Take both parts from the held-out file (for AG News without its train.csv): the share that is held out."""
+
+    def load(self, own: Preprocessing | None, seed: int) -> Parts:
+        read: Any = getattr(data, self.kind)
+        whole = read(self.path, "dev" if self.kind == "sst2" else "test")
+        if self.holdout is None:
+            return whole, read(self.path, "train")
+        rest, held_out = data.split(whole, self.holdout, seed)
+        return held_out, rest
+
+
+class TableConfig(_Parted):
+    """A CSV or TSV file of numbers with a label column."""
+
+    modality = "table"
+    kind: Literal["table"]
+    label: str
+    columns: list[str] | None = None
+    """Columns that the models are given, in their order; by default all but the label."""
+    classes: list[str] | None = None
+    standardise: bool = True
+    """Bring each column to mean 0 and deviation 1 over the training data."""
+
+    def load(self, own: Preprocessing | None, seed: int) -> Parts:
+        whole = data.read_table(self.path, self.label, self.columns, self.classes)
+        if self.train is not None:
+            train: Table | None = data.read_table(self.train, self.label, list(whole.columns), whole.classes)
+        elif self.holdout is not None:
+            rest, held_out = data.split(whole, self.holdout, seed)
+            whole, train = whole.rows(held_out.indices), whole.rows(rest.indices)
+        else:
+            train = None
+        if self.standardise and train is not None:
+            return whole.standardised(train), train.standardised(train)
+        return whole, train
+
+
+class DatasetsConfig(_Texts, _Images):
+    """Anything that the `datasets` library reads: a saved folder, a hub name, or a builder such as csv."""
+
+    kind: Literal["datasets"]
+    modality: ClassVar[Any] = None  # as the columns say
+    dataset: str
+    split: str | None = "test"
+    train_split: str | None = None
+    holdout: float | None = Field(None, gt=0, lt=1)
+    text: str | list[str] | None = None
+    image: str | None = None
+    columns: list[str] | None = None
+    label: str = "label"
+    classes: list[str] | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    """For datasets.load_dataset, such as data_files, name or revision."""
+
+    @property
+    def has_train(self) -> bool:
+        return self.train_split is not None or self.holdout is not None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> DatasetsConfig:
+        if sum(given is not None for given in (self.text, self.image, self.columns)) != 1:
+            raise ValueError("give one of text, image and columns: the column(s) of the input")
+        return self
+
+    def load(self, own: Preprocessing | None, seed: int) -> Parts:
+        def read(split: str | None) -> Dataset:
+            return data.from_datasets(
+                self.dataset,
+                text=self.text,
+                image=self.image,
+                columns=self.columns,
+                label=self.label,
+                classes=self.classes,
+                preprocessing=self.preprocessing(own),
+                split=split,
+                **self.options,
+            )
+
+        whole = read(self.split)
+        if self.holdout is not None:
+            rest, held_out = data.split(whole, self.holdout, seed)
+            return held_out, rest
+        return whole, None if self.train_split is None else read(self.train_split)
+
+
+DataConfig = Annotated[
+    ImageFolderConfig
+    | PublishedImagesConfig
+    | FashionMnistConfig
+    | TextTableConfig
+    | PublishedTextsConfig
+    | TableConfig
+    | DatasetsConfig,
+    Field(discriminator="kind"),
+]
+
+
+def modality(config: DataConfig) -> Kind:
+    """Whether the samples are images, texts or rows of a table."""
+    if isinstance(config, DatasetsConfig):
+        return "text" if config.text is not None else "image" if config.image is not None else "table"
+    return config.modality

@@ -1,0 +1,62 @@
+"""The tokenizer of a study of texts, and the tokens that stand for its classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bequeath.errors import BequeathError
+from bequeath.study.data_config import DataConfig
+
+
+def load_tokenizer(data: DataConfig, architecture: str) -> Any:
+    """The tokenizer in `data.tokenizer`, or that of the pre-trained model.
+
+    Raises
+    ------
+    BequeathError
+        If there is none, or transformers is not installed.
+    """
+    try:
+        from transformers import AutoTokenizer
+    except ImportError:
+        raise BequeathError('data: texts need transformers: pip install "bequeath[text]"') from None
+    source, _, name = architecture.partition(":")
+    given = getattr(data, "tokenizer", None)
+    if given is None and not source.startswith("transformers"):
+        raise BequeathError("data.tokenizer: needed where the pretrained model is not a transformers: folder")
+    folder = name if given is None else str(given)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BequeathError(f"data.tokenizer: cannot load a tokenizer from {folder}: {reason}") from None
+    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
+        # As is customary for causal models: padding is out of attention, so which token it is does not matter.
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def answer_tokens(data: DataConfig, tokenizer: Any) -> list[int] | None:
+    """The token that each of `data.answers` begins with, all different; None where there are no answers.
+
+    Raises
+    ------
+    BequeathError
+        If an answer gives no token, or two the same.
+    """
+    answers: list[str] | None = getattr(data, "answers", None)
+    if answers is None:
+        return None
+    found: dict[int, str] = {}
+    for answer in answers:
+        ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
+        if not ids:
+            raise BequeathError(f"data.answers: {answer!r} gives no token")
+        if ids[0] in found:
+            raise BequeathError(
+                f"data.answers: {found[ids[0]]!r} and {answer!r} begin with the same token "
+                f"({tokenizer.convert_ids_to_tokens(ids[0])!r}); give answers that begin differently"
+            )
+        found[ids[0]] = answer
+    return list(found)
