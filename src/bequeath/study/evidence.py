@@ -36,9 +36,13 @@ class Evidence:
     interactions: tuple[Interactions, ...]
     tables: tuple[Tensor, ...]
     correct: tuple[NDArray[np.float64], ...]
+    precision: Json
+    """For each model, what lower precision does to its values on one sample; empty in full precision."""
 
     @classmethod
-    def collect(cls, config: StudyConfig, materials: Materials, plan: Plan, store: Store) -> Evidence:
+    def collect(
+        cls, config: StudyConfig, materials: Materials, plan: Plan, store: Store, precision: Json
+    ) -> Evidence:
         """Read a complete run."""
         positions = range(len(plan.checkpoints))
         return cls(
@@ -48,6 +52,7 @@ class Evidence:
             tuple(store.interactions(i) for i in positions),
             tuple(store.tables(i) for i in positions),
             tuple(store.correct(i) for i in positions),
+            precision,
         )
 
     def final(self, model: str) -> int:
@@ -134,6 +139,17 @@ def samples(evidence: Evidence, tables: dict[str, Tensor]) -> list[Json]:
     return found
 
 
+def evaluation(evidence: Evidence) -> Json:
+    """How the models were run, and what lower precision did to their values."""
+    how = evidence.materials.how
+    return {
+        "device": how.device,
+        "batch_size": how.batch_size,
+        "autocast": how.autocast,
+        "autocast_effect": evidence.precision or None,
+    }
+
+
 def warnings(evidence: Evidence, findings: Json) -> list[str]:
     """What a reader must know before relying on the findings."""
     found = []
@@ -144,6 +160,12 @@ def warnings(evidence: Evidence, findings: Json) -> list[str]:
         missed = findings["certificates"]
         found.append(
             f"{missed['missed']} of {missed['n']} decompositions missed the asked gap {missed['tol']:g}."
+        )
+    if evidence.precision:
+        worst = max(evidence.precision.values(), key=lambda effect: effect["relative"])
+        found.append(
+            f"Run in {evidence.materials.how.autocast}: on one sample this changed values by up to {worst['max']:.2g}, "
+            f"{100 * worst['relative']:.2g}% of what all players together change."
         )
     if findings["dynamics"] is None:
         found.append("Fewer than 3 checkpoints of the fine-tuned or the scratch run: F3 cannot be judged.")

@@ -60,6 +60,7 @@ def build_findings(evidence: Evidence, progress: Callable[[int], None] | None = 
         "certificates": rests.certificates(evidence),
         "samples": rests.samples(evidence, tables),
         "examples": examples(comparison, evidence.materials, plan),
+        "evaluation": rests.evaluation(evidence),
         "provenance": rests.provenance(evidence),
     }
     findings["warnings"] = rests.warnings(evidence, findings)

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from bequeath.errors import BequeathError
-from bequeath.games.evaluate import tables
+from bequeath.games.evaluate import effect_on_values, tables
 from bequeath.games.players import Text
 from bequeath.games.runner import values
 from bequeath.knowledge.regions import MODELS
@@ -29,6 +29,8 @@ from bequeath.study.plan import Plan, identity, make_plan
 from bequeath.study.progress import Bars, bars
 from bequeath.study.store import Store, write_whole
 
+# What lower precision does to each model's values, measured before the long work.
+PRECISION_FILE = "precision.json"
 # Tables decomposed between two writes: what a killed run can lose of this stage.
 _DECOMPOSED_AT_ONCE = 256
 
@@ -150,7 +152,9 @@ class Study:
                 _decompose(self.config, plan, store, shown)
             with timings.stage("compare"):
                 tick = shown.bar("findings", len(plan.samples))
-                findings = build_findings(Evidence.collect(self.config, materials, plan, store), tick)
+                effects = json.loads((folder / PRECISION_FILE).read_text())
+                evidence = Evidence.collect(self.config, materials, plan, store, effects)
+                findings = build_findings(evidence, tick)
         findings["provenance"]["seconds"] = timings.seconds
         write_whole(folder / "findings.json", json.dumps(findings, indent=1, allow_nan=False) + "\n")
         run = Run(folder)
@@ -164,6 +168,7 @@ def _check_models(materials: Materials, plan: Plan, folder: Path, shown: Bars) -
         return
     tick = shown.bar("checking models", len(MODELS))
     example = materials.inputs([materials.data[i] for i in plan.samples[:2]])
+    effects: dict[str, dict[str, float]] = {}
     for name in MODELS:
         model = materials.load(plan.checkpoints[plan.of(name)[-1]], folder)
         check_outputs(model, example, materials.outputs, f"models.{name}")
@@ -173,15 +178,12 @@ def _check_models(materials: Materials, plan: Plan, folder: Path, shown: Bars) -
                 f"players: {game.n_players} in sample {materials.data[plan.samples[0]].id}, "
                 f"{materials.n_players} in the study"
             )
-        values(
-            model,
-            game.masked,
-            game.value,
-            torch.zeros(1, game.n_players, dtype=torch.bool),
-            materials.how,
-            name,
-        )
+        none = torch.zeros(1, game.n_players, dtype=torch.bool)
+        values(model, game.masked, game.value, none, materials.how, name)
+        if materials.how.autocast is not None:
+            effects[name] = effect_on_values(game, **asdict(materials.how))
         tick(1)
+    write_whole(folder / PRECISION_FILE, json.dumps(effects))
 
 
 def _evaluate(materials: Materials, plan: Plan, store: Store, folder: Path, shown: Bars) -> None:

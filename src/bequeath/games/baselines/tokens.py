@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from bequeath.errors import BequeathError
-from bequeath.games.baselines.family import Baseline, Fill
+from bequeath.games.baselines.family import Baseline, Fill, padding_token
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,14 @@ class MaskToken(Baseline):
         return Fill(tokenizer.mask_token_id)
 
 
-def _pad_id(tokenizer: Any, name: str) -> int:
-    if tokenizer.pad_token_id is None:
+def _pad_id(tokenizer: Any, model: nn.Module, name: str) -> int:
+    pad = padding_token(tokenizer, model)
+    if pad is None:
         raise BequeathError(
             f"baseline {name}: this tokenizer has no padding token; set one (tokenizer.pad_token = "
             "tokenizer.eos_token, and model.config.pad_token_id for a classifier), or use mean or zero"
         )
-    return int(tokenizer.pad_token_id)
+    return int(pad)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Pad(Baseline):
     fits = "texts"
 
     def for_tokens(self, tokenizer: Any, model: nn.Module) -> Fill:
-        return Fill(_pad_id(tokenizer, self.name), attended=False)
+        return Fill(_pad_id(tokenizer, model, self.name), attended=False)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Removal(Baseline):
     fits = "texts"
 
     def for_tokens(self, tokenizer: Any, model: nn.Module) -> Fill:
-        return Fill(_pad_id(tokenizer, self.name), removed=True)
+        return Fill(_pad_id(tokenizer, model, self.name), removed=True)
 
 
 def mask_token() -> MaskToken:
