@@ -42,7 +42,8 @@ def evaluate(
     device : str, optional
         Where models are moved to and run; by default they stay where they are.
     memory : str or int, optional
-        Budget for inputs and activations, such as "4GiB" or a number of bytes; by default half of what is free.
+        Budget for inputs and activations, such as "4GiB" or a number of bytes; by default half of what is free. With
+        `compile` batches are not measured, and lowered only when memory runs out.
     autocast : "bfloat16" or "float16", optional
         Lower precision for the layers that torch's autocast picks; `effect_on_values` tells what it does to v.
     channels_last : bool, optional
@@ -127,6 +128,8 @@ def effect_on_values(game: Game, masks: int = 256, seed: int = 0, **how: Any) ->
     dict
         ``max`` and ``mean`` of |change of v|; ``relative``: the largest by |v(N) - v(empty)|.
     """
+    if masks < 2:
+        raise BequeathError(f"masks: {masks}; give at least 2, for the full and the empty one")
     n = game.n_players
     generator = torch.Generator().manual_seed(seed)
     shown = torch.rand(masks, n, generator=generator) < 0.5

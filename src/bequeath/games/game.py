@@ -88,8 +88,13 @@ class Game:
         Raises
         ------
         BequeathError
-            If the model gives NaN or infinity, naming sample and mask.
+            If masks have another shape, or the model gives NaN or infinity, naming sample and mask.
         """
+        if shown.ndim != 2 or shown.shape[1] != self.n_players or shown.dtype != torch.bool:
+            raise BequeathError(
+                f"masks: {shown.dtype} {tuple(shown.shape)}; give bool (masks, {self.n_players}), True where a player "
+                "is shown"
+            )
         return values(self.model, self.masked, self.value, shown, Evaluation(batch_size), self.name)
 
     def table(self, batch_size: int | None = None) -> Tensor:

@@ -25,6 +25,8 @@ _UNITS = {
     "gi": 2**30,
     "ti": 2**40,
 }
+# Of the CPU's allocator, GPUs' allocators, and the GPU libraries beside them.
+_RAN_OUT = ("can't allocate memory", "out of memory", "status_alloc_failed")
 # Of the free memory, where no budget is given: others may want some.
 _SHARE = 0.5
 _FIRST, _MOST = 8, 4096
@@ -65,9 +67,13 @@ class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._now = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # Views of what was there before, such as a layer's weights transposed, hold nothing new.
+        given = {
+            part.untyped_storage()._cdata for part in tree_leaves((args, kwargs)) if isinstance(part, Tensor)
+        }
         made = func(*args, **(kwargs or {}))
         for part in tree_leaves(made):
-            if isinstance(part, Tensor):
+            if isinstance(part, Tensor) and part.untyped_storage()._cdata not in given:
                 self._count(part.untyped_storage())
         return made
 
@@ -89,7 +95,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "out of memory" in text)
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _RAN_OUT)
 
 
 class BatchSize:
@@ -129,7 +135,7 @@ class BatchSize:
         if grown and self.size < self._limit:
             self.size = min(2 * self.size, self._limit)
         else:
-            self.size, self._searching = best, False
+            self.size, self._searching = min(best, self._limit), False
 
     def ran_out(self, inputs: int) -> None:
         """A batch of so many inputs did not fit.

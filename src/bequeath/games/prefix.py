@@ -15,7 +15,7 @@ from bequeath.games.inputs import Inputs, logits
 from bequeath.games.players.masked import SHOWN, MaskedInput
 from bequeath.games.players.masked_tokens import MaskedTokens
 
-# A shorter prompt saves less than its bookkeeping costs.
+# Fewer tokens save less than their bookkeeping costs.
 _LEAST = 4
 
 
@@ -83,7 +83,8 @@ def with_prefix(model: nn.Module, masked: MaskedInput) -> MaskedInput:
     if not {"past_key_values", "use_cache", "logits_to_keep"} <= parameters.keys():
         return masked
     fixed = (masked.owner == SHOWN).long().cumprod(0)
-    length = min(int(fixed.sum()), len(fixed) - 1)
+    # The last of these tokens is run each time: something is left, and can be read, where all players are hidden.
+    length = int(fixed.sum()) - 1
     if length < _LEAST or set(masked.tokens) - {"input_ids", "attention_mask"}:
         return masked
     n = len(masked.names)

@@ -101,7 +101,9 @@ class LocalFeatures(MaskedInput):
 
     def inputs(self, masks: Tensor) -> Tensor:
         """The layer's output for each mask: (batch, *shape)."""
-        pattern = (masks.to(self.sets) @ self.sets).long()[:, self.place]
+        # Half precision could not tell the patterns of more than eight colours apart.
+        with torch.autocast(masks.device.type, enabled=False):
+            pattern = (masks.to(self.sets) @ self.sets).long()[:, self.place]
         positions = len(self.place)
         index = pattern * positions + torch.arange(positions, device=pattern.device)
         features = self.rows.index_select(0, index.flatten()).view(len(masks), positions, -1)

@@ -37,7 +37,7 @@ class Evaluation:
     device : str or None
         Where models are moved to and run, such as "cuda"; None: where they are.
     memory : str, int or None
-        Budget for inputs and activations, such as "4GiB"; None: half of what is free.
+        Budget for inputs and activations, such as "4GiB"; None: half of what is free. Not kept to with `compile`.
     autocast : "bfloat16", "float16" or None
         Lower precision for the layers that torch's autocast picks.
     channels_last : bool or None
@@ -62,17 +62,25 @@ class Evaluation:
             raise BequeathError(f"batch_size: {self.batch_size}; give at least 1, or None to have it found")
         if self.autocast not in (None, "bfloat16", "float16"):
             raise BequeathError(f'autocast: {self.autocast!r}; give "bfloat16", "float16" or None')
+        if self.memory is not None:
+            memory_budget(self.memory, torch.device("cpu"))
+        if self.device is not None:
+            _device(self.device)
 
 
 @dataclass(eq=False)
 class Task:
-    """Values that are wanted of one game: `out[i]` for the i-th mask, `left` of them not there yet."""
+    """Values that are wanted of one game: `out[i]` for the i-th mask, `left` of them not there yet.
+
+    `width` is how many numbers one of its inputs has, nothing of it removed.
+    """
 
     name: str
     masked: MaskedInput
     value: Callable[[Tensor], Tensor]
     out: Tensor
     left: int
+    width: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,16 +105,18 @@ class Runner:
         self.device = _device(how.device) if how.device is not None else device_of(model)
         self.model = model.eval().to(self.device)
         self.images_last = _has_conv(model) if how.channels_last is None else how.channels_last
-        if self.images_last:
-            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.images_last or how.channels_last is False:
+            layout = torch.channels_last if self.images_last else torch.contiguous_format
+            model.to(memory_format=layout)  # type: ignore[call-overload]
         self.budget = memory_budget(how.memory, self.device)
         given = how.batch_size or (_COMPILED_BATCH if how.compile else None)
         self.size = BatchSize(given)
-        self._measured = how.compile
+        # The widest input whose memory was measured and the widest one there is; bytes for each of its numbers.
+        self._measured, self._widest, self._bytes = 0, 0, 0.0
         self._called: Any = torch.compile(self.model, dynamic=False) if how.compile else self.model
         self._pending: list[_Piece] = []
         self._waiting = 0
-        self._networks: dict[Any, Callable[[Inputs], Tensor]] = {}
+        self._last: tuple[MaskedInput, Callable[[Inputs], Tensor]] | None = None
 
     def task(self, name: str, masked: MaskedInput, value: Callable[[Tensor], Tensor], wanted: int) -> Task:
         """A new task of so many values, its early features reused where that pays."""
@@ -114,27 +124,42 @@ class Runner:
         if self.how.compile and isinstance(masked, MaskedFeatures):
             raise BequeathError(f"{name}: compile does not go with players inside the network; leave it out")
         if self.how.reuse and not self.how.compile:
-            with torch.inference_mode(), self._autocast():
-                masked = with_reuse(self.model, masked, wanted, int(self.budget * _REUSE_SHARE))
-                masked = with_prefix(self.model, masked)
-        return Task(name, masked, value, torch.empty(wanted, dtype=torch.float64), wanted)
+            try:
+                with torch.inference_mode(), self._autocast():
+                    masked = with_reuse(self.model, masked, wanted, int(self.budget * _REUSE_SHARE))
+                    masked = with_prefix(self.model, masked)
+            except Exception as error:  # without reuse there may be memory enough
+                if not is_out_of_memory(error):
+                    raise
+        width = _width(masked)
+        if width > self._widest:
+            self._widest = width
+            if self._bytes:
+                self.size.fits(int(self.budget / (self._bytes * width)))
+        return Task(name, masked, value, torch.empty(wanted, dtype=torch.float64), wanted, width)
 
     def add(self, task: Task, rows: Tensor, masks: Tensor) -> None:
         """Have `task.out[rows]` filled for masks (rows, players), now or with a later batch."""
         cost = task.masked.cost(masks)
         if cost is not None:
-            order = cost.argsort(stable=True)
+            # The costliest first: the memory that they take is then measured first.
+            order = cost.argsort(descending=True, stable=True)
             rows, masks = rows[order], masks[order]
         if self._pending and self._pending[-1].task.masked.kin() != task.masked.kin():
             self.flush()
         while len(rows):
-            room = max(self.size.size - self._waiting, 0)
+            room = max(self._batch() - self._waiting, 0)
             if room:
                 self._pending.append(_Piece(task, rows[:room], masks[:room]))
                 self._waiting += len(rows[:room])
                 rows, masks = rows[room:], masks[room:]
-            if self._waiting >= self.size.size:
+            if self._waiting >= self._batch():
                 self.flush()
+
+    def _batch(self) -> int:
+        """How many inputs go into the next batch: a single one until it is known how many a given budget holds."""
+        known = self.how.memory is None or self.how.compile or self._measured
+        return self.size.size if known else 1
 
     def flush(self) -> None:
         """Run what is waiting."""
@@ -159,16 +184,19 @@ class Runner:
     def _run(self, pieces: Sequence[_Piece]) -> None:
         count = sum(len(piece.rows) for piece in pieces)
         begin = time.perf_counter()
-        peak = nullcontext() if self._measured else PeakBytes()
+        width = max(piece.task.width for piece in pieces)
+        peak = nullcontext() if self.how.compile or width <= self._measured else PeakBytes()
         with torch.inference_mode(), self._autocast(), peak as measured:
             inputs, work = self._joined(pieces, count)
             output = self._network(pieces[0].task.masked)(inputs)[:count]
             parts = torch.split(output, [len(piece.rows) for piece in pieces])
-            for piece, part in zip(pieces, parts, strict=True):
-                self._hand_out(piece, piece.task.value(part).to("cpu", torch.float64))
+            values = [piece.task.value(part) for piece, part in zip(pieces, parts, strict=True)]
+        # All at once: where memory runs out, none is handed out.
+        for piece, found in zip(pieces, values, strict=True):
+            self._hand_out(piece, found)
         if measured is not None:
-            self._measured = True
-            self.size.fits(self.budget * count // max(measured.peak, 1))
+            self._measured, self._bytes = width, max(measured.peak, 1) / count / width
+            self.size.fits(int(self.budget / (self._bytes * self._widest)))
         else:
             self.size.took(count, work, time.perf_counter() - begin)
 
@@ -188,19 +216,21 @@ class Runner:
         return inputs, count
 
     def _network(self, masked: MaskedInput) -> Callable[[Inputs], Tensor]:
-        kin = masked.kin()
-        if kin not in self._networks:
-            # Only the present kind is kept: a network inside a sample's game dies with it.
-            self._networks = {kin: masked.network(self._called)}
-        return self._networks[kin]
+        # Only the last kind is kept, with the sample that it came from: the identity of one that is gone, which can be
+        # its kin, is given out again.
+        if self._last is None or self._last[0].kin() != masked.kin():
+            self._last = masked, masked.network(self._called)
+        return self._last[1]
 
-    def _hand_out(self, piece: _Piece, values: Tensor) -> None:
+    def _hand_out(self, piece: _Piece, found: Any) -> None:
         task = piece.task
-        if values.shape != piece.rows.shape:
+        if not isinstance(found, Tensor) or found.shape != piece.rows.shape:
+            given = tuple(found.shape) if isinstance(found, Tensor) else f"a {type(found).__name__}"
             raise BequeathError(
-                f"{task.name}: the value function gives {tuple(values.shape)} for {len(piece.rows)} rows of logits; "
-                "it must give one number a row"
+                f"{task.name}: the value function gives {given} for {len(piece.rows)} rows of logits; "
+                "it must give one number a row, as a tensor"
             )
+        values = found.to("cpu", torch.float64)
         bad = ~torch.isfinite(values)
         if bad.any():
             row = int(bad.nonzero()[0])
@@ -236,14 +266,21 @@ def values(
 
 def _device(name: str) -> torch.device:
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
+        # With its number, as tensors have it: "cuda" is no equal of "cuda:0".
+        device = torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise BequeathError(
             f"device: {name!r} cannot be used ({reason}); give cpu, or leave it out"
         ) from None
     return device
+
+
+def _width(masked: MaskedInput) -> int:
+    """Numbers in one input, nothing of it removed."""
+    with torch.inference_mode():
+        inputs = masked.inputs(torch.ones(1, len(masked.names), dtype=torch.bool))
+    return sum(part.numel() for part in ([inputs] if isinstance(inputs, Tensor) else inputs.values()))
 
 
 def _has_conv(model: nn.Module) -> bool:

@@ -10,6 +10,7 @@ A user's own value function is any callable of that signature, such as this one,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -32,9 +33,10 @@ class LogOdds:
     """log p/(1 - p) of the label, exact where p rounds to 0 or 1."""
 
     label: int
+    name: ClassVar[str] = "log_odds"
 
     def __call__(self, logits: Tensor) -> Tensor:
-        _check_label(self.label, logits, "log_odds")
+        _check_label(self.label, logits, self.name)
         # z_y - logsumexp of the others: never through a rounded softmax.
         logits = logits.to(torch.float64)
         rest = torch.cat((logits[:, : self.label], logits[:, self.label + 1 :]), dim=1)
@@ -140,6 +142,8 @@ class LabelLogit:
 @dataclass(frozen=True)
 class NextToken(LogOdds):
     """Log-odds that a causal language model goes on with a token, over its whole vocabulary."""
+
+    name: ClassVar[str] = "next_token"
 
     def __str__(self) -> str:
         return "log-odds of the true class's token as the next one"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
@@ -27,6 +29,7 @@ class Mean(Baseline):
     fits = "images, feature maps and texts"
 
     def for_image(self, image: Tensor) -> Tensor:
+        _check_floats(image, self.name, "image")
         return image.mean((1, 2), keepdim=True).expand_as(image)
 
     def for_features(self, features: Tensor, channels: int, model: nn.Module, layer: str) -> Tensor:
@@ -82,7 +85,10 @@ class Blur(Baseline):
     def for_image(self, image: Tensor) -> Tensor:
         from scipy.ndimage import gaussian_filter
 
-        blurred = gaussian_filter(image.detach().cpu().numpy(), (0, self.sigma, self.sigma), mode="nearest")
+        _check_floats(image, self.name, "image")
+        # In double precision: NumPy does not know all of torch's half precisions.
+        pixels = image.detach().cpu().double().numpy()
+        blurred = gaussian_filter(pixels, (0, self.sigma, self.sigma), mode="nearest")
         return torch.from_numpy(blurred).to(image)
 
     def __str__(self) -> str:
@@ -113,7 +119,12 @@ class DatasetMean(Baseline):
                 f"baseline dataset_mean: its inputs are {tuple(self.inputs.shape[1:])}, this {what} is "
                 f"{tuple(sample.shape)}; give inputs as the model is given them"
             )
-        return self.inputs.mean(0).to(sample)
+        _check_floats(sample, self.name, what)
+        return self._input_mean.to(sample)
+
+    @cached_property
+    def _input_mean(self) -> Tensor:
+        return self.inputs.mean(0, dtype=torch.float64)
 
     def for_image(self, image: Tensor) -> Tensor:
         return self._mean(image, "image")
@@ -150,6 +161,8 @@ class Given(Baseline):
     fits = "images, columns, feature maps and texts"
 
     def _as(self, sample: Tensor, what: str) -> Tensor:
+        if self.value.is_floating_point():
+            _check_floats(sample, self.name, what.split()[-1])
         try:
             return self.value.to(sample).expand_as(sample)
         except RuntimeError:
@@ -171,6 +184,14 @@ class Given(Baseline):
         return Fill(vector=self._as(embedding_table(model)[0], "an embedding"))
 
 
+def _check_floats(sample: Tensor, name: str, what: str) -> None:
+    """Refuse samples that cannot hold the baseline's fractions."""
+    if not sample.is_floating_point():
+        raise BequeathError(
+            f"baseline {name}: this {what} has {sample.dtype} values; give floats, or the baseline zero"
+        )
+
+
 def mean() -> Mean:
     """Per-channel mean of the picture or feature map; mean embedding of a text model."""
     return Mean()
@@ -186,20 +207,35 @@ def blur(sigma: float = 10.0) -> Blur:
     return Blur(sigma)
 
 
-def dataset_mean(inputs: Tensor | Sequence[Tensor]) -> DatasetMean:
+def dataset_mean(inputs: ArrayLike | Tensor | Sequence[Tensor]) -> DatasetMean:
     """The mean over a data set: its mean image, its column means, or a layer's mean feature map over it.
 
     Parameters
     ----------
-    inputs : Tensor or sequence of Tensor
+    inputs : Tensor, array, or sequence of Tensor
         Images (samples, channels, height, width) or rows (samples, columns), as the model is given them.
+
+    Raises
+    ------
+    BequeathError
+        If there are none, or they are neither images nor rows, differ in shape, or hold NaN or infinity.
     """
-    stacked = inputs if isinstance(inputs, Tensor) else torch.stack(list(inputs))
+    if isinstance(inputs, (list, tuple)):
+        parts = [torch.as_tensor(part) for part in inputs]
+        shapes = sorted({tuple(part.shape) for part in parts})
+        if len(shapes) != 1:
+            what = f"inputs of several shapes, {shapes[0]} and {shapes[1]}" if shapes else "no inputs"
+            raise BequeathError(f"baseline dataset_mean: {what}; give samples of one shape")
+        stacked = torch.stack(parts)
+    else:
+        stacked = inputs if isinstance(inputs, Tensor) else torch.as_tensor(np.asarray(inputs))
     if stacked.ndim not in (2, 4) or not len(stacked):
         raise BequeathError(
             f"baseline dataset_mean: inputs {tuple(stacked.shape)}; give images (samples, channels, height, width) "
             "or rows (samples, columns)"
         )
+    if not bool(torch.isfinite(stacked).all()):
+        raise BequeathError("baseline dataset_mean: its inputs hold NaN or infinity; give finite values")
     return DatasetMean(stacked)
 
 

@@ -52,7 +52,7 @@ class Pad(Baseline):
 
 @dataclass(frozen=True)
 class Removal(Baseline):
-    """Texts: hidden tokens are taken out, and the text closes over them."""
+    """Texts: hidden tokens are taken out, and the text closes over them; where none is left it is one padding token."""
 
     name = "removal"
     fits = "texts"

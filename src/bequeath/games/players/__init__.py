@@ -6,9 +6,10 @@ and, for any block of masks, the model inputs with the absent players hidden.
 
 from bequeath.games.players.columns import Columns, columns
 from bequeath.games.players.features import Channels, Positions, channels, positions
-from bequeath.games.players.image import Grid, Regions, Superpixels, grid, regions, superpixels
+from bequeath.games.players.image import Grid, Regions, grid, regions
 from bequeath.games.players.masked import Chosen, MaskedInput, MaskedTensor, Players, chosen
 from bequeath.games.players.masked_tokens import MaskedTokens
+from bequeath.games.players.superpixels import Superpixels, superpixels
 from bequeath.games.players.text import Text, sentences, spans, tokens, words
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Players of an image: cells of a grid, superpixels, given regions."""
+"""Players of an image: cells of a grid, given regions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
@@ -46,7 +45,8 @@ def central(rows: int, cols: int, k: int) -> tuple[int, ...]:
     return tuple(sorted(sorted(range(rows * cols), key=distance)[:k]))
 
 
-def _checked(x: Any, kind: str) -> Tensor:
+def checked(x: Any, kind: str) -> Tensor:
+    """The image that players of a kind need."""
     if not isinstance(x, Tensor) or x.ndim != 3:
         shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
         raise BequeathError(
@@ -55,7 +55,8 @@ def _checked(x: Any, kind: str) -> Tensor:
     return x
 
 
-def _masked(x: Tensor, owner: Tensor, names: tuple[str, ...], baseline: Baseline) -> MaskedTensor:
+def masked(x: Tensor, owner: Tensor, names: tuple[str, ...], baseline: Baseline) -> MaskedTensor:
+    """An image, the owner (height, width) of each pixel, and what is behind hidden ones."""
     return MaskedTensor(owner[None].to(x.device), names, x, baseline.for_image(x))
 
 
@@ -109,101 +110,17 @@ class Grid:
 
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
         """Cells of x, shape (channels, height, width); cells differ by a pixel where the sides do not divide."""
-        x = _checked(x, "grid")
+        x = checked(x, "grid")
         height, width = x.shape[1:]
         if height < self.rows or width < self.cols:
             raise BequeathError(f"players grid: {self.rows} x {self.cols} cells on {height} x {width} pixels")
         owner = cells(height, width, self.rows, self.cols)
-        whole = _masked(x, owner, cell_names(self.rows, self.cols), baseline)
+        whole = masked(x, owner, cell_names(self.rows, self.cols), baseline)
         return whole.only(self.cells, self.rest)
 
     def __str__(self) -> str:
         some = "" if self.n == self.rows * self.cols else f"{self.n} cells (the rest {self.rest}) of a "
         return f"{some}{self.rows} x {self.cols} grid of image cells"
-
-
-@dataclass(frozen=True)
-class Superpixels:
-    """n superpixels of an image by SLIC (Achanta et al. 2012, scikit-image), found anew in each image.
-
-    Attributes
-    ----------
-    n : int
-        Number of players, exactly: SLIC is asked for a few more, and the smallest are joined to the neighbour that
-        is nearest in colour.
-    compactness : float
-        Weight of nearness in space against nearness in colour (log scale); large values give squares. The image's
-        values are brought to 0..1 first, so it is scale-free.
-    """
-
-    n: int
-    compactness: float = 10.0
-
-    def __post_init__(self) -> None:
-        if self.n < 1 or self.compactness <= 0:
-            raise BequeathError(
-                f"players superpixels: n {self.n} and compactness {self.compactness}; both must be positive"
-            )
-
-    def label_map(self, x: Tensor) -> NDArray[np.int64]:
-        """The superpixel of each pixel, 0..n-1 in reading order: (height, width)."""
-        try:
-            from skimage.segmentation import slic
-        except ImportError:
-            raise BequeathError(
-                'players superpixels: need scikit-image; pip install "bequeath[vision]"'
-            ) from None
-        height, width = x.shape[1:]
-        if height * width < 4 * self.n:
-            raise BequeathError(f"players superpixels: {self.n} on only {height} x {width} pixels")
-        pixels = x.detach().cpu().double().permute(1, 2, 0).numpy()
-        span = pixels.max() - pixels.min()
-        pixels = (pixels - pixels.min()) / (span if span > 0 else 1.0)
-        # SLIC gives about as many as asked for: ask for more until there are enough, then join. Pictures without
-        # structure, such as noise, give enough of them only where space counts more.
-        for compactness in (self.compactness, 10 * self.compactness, 100 * self.compactness):
-            for factor in (1, 1.25, 1.5, 2, 3):
-                labels = slic(
-                    pixels,
-                    n_segments=round(self.n * factor),
-                    compactness=compactness,
-                    start_label=0,
-                    convert2lab=pixels.shape[2] == 3,
-                    channel_axis=2,
-                )
-                if labels.max() + 1 >= self.n:
-                    return _joined(labels, pixels, self.n)
-        raise BequeathError(
-            f"players superpixels: this image of {height} x {width} pixels has no {self.n} superpixels; take fewer"
-        )
-
-    def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
-        """Superpixels of x, shape (channels, height, width)."""
-        x = _checked(x, "superpixels")
-        owner = torch.from_numpy(self.label_map(x))
-        return _masked(x, owner, tuple(f"s{i + 1}" for i in range(self.n)), baseline)
-
-    def __str__(self) -> str:
-        return f"{self.n} superpixels (SLIC, compactness {self.compactness:g})"
-
-
-def _joined(labels: NDArray[Any], pixels: NDArray[np.float64], n: int) -> NDArray[np.int64]:
-    """Join the smallest segment to the neighbour nearest in mean colour until n are left; number in reading order."""
-    labels = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
-    while (count := labels.max() + 1) > n:
-        size = np.bincount(labels.ravel(), minlength=count)
-        sums = [np.bincount(labels.ravel(), channel.ravel(), count) for channel in np.moveaxis(pixels, 2, 0)]
-        colour = np.stack(sums, 1) / size[:, None]
-        smallest = int(size.argmin())
-        touching = set()
-        for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
-            touching |= set(b[(a == smallest) & (b != smallest)]) | set(a[(b == smallest) & (a != smallest)])
-        nearest = min(sorted(touching), key=lambda i: ((colour[i] - colour[smallest]) ** 2).sum())
-        labels[labels == smallest] = nearest
-        labels = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
-    first = np.unique(labels.ravel(), return_index=True)[1]
-    rank = first.argsort().argsort()
-    return rank[labels].astype(np.int64)
 
 
 # eq=False: comparing two tensors gives a tensor, so a generated __eq__ could only fail.
@@ -224,13 +141,13 @@ class Regions:
 
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
         """Regions of x, shape (channels, height, width), of the masks' height and width."""
-        x = _checked(x, "regions")
+        x = checked(x, "regions")
         if x.shape[1:] != self.owner.shape:
             raise BequeathError(
                 f"players regions: masks of {tuple(self.owner.shape)} pixels on an image of "
                 f"{tuple(x.shape[1:])}; resize the masks"
             )
-        return _masked(x, self.owner, self.names, baseline)
+        return masked(x, self.owner, self.names, baseline)
 
     def __str__(self) -> str:
         return f"{len(self.names)} given regions"
@@ -261,11 +178,6 @@ def grid(rows: int, cols: int, cells: int | Sequence[int] | None = None, rest: R
     return Grid(rows, cols, central(rows, cols, cells) if isinstance(cells, int) else tuple(cells), rest)
 
 
-def superpixels(n: int, compactness: float = 10.0) -> Superpixels:
-    """Players are n SLIC superpixels, found anew in each image (needs scikit-image)."""
-    return Superpixels(n, compactness)
-
-
 def regions(masks: Any, names: Sequence[str] | None = None, rest: Rest = "shown") -> Regions:
     """Players are given regions of the image.
 
@@ -288,7 +200,9 @@ def regions(masks: Any, names: Sequence[str] | None = None, rest: Rest = "shown"
         raise BequeathError(f'players regions: rest is "shown" or "hidden", not {rest!r}')
     array = torch.as_tensor(np.asarray(masks))
     if array.ndim > 1 and not array.numel():
-        raise BequeathError(f"players regions: masks {tuple(array.shape)} are empty; give at least one region")
+        raise BequeathError(
+            f"players regions: masks {tuple(array.shape)} are empty; give at least one region"
+        )
     if array.ndim == 3 and array.dtype == torch.bool:
         overlap = int((array.sum(0) > 1).sum())
         if overlap:

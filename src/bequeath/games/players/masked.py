@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
-from bequeath.games.baselines import Baseline
+from bequeath.games.baselines import Baseline, Fill
 from bequeath.games.inputs import Inputs, logits
 
 # Owners of parts that belong to no player: read as the last two columns behind a mask's players.
@@ -155,4 +155,6 @@ def _moved(value: Any, device: torch.device) -> Any:
         return value.to(device)
     if isinstance(value, dict):
         return {name: _moved(item, device) for name, item in value.items()}
+    if isinstance(value, Fill):
+        return replace(value, vector=_moved(value.vector, device))
     return value

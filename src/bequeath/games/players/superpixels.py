@@ -1,0 +1,105 @@
+"""Players of an image that are found in it: superpixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bequeath.errors import BequeathError
+from bequeath.games.baselines import Baseline
+from bequeath.games.players.image import checked, masked
+from bequeath.games.players.masked import MaskedTensor
+
+
+@dataclass(frozen=True)
+class Superpixels:
+    """n superpixels of an image by SLIC (Achanta et al. 2012, scikit-image), found anew in each image.
+
+    Attributes
+    ----------
+    n : int
+        Number of players, exactly: SLIC is asked for a few more, and the smallest are joined to the neighbour that
+        is nearest in colour.
+    compactness : float
+        Weight of nearness in space against nearness in colour (log scale); large values give squares. The image's
+        values are brought to 0..1 first, so it is scale-free.
+    """
+
+    n: int
+    compactness: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or self.compactness <= 0:
+            raise BequeathError(
+                f"players superpixels: n {self.n} and compactness {self.compactness}; both must be positive"
+            )
+
+    def label_map(self, x: Tensor) -> NDArray[np.int64]:
+        """The superpixel of each pixel, 0..n-1 in reading order: (height, width)."""
+        try:
+            from skimage.segmentation import slic
+        except ImportError:
+            raise BequeathError(
+                'players superpixels: need scikit-image; pip install "bequeath[vision]"'
+            ) from None
+        height, width = x.shape[1:]
+        if height * width < 4 * self.n:
+            raise BequeathError(f"players superpixels: {self.n} on only {height} x {width} pixels")
+        pixels = x.detach().cpu().double().permute(1, 2, 0).numpy()
+        span = pixels.max() - pixels.min()
+        pixels = (pixels - pixels.min()) / (span if span > 0 else 1.0)
+        # SLIC gives about as many as asked for: ask for more until there are enough, then join. Pictures without
+        # structure, such as noise, give enough of them only where space counts more.
+        for compactness in (self.compactness, 10 * self.compactness, 100 * self.compactness):
+            for factor in (1, 1.25, 1.5, 2, 3):
+                labels = slic(
+                    pixels,
+                    n_segments=round(self.n * factor),
+                    compactness=compactness,
+                    start_label=0,
+                    convert2lab=pixels.shape[2] == 3,
+                    channel_axis=2,
+                )
+                if labels.max() + 1 >= self.n:
+                    return _joined(labels, pixels, self.n)
+        raise BequeathError(
+            f"players superpixels: this image of {height} x {width} pixels has no {self.n} superpixels; take fewer"
+        )
+
+    def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
+        """Superpixels of x, shape (channels, height, width)."""
+        x = checked(x, "superpixels")
+        owner = torch.from_numpy(self.label_map(x))
+        return masked(x, owner, tuple(f"s{i + 1}" for i in range(self.n)), baseline)
+
+    def __str__(self) -> str:
+        return f"{self.n} superpixels (SLIC, compactness {self.compactness:g})"
+
+
+def _joined(labels: NDArray[Any], pixels: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """Join the smallest segment to the neighbour nearest in mean colour until n are left; number in reading order."""
+    labels = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
+    while (count := labels.max() + 1) > n:
+        size = np.bincount(labels.ravel(), minlength=count)
+        sums = [np.bincount(labels.ravel(), channel.ravel(), count) for channel in np.moveaxis(pixels, 2, 0)]
+        colour = np.stack(sums, 1) / size[:, None]
+        smallest = int(size.argmin())
+        touching = set()
+        for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
+            touching |= set(b[(a == smallest) & (b != smallest)]) | set(a[(b == smallest) & (a != smallest)])
+        nearest = min(sorted(touching), key=lambda i: ((colour[i] - colour[smallest]) ** 2).sum())
+        labels[labels == smallest] = nearest
+        labels = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
+    first = np.unique(labels.ravel(), return_index=True)[1]
+    rank = first.argsort().argsort()
+    return rank[labels].astype(np.int64)
+
+
+def superpixels(n: int, compactness: float = 10.0) -> Superpixels:
+    """Players are n SLIC superpixels, found anew in each image (needs scikit-image)."""
+    return Superpixels(n, compactness)
