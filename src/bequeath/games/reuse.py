@@ -33,7 +33,8 @@ LEAST_MASKS = 256
 _OVERHEAD = 0.03
 # Writing a number takes a processor about as long as so many operations.
 _OPERATIONS_PER_NUMBER = 50
-_PATTERN_BATCH = 16
+# Pictures at a time while planning: what is saved must not be paid for in memory.
+_BATCH = 8
 _MOST_COLOURS = 12
 
 
@@ -229,22 +230,34 @@ def _work_shares(model: nn.Module, inputs: Tensor) -> dict[str, float]:
 
 def _reaches(model: nn.Module, masked: MaskedTensor) -> dict[str, tuple[int, Tensor, int]]:
     """Module -> axis of its channels, what each player reaches (players, positions), bytes of one picture's output."""
-    n = len(masked.names)
-    player = torch.arange(n, device=masked.x.device).view(-1, *[1] * masked.owner.ndim)
-    images = torch.where(masked.owner == player, torch.nan, masked.x)
 
     def keep(name: str, output: Any) -> tuple[int, Tensor, int] | None:
-        if not isinstance(output, Tensor) or output.ndim not in (3, 4) or len(output) != n:
+        if not isinstance(output, Tensor) or output.ndim not in (3, 4) or len(output) != count:
             return None
         nan = output.isnan()
         for axis in (1, output.ndim - 1):
             reached = nan.any(axis)
-            if not bool(reached.all()) and torch.equal(reached, nan.all(axis)):
+            if torch.equal(reached, nan.all(axis)):
                 return axis, reached.flatten(1), output[0].numel() * output.element_size()
         return None
 
-    calls = record(model, images, keep)
-    return {name: call.output for name, call in calls.items() if call.count == 1 and call.output is not None}
+    found: dict[str, list[tuple[int, Tensor, int]]] = {}
+    players = torch.arange(len(masked.names), device=masked.x.device)
+    blocks = torch.split(players, _BATCH)
+    for block in blocks:
+        count = len(block)
+        images = torch.where(masked.owner == block.view(-1, *[1] * masked.owner.ndim), torch.nan, masked.x)
+        for name, call in record(model, images, keep).items():
+            if call.count == 1 and call.output is not None:
+                found.setdefault(name, []).append(call.output)
+    reaches = {}
+    for name, parts in found.items():
+        axis, _, size = parts[0]
+        if len(parts) == len(blocks) and all(part[0] == axis for part in parts):
+            reach = torch.cat([part[1] for part in parts])
+            if not bool(reach.all()):
+                reaches[name] = axis, reach, size
+    return reaches
 
 
 def _coloured(reach: Tensor) -> tuple[int, ...]:
@@ -273,7 +286,7 @@ def _local(model: nn.Module, masked: MaskedTensor, cut: Cut) -> LocalFeatures:
     pattern = torch.arange(cut.patterns, device=device)[:, None]
     shown = (pattern >> torch.tensor(cut.colours, device=device)) & 1 == 1
     parts = []
-    for block in torch.split(shown, _PATTERN_BATCH):
+    for block in torch.split(shown, _BATCH):
         output = first_tensor(output_at(model, cut.layer, masked.inputs(block)))
         assert output is not None
         shape = output.shape[1:]

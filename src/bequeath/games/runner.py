@@ -15,7 +15,7 @@ from bequeath.errors import BequeathError
 from bequeath.games.inputs import Inputs, device_of
 from bequeath.games.memory import BatchSize, PeakBytes, is_out_of_memory, memory_budget
 from bequeath.games.players.features import MaskedFeatures
-from bequeath.games.players.masked import MaskedInput
+from bequeath.games.players.masked import MaskedInput, MaskedTensor
 from bequeath.games.prefix import with_prefix
 from bequeath.games.reuse import with_reuse
 
@@ -104,10 +104,11 @@ class Runner:
         self.how = how
         self.device = _device(how.device) if how.device is not None else device_of(model)
         self.model = model.eval().to(self.device)
-        self.images_last = _has_conv(model) if how.channels_last is None else how.channels_last
-        if self.images_last or how.channels_last is False:
-            layout = torch.channels_last if self.images_last else torch.contiguous_format
-            model.to(memory_format=layout)  # type: ignore[call-overload]
+        last = _has_conv(model) if how.channels_last is None else how.channels_last
+        # Said outright either way, where it is asked for: pictures read from files come channels-last.
+        self.layout = torch.channels_last if last else torch.contiguous_format
+        if last or how.channels_last is False:
+            model.to(memory_format=self.layout)  # type: ignore[call-overload]
         self.budget = memory_budget(how.memory, self.device)
         given = how.batch_size or (_COMPILED_BATCH if how.compile else None)
         self.size = BatchSize(given)
@@ -211,8 +212,9 @@ class Runner:
         if not isinstance(inputs, Tensor):
             # Longer texts are more work: removed tokens leave shorter ones.
             return inputs, count * next(iter(inputs.values())).shape[1]
-        if self.images_last and inputs.ndim == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        # Pictures only: what comes from inside the network lies as the layer gives it.
+        if inputs.ndim == 4 and type(pieces[0].task.masked) is MaskedTensor:
+            inputs = inputs.contiguous(memory_format=self.layout)
         return inputs, count
 
     def _network(self, masked: MaskedInput) -> Callable[[Inputs], Tensor]:
