@@ -247,6 +247,7 @@ def main() -> None:
     parser.add_argument(
         "--tests", action="store_true", help="torchvision from .venv/vision, mended as in the tests"
     )
+    parser.add_argument("--only", choices=["effects", "text", "images"], help="one part")
     parser.add_argument("--masks", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
@@ -259,9 +260,14 @@ def main() -> None:
         from torchvision_shim import mend_torchvision
 
         mend_torchvision()
-    effects(arguments.photo)
-    text(arguments.rounds)
-    resnet(arguments.masks, arguments.rounds)
+    parts = {
+        "effects": lambda: effects(arguments.photo),
+        "text": lambda: text(arguments.rounds),
+        "images": lambda: resnet(arguments.masks, arguments.rounds),
+    }
+    for name, part in parts.items():
+        if arguments.only in (None, name):
+            part()
 
 
 if __name__ == "__main__":

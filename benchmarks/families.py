@@ -18,7 +18,7 @@ from torch import nn
 
 import bequeath as bq
 from bequeath.games.inputs import Kind
-from bequeath.games.reuse import cuts
+from bequeath.games.reuse import cost, cuts
 from bequeath.models import build, find_head
 from bequeath.models.heads import find_heads
 
@@ -142,7 +142,7 @@ def work_left(model: nn.Module) -> str:
     image = torch.randn(3, 224, 224, generator=torch.Generator().manual_seed(0))
     masked = bq.players.grid(4, 4).bind(image, bq.baselines.mean(), model)
     with torch.inference_mode():
-        return f"{min([1.0, *(cut.cost(2**16) for cut in cuts(model, masked))]):.2f}"
+        return f"{min([1.0, *(cost(cut, 2**16) for cut in cuts(model, masked))]):.2f}"
 
 
 def settle(model: nn.Module) -> nn.Module:

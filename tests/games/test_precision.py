@@ -79,6 +79,6 @@ def test_patterns_are_told_apart_in_half_precision_too(colours, dtype):
     cut = reuse.Cut("0", axis, reach, tuple(i % colours for i in range(13)), 0.5, size)
     shown = masks(13)[::7]
     with torch.inference_mode(), torch.autocast("cpu", dtype):
-        got = reuse._local(model, masked, cut).inputs(shown)
+        got = reuse.local_features(model, masked, cut).inputs(shown)
         expected = output_at(model, "0", masked.inputs(shown))
     torch.testing.assert_close(got, expected, atol=0.02, rtol=0.02)

@@ -90,7 +90,7 @@ def test_every_cut_gives_the_values_of_the_whole_network(players):
     assert found
     with torch.inference_mode():
         for cut in found:
-            local = reuse._local(game.model, game.masked, cut)
+            local = reuse.local_features(game.model, game.masked, cut)
             got = [
                 game.value(local.network(game.model)(local.inputs(block)))
                 for block in masks(len(local.names)).split(64)
@@ -125,7 +125,7 @@ def test_features_of_any_local_layers_and_any_regions_are_put_together_exactly(
     cut = reuse.Cut("1", axis, reach, reuse._coloured(reach), 0.5, size)
     shown = masks(cells)
     with torch.inference_mode():
-        got = reuse._local(model, game.masked, cut).inputs(shown)
+        got = reuse.local_features(model, game.masked, cut).inputs(shown)
         torch.testing.assert_close(
             got, output_at(model, "1", game.masked.inputs(shown)), atol=1e-5, rtol=1e-5
         )
@@ -193,8 +193,29 @@ def test_few_masks_and_small_gains_are_left_alone(monkeypatch):
     monkeypatch.setattr(reuse, "_find", lambda *a: pytest.fail("planned for 16 masks"))
     game.table()
     cut = reuse.Cut("x", 1, torch.ones(1, 1), (3,), 0.02, 1)
-    assert cut.cost(10**6) > 1
-    assert reuse.Cut("x", 1, torch.ones(1, 1), (3,), 0.5, 1).cost(10**6) == pytest.approx(0.53, abs=1e-3)
+    assert reuse.cost(cut, 10**6) > 1
+    cut = reuse.Cut("x", 1, torch.ones(1, 1), (3,), 0.5, 1)
+    assert reuse.cost(cut, 10**6) == pytest.approx(0.53, abs=1e-3)
+
+
+def test_pictures_are_kept_for_one_phase_at_a_time_and_made_once_each(monkeypatch):
+    torch.manual_seed(0)
+    game = sample(local_net(), bq.players.grid(3, 3))
+    expected = whole(game)
+    with torch.inference_mode():
+        cut = min(all_cuts(game), key=lambda cut: cut.patterns)
+        # The middle cell alone has its colour: half of the 16 pictures at a time.
+        assert (cut.patterns, cut.alone, cut.kept_bytes) == (16, [4], 8 * cut.picture_bytes)
+    monkeypatch.setattr(reuse, "_work_shares", lambda model, inputs: {cut.layer: 0.8})
+    reuse._plans.clear()
+    seen = []
+    handle = game.model[0].register_forward_hook(lambda m, args, out: seen.append(len(out)))
+    bq.evaluate([game], 50)
+    seen.clear()
+    table = bq.evaluate([game], 50)[0]  # planned already: pictures only
+    handle.remove()
+    assert sum(seen) - seen.count(1) == 16
+    torch.testing.assert_close(table, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_features_that_do_not_fit_the_memory_are_not_kept():

@@ -224,6 +224,8 @@ def language_model(tmp_path):
         for i in range(12):
             text = ["a warm funny film indeed", "the very dull film indeed"][i % 2] + " very" * (i // 2)
             file.write(json.dumps({"text": text, "label": ["good", "bad"][i % 2]}) + "\n")
+        # Longer than the model's 32 positions: never drawn, cut off for the accuracy.
+        file.write(json.dumps({"text": "very " * 60, "label": "good"}) + "\n")
     source = {"architecture": "transformers-causal-lm:lm", "weights": "lm"}
     study = {
         "models": dict.fromkeys(("pretrained", "finetuned", "scratch"), source),
@@ -237,7 +239,7 @@ def language_model(tmp_path):
         "players": {"kind": "words", "n": 4},
         "baseline": "removal",
         "value": "next_token",
-        "samples": 4,
+        "samples": 12,
     }
 
     def write(**data):
@@ -260,11 +262,14 @@ def test_a_causal_language_model(language_model, tmp_path):
     values = {}
     for i, row in enumerate(rows):
         with torch.inference_mode():
-            logits = model(**tokenizer(f"Review : {row['text']} It was", return_tensors="pt")).logits[0, -1]
+            ids = tokenizer(f"Review : {row['text']} It was", return_tensors="pt")["input_ids"][:, :32]
+            logits = model(ids).logits[0, -1]
         label = ["bad", "good"].index(row["label"])
         right.append(int(logits[answers].argmax()) == label)
         values[f"texts.jsonl:{i + 1}"] = bq.values.log_odds(answers[label])(logits[None]).item()
     assert findings["models"]["scratch"]["accuracy"]["mean"] == pytest.approx(np.mean(right))
+    assert len(findings["samples"]) == 12
+    assert "texts.jsonl:13" not in {sample["id"] for sample in findings["samples"]}
     for sample in findings["samples"]:
         assert sample["v_full"]["scratch"] == pytest.approx(values[sample["id"]], abs=1e-5)
     # A model compared with itself keeps everything.

@@ -55,8 +55,8 @@ class Prompted(MaskedInput):
     def joined(self, parts: Sequence[Inputs]) -> Inputs:
         return self.text.joined(parts)
 
-    def cost(self, masks: Tensor) -> Tensor | None:
-        return self.text.cost(masks)
+    def order(self, masks: Tensor) -> Tensor | None:
+        return self.text.order(masks)
 
 
 class _Continued:

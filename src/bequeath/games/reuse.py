@@ -13,8 +13,7 @@ whatever the layers are. That the layers behind need nothing else from before is
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable
 from typing import Any
 
 import torch
@@ -23,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from bequeath.games.inputs import Inputs
+from bequeath.games.local_features import BATCH, Cut, LocalFeatures
 from bequeath.games.players.masked import MaskedInput, MaskedTensor
 from bequeath.games.resume import Resumed, agrees, first_tensor, output_at, record
 
@@ -33,95 +32,7 @@ LEAST_MASKS = 256
 _OVERHEAD = 0.03
 # Writing a number takes a processor about as long as so many operations.
 _OPERATIONS_PER_NUMBER = 50
-# Pictures at a time while planning: what is saved must not be paid for in memory.
-_BATCH = 8
 _MOST_COLOURS = 12
-
-
-@dataclass(frozen=True, eq=False)
-class Cut:
-    """A layer up to which features are put together from local patterns.
-
-    Attributes
-    ----------
-    layer : str
-        Path of the module.
-    channels : int
-        Axis of its output that holds channels: 1 or the last.
-    reach : Tensor
-        bool, (players, positions): which positions depend on which player.
-    colours : tuple of int
-        Colour of each player.
-    share : float
-        Share of a forward pass's work that lies before and in the layer.
-    position_bytes : int
-        Bytes of one picture's features.
-    """
-
-    layer: str
-    channels: int
-    reach: Tensor
-    colours: tuple[int, ...]
-    share: float
-    position_bytes: int
-
-    @property
-    def patterns(self) -> int:
-        """Number of pictures that hold all local patterns."""
-        return int(2 ** (max(self.colours) + 1))
-
-    def cost(self, masks: int) -> float:
-        """Work of evaluating so many masks, relative to doing it without the cut."""
-        return 1 - self.share * (1 - self.patterns / masks) + _OVERHEAD
-
-
-@dataclass(frozen=True, eq=False)
-class LocalFeatures(MaskedInput):
-    """One image's features at a cut, for any mask.
-
-    Attributes
-    ----------
-    rows : Tensor
-        (patterns * positions, channels): features of each pattern picture at each position.
-    sets, place : Tensor
-        (players, sets) float: 2^colour where the player belongs to a set of players that reach one position, else 0;
-        (positions,): the set of each position.
-    shape : torch.Size
-        Of the layer's output, without its batch axis.
-    cut : Cut
-    resumed : Resumed
-        The network behind the cut.
-    """
-
-    rows: Tensor
-    sets: Tensor
-    place: Tensor
-    shape: torch.Size
-    cut: Cut
-    resumed: Resumed
-
-    def inputs(self, masks: Tensor) -> Tensor:
-        """The layer's output for each mask: (batch, *shape)."""
-        # Half precision could not tell the patterns of more than eight colours apart.
-        with torch.autocast(masks.device.type, enabled=False):
-            pattern = (masks.to(self.sets) @ self.sets).long()[:, self.place]
-        positions = len(self.place)
-        index = pattern * positions + torch.arange(positions, device=pattern.device)
-        features = self.rows.index_select(0, index.flatten()).view(len(masks), positions, -1)
-        if self.cut.channels == 1 and len(self.shape) == 3:
-            # A view, laid out channels-last, as the rows are.
-            return features.view(len(masks), *self.shape[1:], -1).permute(0, 3, 1, 2)
-        if self.cut.channels == 1:
-            return features.transpose(1, 2).reshape(len(masks), *self.shape)
-        return features.view(len(masks), *self.shape)
-
-    def network(self, model: nn.Module) -> Callable[[Inputs], Tensor]:
-        """The part of the model behind the cut."""
-        return self.resumed  # type: ignore[return-value]
-
-    def kin(self) -> Hashable:
-        """The network behind is fed with nothing of the sample's own, so samples share batches."""
-        return "local", self.cut.layer, self.shape, self.rows.dtype, self.rows.device
 
 
 _plans: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, list[Cut]]] = weakref.WeakKeyDictionary()
@@ -157,14 +68,21 @@ def with_reuse(model: nn.Module, masked: MaskedInput, masks: int, memory: int) -
     """
     if masks < LEAST_MASKS or type(masked) is not MaskedTensor or masked.x.ndim != 3:
         return masked
-    fitting = [
-        cut
-        for cut in cuts(model, masked)
-        if cut.cost(masks) < 1 and cut.patterns * cut.position_bytes <= memory
-    ]
+    fitting = [cut for cut in cuts(model, masked) if cost(cut, masks) < 1 and cut.kept_bytes <= memory]
     if not fitting:
         return masked
-    return _local(model, masked, min(fitting, key=lambda cut: cut.cost(masks)))
+    return local_features(model, masked, min(fitting, key=lambda cut: cost(cut, masks)))
+
+
+def cost(cut: Cut, masks: int) -> float:
+    """Work of evaluating so many masks with a cut, relative to doing it without."""
+    return 1 - cut.share * (1 - cut.patterns / masks) + _OVERHEAD
+
+
+def local_features(model: nn.Module, masked: MaskedTensor, cut: Cut) -> LocalFeatures:
+    """The sample with its features at a cut put together from local patterns."""
+    resumed = Resumed(model, cut.layer, _nan_image(masked))
+    return LocalFeatures(masked.owner, masked.names, masked, cut, resumed)
 
 
 def _nan_image(masked: MaskedTensor) -> Tensor:
@@ -243,7 +161,7 @@ def _reaches(model: nn.Module, masked: MaskedTensor) -> dict[str, tuple[int, Ten
 
     found: dict[str, list[tuple[int, Tensor, int]]] = {}
     players = torch.arange(len(masked.names), device=masked.x.device)
-    blocks = torch.split(players, _BATCH)
+    blocks = torch.split(players, BATCH)
     for block in blocks:
         count = len(block)
         images = torch.where(masked.owner == block.view(-1, *[1] * masked.owner.ndim), torch.nan, masked.x)
@@ -279,28 +197,3 @@ def _closed(model: nn.Module, masked: MaskedTensor, cut: Cut, inputs: Tensor) ->
         return agrees(model, inputs, Resumed(model, cut.layer, _nan_image(masked)), features)
     except Exception:  # a network whose parts speak of the batch in ways of their own fails in any way
         return False
-
-
-def _local(model: nn.Module, masked: MaskedTensor, cut: Cut) -> LocalFeatures:
-    device, n = masked.x.device, len(masked.names)
-    pattern = torch.arange(cut.patterns, device=device)[:, None]
-    shown = (pattern >> torch.tensor(cut.colours, device=device)) & 1 == 1
-    parts = []
-    for block in torch.split(shown, _BATCH):
-        output = first_tensor(output_at(model, cut.layer, masked.inputs(block)))
-        assert output is not None
-        shape = output.shape[1:]
-        parts.append(output.movedim(cut.channels, -1).reshape(len(block), -1, shape[cut.channels - 1]))
-    rows = torch.cat(parts).flatten(0, 1).contiguous()
-    sets, place = torch.unique(cut.reach, dim=1, return_inverse=True)
-    powers = torch.tensor([2.0**colour for colour in cut.colours], device=device)
-    return LocalFeatures(
-        masked.owner,
-        masked.names,
-        rows,
-        sets.float() * powers.view(n, 1),
-        place,
-        shape,
-        cut,
-        Resumed(model, cut.layer, _nan_image(masked)),
-    )

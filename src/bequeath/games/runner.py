@@ -141,11 +141,10 @@ class Runner:
 
     def add(self, task: Task, rows: Tensor, masks: Tensor) -> None:
         """Have `task.out[rows]` filled for masks (rows, players), now or with a later batch."""
-        cost = task.masked.cost(masks)
-        if cost is not None:
-            # The costliest first: the memory that they take is then measured first.
-            order = cost.argsort(descending=True, stable=True)
-            rows, masks = rows[order], masks[order]
+        keys = task.masked.order(masks)
+        if keys is not None:
+            order = keys.argsort(descending=True, stable=True).cpu()
+            rows, masks = rows[order], masks[order.to(masks.device)]
         if self._pending and self._pending[-1].task.masked.kin() != task.masked.kin():
             self.flush()
         while len(rows):

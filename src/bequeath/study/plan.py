@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from bequeath.data.samples import Dataset, Subset, balanced
-from bequeath.errors import BequeathError
 from bequeath.games.players import Text
 from bequeath.models.hub import hub_entry
 from bequeath.study.config import StudyConfig, checkpoint_files
@@ -51,21 +50,17 @@ def make_plan(config: StudyConfig, dataset: Dataset, text: Text | None = None) -
         for entry in checkpoint_files(model, f"models.{name}")
     ]
     if text is not None:
-        long = [i for i in range(len(dataset)) if _has_parts(text, str(dataset[i].x))]
-        eligible = Subset(dataset, long, f"the texts of {text.n} {text.unit} or more in {dataset.source}")
+        long = [i for i in range(len(dataset)) if text.fits(str(dataset[i].x))]
+        eligible = Subset(
+            dataset,
+            long,
+            f"the texts of {text.n} {text.unit} or more that the model takes whole in {dataset.source}",
+        )
         samples = [long[i] for i in balanced(eligible, config.samples, config.seed)]
     else:
         samples = balanced(dataset, config.samples, config.seed)
     accuracy = balanced(dataset, min(config.accuracy_samples, len(dataset)), config.seed)
     return Plan(tuple(checkpoints), tuple(samples), tuple(accuracy))
-
-
-def _has_parts(text: Text, sample: str) -> bool:
-    try:
-        text.parts(sample)
-    except BequeathError:
-        return False
-    return True
 
 
 def _digest(name: str | None) -> str | None:

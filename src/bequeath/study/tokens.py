@@ -7,6 +7,9 @@ from typing import Any
 from bequeath.errors import BequeathError
 from bequeath.study.data_config import DataConfig
 
+# A tokenizer that was saved without its model's limit has one of 1e30.
+_NO_LIMIT = 10**9
+
 
 def load_tokenizer(data: DataConfig, architecture: str) -> Any:
     """The tokenizer in `data.tokenizer`, or that of the pre-trained model.
@@ -17,7 +20,7 @@ def load_tokenizer(data: DataConfig, architecture: str) -> Any:
         If there is none, or transformers is not installed.
     """
     try:
-        from transformers import AutoTokenizer
+        from transformers import AutoConfig, AutoTokenizer
     except ImportError:
         raise BequeathError('data: texts need transformers: pip install "bequeath[text]"') from None
     source, _, name = architecture.partition(":")
@@ -27,6 +30,11 @@ def load_tokenizer(data: DataConfig, architecture: str) -> Any:
     folder = name if given is None else str(given)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        if source.startswith("transformers") and tokenizer.model_max_length > _NO_LIMIT:
+            config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+            tokenizer.model_max_length = getattr(
+                config, "max_position_embeddings", tokenizer.model_max_length
+            )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise BequeathError(f"data.tokenizer: cannot load a tokenizer from {folder}: {reason}") from None

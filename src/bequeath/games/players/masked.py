@@ -65,8 +65,8 @@ class MaskedInput:
         named = [part for part in parts if not isinstance(part, Tensor)]
         return {name: torch.cat([part[name] for part in named]) for name in named[0]}
 
-    def cost(self, masks: Tensor) -> Tensor | None:
-        """Relative cost of each mask (batch,), where it differs: masks of like cost are evaluated together."""
+    def order(self, masks: Tensor) -> Tensor | None:
+        """Numbers (batch,) by which masks are sorted before evaluation, the greatest first; None: as they are."""
         return None
 
     def to(self: Self, device: torch.device) -> Self:

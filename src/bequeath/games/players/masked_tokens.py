@@ -74,8 +74,8 @@ class MaskedTokens(MaskedInput):
         """Texts as one batch, shorter ones filled up."""
         return fill_up(parts, self.pad)
 
-    def cost(self, masks: Tensor) -> Tensor | None:
-        """Tokens left, where hidden ones are removed."""
+    def order(self, masks: Tensor) -> Tensor | None:
+        """By the tokens left, where hidden ones are removed: the costliest come first, and their memory is measured."""
         return self.kept(masks).sum(1).cpu() if self.fill.removed else None
 
 

@@ -91,6 +91,15 @@ class Text:
         edges = [len(found) * i // n for i in range(n + 1)]
         return [(found[a][0], found[b - 1][1]) for a, b in pairwise(edges)]
 
+    def fits(self, text: str) -> bool:
+        """Whether a text has parts enough, and no more tokens than the tokenizer's model takes."""
+        try:
+            self.parts(text)
+            self._encoded(self.template.replace("{}", text))
+        except BequeathError:
+            return False
+        return True
+
     def names(self, text: str) -> tuple[str, ...]:
         """The text of each player."""
         return tuple(" ".join(text[a:b].split()) for a, b in self.parts(text))
