@@ -73,7 +73,7 @@ class Case:
         for last in layouts:
             self._lay_out(last)
             for batch in BATCHES:
-                some = self.few(max(256, batch))
+                some = self.few(max(128, batch))
                 made = some.inputs(batch, last)
                 some.bare(made[:1])
                 rates[batch, last] = min(
