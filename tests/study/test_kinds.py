@@ -13,6 +13,7 @@ from torch import nn
 import bequeath as bq
 from bequeath.models import mlp
 from bequeath.study.config import load_study
+from bequeath.study.game_config import EvaluationConfig
 from bequeath.study.loading import Materials
 from bequeath.study.run import Study
 
@@ -376,3 +377,12 @@ def test_the_models_own_preprocessing_is_used_unless_the_file_says_otherwise(stu
     assert Materials(load_study(edit("data.size", None))).data.preprocessing == own
     changed = Materials(load_study(edit("data.size", 24))).data.preprocessing
     assert (changed.size, changed.resize_to, changed.interpolation) == (24, None, "bicubic")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "size"), [(3 * 224 * 224, 16), (3 * 48 * 48, 256), (3 * 512 * 512, 8), (10, 256), (None, 128)]
+)
+def test_the_usual_batch_size_comes_from_the_inputs(numbers, size):
+    assert EvaluationConfig(device="cpu").make(numbers).batch_size == size
+    assert EvaluationConfig(device="cpu", batch_size=5).make(numbers).batch_size == 5
+    assert EvaluationConfig(device="cpu", batch_size="auto").make(numbers).batch_size is None

@@ -49,7 +49,6 @@ class Materials:
 
     def __init__(self, config: StudyConfig) -> None:
         self.config = config
-        self.how: Evaluation = config.evaluation.make()
         self.tokenizer: Any = None
         self.answers: list[int] | None = None
         kind, pretrained = modality(config.data), config.models.pretrained
@@ -60,6 +59,8 @@ class Materials:
             self.tokenizer = load_tokenizer(config.data, pretrained.architecture)
             self.answers = answer_tokens(config.data, self.tokenizer)
         self.data, self.train = config.data.load(own, config.seed)
+        first = self.data[0].x
+        self.how: Evaluation = config.evaluation.make(first.numel() if isinstance(first, Tensor) else None)
         if self.answers is not None and len(self.answers) != len(self.classes):
             raise BequeathError(f"data.answers: {len(self.answers)} for {len(self.classes)} classes")
         # Cells that were found to matter, by sample (players: influential).
