@@ -75,6 +75,11 @@ def test_influential_cells_are_the_same_for_all_models_and_kept(study_dir, edit)
     assert lines(findings)["n_players"] == 4
     cells = json.loads((study_dir / "out/cells.json").read_text())
     assert len(cells) == 6
+    # Cells that a run left behind without its store are found anew.
+    (study_dir / "other").mkdir()
+    (study_dir / "other/cells.json").write_text(json.dumps({name: [0, 1, 2, 3] for name in cells}))
+    assert run(file, "other")["samples"] == findings["samples"]
+    assert json.loads((study_dir / "other/cells.json").read_text()) == cells
     # Independent: hide each cell alone, by hand.
     config = load_study(file)
     materials = Materials(config)
@@ -263,7 +268,7 @@ def test_a_causal_language_model(language_model, tmp_path):
     values = {}
     for i, row in enumerate(rows):
         with torch.inference_mode():
-            ids = tokenizer(f"Review : {row['text']} It was", return_tensors="pt")["input_ids"][:, :32]
+            ids = tokenizer(f"Review : {row['text']} It was", return_tensors="pt")["input_ids"][:, -32:]
             logits = model(ids).logits[0, -1]
         label = ["bad", "good"].index(row["label"])
         right.append(int(logits[answers].argmax()) == label)

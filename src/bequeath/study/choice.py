@@ -32,7 +32,8 @@ def choose_cells(materials: Materials, plan: Plan, folder: Path, shown: Bars) ->
     assert config.k is not None
     file = folder / "cells.json"
     ids = [materials.data[index].id for index in plan.samples]
-    if not file.exists():
+    # Without the store, which knows what it was made for, cells that lie there may be those of another study.
+    if not (file.exists() and (folder / "tables.zarr").exists()):
         tick = shown.bar("influential cells", len(MODELS) * len(ids))
         total = torch.zeros(len(ids), config.rows * config.cols, dtype=torch.float64)
         for name in MODELS:

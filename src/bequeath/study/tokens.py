@@ -42,6 +42,9 @@ def load_tokenizer(data: DataConfig, architecture: str) -> Any:
         # As is customary for causal models: padding is out of attention, so which token it is does not matter.
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
+    if getattr(data, "answers", None) is not None:
+        # Of a text that is too long the beginning goes, not the question at its end.
+        tokenizer.truncation_side = "left"
     return tokenizer
 
 
