@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from bequeath.data import Dataset, ImageArray, Preprocessing, balanced, batch, split
+from bequeath.data import Dataset, ImageArray, ImageFolder, Preprocessing, Subset, balanced, batch, split
 from bequeath.data.text import TextTable
 from bequeath.errors import BequeathError
 
@@ -116,3 +118,18 @@ def test_split_depends_on_the_seed_alone() -> None:
 def test_split_refuses_what_leaves_a_part_empty(counts: list[int], fraction: float, message: str) -> None:
     with pytest.raises(BequeathError, match=message):
         split(dataset(counts), fraction, seed=0)
+
+
+def test_a_parts_check_reads_the_parts_own_pictures(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "good.png")
+    (tmp_path / "b" / "bad.png").write_text("no picture")
+    folder = ImageFolder(tmp_path, Preprocessing(4))
+    bad = [i for i, file in enumerate(folder.files) if file.name == "bad.png"]
+    good = [i for i in range(3) if i not in bad]
+    Subset(folder, good, "good").check()
+    mixed = Subset(folder, [*good, *bad], "mixed")
+    mixed.check([0, 1])
+    with pytest.raises(BequeathError, match=r"bad\.png: cannot be read"):
+        mixed.check()

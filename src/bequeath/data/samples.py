@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,6 +80,12 @@ class Subset:
 
     def __getitem__(self, i: int) -> Sample:
         return self._dataset[self.indices[i]]
+
+    def check(self, indices: Iterable[int] | None = None) -> None:
+        """Read these samples' files (default: all), where the data set is one of files; errors are the data set's."""
+        check = getattr(self._dataset, "check", None)
+        if check is not None:
+            check(self.indices if indices is None else [self.indices[i] for i in indices])
 
 
 def balanced(dataset: Dataset, n: int, seed: int) -> list[int]:

@@ -29,6 +29,11 @@ def influences(model: nn.Module, masked: MaskedInput, value: Callable[[Tensor], 
     return change / change.sum().clamp(min=1e-300)
 
 
+def strongest(influence: Tensor, k: int) -> list[int]:
+    """The k players of the greatest influence (players,), in ascending order; the first ones where equal."""
+    return sorted(influence.argsort(descending=True, stable=True)[:k].tolist())
+
+
 def most_influential(
     players: Players,
     k: int,
@@ -71,5 +76,4 @@ def most_influential(
             f"most_influential: k = {k} of {n} players, {len(bound)} models; give a model at least, and k from 1 to {n}"
         )
     mean = torch.stack([influences(model, masked, value) for model, masked in bound]).mean(0)
-    order = mean.argsort(descending=True, stable=True)
-    return chosen(players, sorted(order[:k].tolist()), rest)
+    return chosen(players, strongest(mean, k), rest)

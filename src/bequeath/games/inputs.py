@@ -84,6 +84,16 @@ def _keeps_last(model: nn.Module) -> bool:
     return "logits_to_keep" in inspect.signature(model.forward).parameters
 
 
+def same_logits(given: Tensor, expected: Tensor, tolerance: float = 1e-4) -> bool:
+    """Whether two ways of running a model agree, to a share of the largest logit.
+
+    Float32 rounding stays far below the default; anything left out, or folded wrongly, does not.
+    """
+    if given.shape != expected.shape:
+        return False
+    return bool((given - expected).abs().max() <= tolerance * expected.abs().max())
+
+
 def device_of(model: nn.Module) -> torch.device:
     """Where a model's parameters are; the CPU for one without any."""
     first = next(model.parameters(), None)

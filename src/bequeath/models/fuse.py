@@ -10,7 +10,7 @@ from torch import nn
 from torch.fx import Node, Tracer
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from bequeath.games.inputs import Inputs, logits
+from bequeath.games.inputs import Inputs, logits, same_logits
 from bequeath.models.heads import replace_submodule
 
 # Of the largest output; float32 rounding is about 1e-6, a wrong fold far above this.
@@ -47,8 +47,7 @@ def fused_for_inference(model: nn.Module, example: Inputs) -> nn.Module:
         replace_submodule(fused, norm, nn.Identity())
     with torch.inference_mode():
         expected, given = logits(plain, example), logits(fused, example)
-    close = (given - expected).abs().max() <= TOLERANCE * expected.abs().max()
-    return fused if bool(close) else plain
+    return fused if same_logits(given, expected, TOLERANCE) else plain
 
 
 def _pairs(model: nn.Module) -> list[tuple[str, str]]:

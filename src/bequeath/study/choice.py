@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from bequeath.games.influence import influences
+from bequeath.games.influence import influences, strongest
 from bequeath.games.players import Text
 from bequeath.knowledge.regions import MODELS
 from bequeath.study.game_config import GridConfig
@@ -38,12 +38,12 @@ def choose_cells(materials: Materials, plan: Plan, folder: Path, shown: Bars) ->
         total = torch.zeros(len(ids), config.rows * config.cols, dtype=torch.float64)
         for name in MODELS:
             model = materials.load(plan.checkpoints[plan.of(name)[-1]], folder)
-            for row, index in enumerate(plan.samples):
+            for place, index in enumerate(plan.samples):
                 sample = materials.data[index]
                 masked = materials.players().bind(sample.x, materials.baseline, model)
-                total[row] += influences(model, masked, materials.value(sample.label))
+                total[place] += influences(model, masked, materials.value(sample.label))
                 tick(1)
-        order = total.argsort(dim=1, descending=True, stable=True)[:, : config.k].sort(dim=1).values
-        write_whole(file, json.dumps(dict(zip(ids, order.tolist(), strict=True))))
+        cells = {name: strongest(row, config.k) for name, row in zip(ids, total, strict=True)}
+        write_whole(file, json.dumps(cells))
     found = json.loads(file.read_text())
     materials.cells = {index: found[name] for index, name in zip(plan.samples, ids, strict=True)}

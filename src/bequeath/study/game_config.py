@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from math import log2
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -103,19 +104,22 @@ class RegionsConfig(_ImagePlayers):
 
     @property
     def n(self) -> int:
-        return int(self._labels().max()) + 1
+        return len(self.regions.names)
 
-    def _labels(self) -> Any:
+    @cached_property
+    def regions(self) -> players.Regions:
+        """The regions in the file, read once: every game asks for them."""
         try:
-            return np.load(self.path, allow_pickle=False)
+            labels = np.load(self.path, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise BequeathError(f"players.path: {self.path}: no .npy array ({error})") from None
+        return players.regions(labels, rest=self.rest)
 
     def paths(self) -> dict[str, Path]:
         return {"path": self.path}
 
     def make(self) -> Players:
-        return players.regions(self._labels(), rest=self.rest)
+        return self.regions
 
 
 class TextPlayersConfig(_Players):

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bequeath.data.samples import Dataset, Sample, balanced, batch
+from bequeath.data.images import Images
+from bequeath.data.samples import Dataset, Sample, Subset, balanced, batch
 from bequeath.data.tables import Table
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
@@ -185,17 +186,18 @@ class Materials:
     def load(self, checkpoint: Checkpoint, cache: Path) -> nn.Module:
         """One checkpoint's model, in eval mode and ready for fast inference; a fitted probe is kept in `cache`."""
         config: ModelConfig = getattr(self.config.models, checkpoint.model)
-        classes, kind = self.outputs or 0, self.data.kind
+        # A language model has its vocabulary, whatever is said here.
+        classes, kind = self.outputs or 1, self.data.kind
         if config.probe:
             model = self._probed(config, checkpoint, cache)
         elif config.base is not None:
             assert checkpoint.file is not None
             base = load_model(
-                config.architecture, config.base, classes or 1, kind, new_head=True, **config.options
+                config.architecture, config.base, classes, kind, new_head=True, **config.options
             )
             model = load_adapter(base, checkpoint.file)
         else:
-            model = load_model(config.architecture, checkpoint.file, classes or 1, kind, **config.options)
+            model = load_model(config.architecture, checkpoint.file, classes, kind, **config.options)
         if self.tokenizer is not None and getattr(model, "config", None) is not None:
             # Classifiers of causal models find a text's end by it.
             model.config.pad_token_id = self.tokenizer.pad_token_id  # type: ignore[union-attr]
@@ -238,6 +240,5 @@ class Materials:
 
     def check_files(self, indices: Sequence[int]) -> None:
         """Read every image that will be needed, before hours are spent."""
-        if self.data.kind == "image":
-            for index in indices:
-                self.data[index]
+        if isinstance(self.data, (Images, Subset)):
+            self.data.check(indices)
