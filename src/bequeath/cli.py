@@ -1,4 +1,5 @@
-"""The command line. Exit codes: 0 done, 1 unexpected failure, 2 input that cannot be used."""
+"""The command line. Exit codes: 0 done, 1 failure, 2 input that cannot be used, 3 something is missing in what was
+done, 4 another process is at work in the folder, 130 stopped."""
 
 from __future__ import annotations
 
@@ -8,13 +9,15 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import sys
+from enum import Enum
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, FolderInUse, IncompleteRun
 
 app = typer.Typer(
     help="What did pre-training give this model? Compare a pre-trained, a fine-tuned and a from-scratch classifier.",
@@ -24,6 +27,25 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+
+
+_FAILURE, _BAD_INPUT, _INCOMPLETE, _IN_USE, _STOPPED = 1, 2, 3, 4, 130
+
+
+class Engine(str, Enum):
+    """Where the work is done."""
+
+    local = "local"
+    ray = "ray"
+
+
+class Level(str, Enum):
+    """How serious a message must be to be shown."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
 
 
 @app.command(epilog="Example: bequeath demo --quick --out runs/demo-quick")
@@ -48,15 +70,42 @@ def demo(
     _finish(Study(config), out)
 
 
-@app.command(epilog="Example: bequeath run study.yaml --out runs/birds")
+@app.command(
+    epilog="Example: bequeath run study.yaml --out runs/birds --engine ray --workers 8. Exit codes: 0 done, 1 failure, "
+    "2 input that cannot be used, 3 something failed and is missing, 4 the folder is in use, 130 stopped."
+)
 def run(
     study: Annotated[Path, typer.Argument(help="The study file (bequeath init writes a commented one).")],
     out: Annotated[Path, typer.Option(help="The run's folder; a second start goes on there.")],
+    engine: Annotated[
+        Engine | None, typer.Option(help="Where the work is done; the study file's engine if left out.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes, or Ray actors.")] = None,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, such as auto.")] = None,
+    update: Annotated[
+        bool, typer.Option(help="The study has changed: give up what is not valid any more.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only time a handful of evaluations, and say what a run would take."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout instead of bars.")] = False,
+    log_level: Annotated[
+        Level, typer.Option(help="What goes to stderr; run.log has it all.")
+    ] = Level.warning,
 ) -> None:
     """Run a study of your own three models; can be stopped and started again at any time."""
     from bequeath.study.run import Study
 
-    _finish(Study.from_yaml(study), out)
+    _log_to_stderr(log_level)
+    found = Study.from_yaml(study).on(engine and engine.value, workers, address)
+    if dry_run:
+        from bequeath.report.terminal import show_estimate
+
+        what = found.estimate(out).to_dict()
+        _print_json({"event": "estimate", **what}) if as_json else show_estimate(what)
+        return
+    _finish(found, out, update=update, as_json=as_json)
 
 
 @app.command(epilog="Example: bequeath init study.yaml")
@@ -85,65 +134,105 @@ def report(
     typer.echo(f"Report: {Run(run).report(to)}")
 
 
-@app.command(epilog="Example: bequeath show runs/birds")
-def show(run: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
-    """Print the findings of a finished run in short."""
+@app.command(epilog="Example: bequeath show runs/birds --json")
+def show(
+    run: Annotated[Path, typer.Argument(help="A run's folder, finished, at work or cut off.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Print a run's findings in short, or how far it is."""
+    from bequeath.report.terminal import show_findings, show_progress
     from bequeath.study.run import Run
 
-    _summary(Run(run).findings)
+    status, findings = Run(run).status, Run(run).findings_if_any
+    if as_json:
+        # A run that is being done anew has none; one that is cut off has none yet.
+        knowledge = findings and {
+            key: findings[key] for key in ("knowledge", "claims", "missing", "warnings")
+        }
+        _print_json({**(status or {}), "findings": knowledge})
+        return
+    if status is not None and (findings is None or status["state"] not in ("finished", "incomplete")):
+        show_progress(status)
+    if findings is not None:
+        show_findings(findings)
+    elif status is None:
+        raise BequeathError(f"{run}: no findings.json; finish the run with bequeath run")
 
 
-def _finish(study: Any, out: Path) -> None:
-    run = study.run(out, progress=True)
-    _summary(run.findings)
-    typer.echo(f"Findings: {out / 'findings.json'}")
-    typer.echo(f"Report:   {out / 'report.html'}")
+@app.command(epilog="Example: bequeath verify runs/birds")
+def verify(run: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
+    """Read all of a run's arrays, check their checksums, and that interactions add up to the tables on every mask."""
+    from bequeath.study.verify import verify as check
 
-
-def _percent(estimate: dict[str, Any]) -> str:
-    if estimate["mean"] is None:
-        return "-"
-    text = f"{100 * estimate['mean']:.1f}%"
-    if estimate["low"] is not None:
-        text += f"  [{100 * estimate['low']:.1f}%, {100 * estimate['high']:.1f}%]"
-    return text
-
-
-def _summary(findings: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    shares = findings["knowledge"]["shares"]
-    reference = findings["knowledge"]["reference"]["shares"]
-    decomposition = findings["study"]["decomposition"].split(",")[0]
-    table = Table(
-        "",
-        f"share by {decomposition}  [95% interval]",
-        "by plain AND",
-        title=escape(findings["study"]["name"]),
+    found = check(run)
+    typer.echo(
+        f"{run}: {found.tables} tables and {found.interactions} sets of interactions are whole; largest deviation of "
+        f"interactions from their table, of the largest value: {found.deviation:.1g}; largest gap: {found.gap:.2g}"
     )
-    rows = {
-        "preserved by fine-tuning": "preserved",
-        "discarded by fine-tuning": "discarded",
-        "new in the fine-tuned model": "new",
-        "R: preserved, and found from scratch": "relearned",
-    }
-    for label, name in rows.items():
-        table.add_row(label, escape(_percent(shares[name])), escape(_percent(reference[name])))
-    table.add_section()
-    for name, model in findings["models"].items():
-        table.add_row(f"accuracy, {name}", escape(_percent(model["accuracy"])), "")
-    console = Console()
-    console.print(table)
-    for name, claim in findings["claims"].items():
-        console.print(f"[bold]{name} {claim['verdict']}.[/bold] {escape(claim['text'])}", highlight=False)
+
+
+def _finish(study: Any, out: Path, update: bool = False, as_json: bool = False) -> None:
+    from bequeath.report.terminal import show_findings
+    from bequeath.study.progress import json_lines
+
+    listeners = [json_lines(lambda line: print(line, flush=True))] if as_json else []
+    run = study.run(out, progress=not as_json, update=update, listeners=listeners)
+    findings = run.findings
+    if as_json:
+        files = {name: str(out / name) for name in ("findings.json", "report.html")}
+        _print_json({"event": "finished", **files, "missing": findings["missing"]})
+    else:
+        show_findings(findings)
+        typer.echo(f"Findings: {out / 'findings.json'}")
+        typer.echo(f"Report:   {out / 'report.html'}")
+    if findings["missing"]:
+        raise typer.Exit(_INCOMPLETE)
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    import json
+
+    print(json.dumps(content), flush=True)
+
+
+def _log_to_stderr(level: Level) -> None:
+    import logging
+
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    handler = RichHandler(level.value.upper(), Console(stderr=True), show_time=False, show_path=False)
+    logger = logging.getLogger("bequeath")
+    logger.addHandler(handler)
+    logger.setLevel(min(logging.INFO, handler.level))
+
+
+def _stop(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def main() -> None:
-    """Entry point: a `BequeathError` is one line on stderr and exit code 2."""
+    """Entry point: an error that users are meant to read is one line on stderr, with its exit code."""
+    import errno
+    import signal
+
+    signal.signal(signal.SIGTERM, _stop)  # schedulers stop jobs so
     try:
-        app()
+        app(standalone_mode=False)
+    except FolderInUse as error:
+        _end(str(error), _IN_USE)
+    except IncompleteRun as error:
+        _end(str(error), _INCOMPLETE)
     except BequeathError as error:
-        typer.echo(f"bequeath: {error}", err=True)
-        sys.exit(2)
+        _end(str(error), _BAD_INPUT)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _end("stopped; start it again to go on where it was", _STOPPED)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _end(f"the disk is full ({error}); make room and start again: finished work is kept", _FAILURE)
+
+
+def _end(message: str, code: int) -> None:
+    typer.echo(f"bequeath: {message}", err=True)
+    sys.exit(code)

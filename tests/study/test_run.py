@@ -1,30 +1,14 @@
 """Whole runs of a small study: findings, repetition, resumption, refusals."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import numpy as np
 import pytest
-import torch
 import xarray
 import yaml
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from study_runs import findings_of
 
 import bequeath as bq
 from bequeath.study.run import Study
-
-
-def findings_of(folder):
-    """The findings without what tells of the clock."""
-    findings = json.loads((folder / "findings.json").read_text())
-    findings["provenance"].pop("created")
-    findings["provenance"].pop("seconds")
-    return findings
 
 
 def run(study_dir, out="out"):
@@ -75,9 +59,9 @@ def test_the_arrays_are_readable_with_plain_xarray_and_belong_to_the_findings(st
     findings = run(study_dir)
     with xarray.open_zarr(study_dir / "out/tables.zarr", consolidated=False) as arrays:
         assert arrays["table"].dims == ("checkpoint", "sample", "subset")
-        last = arrays.attrs["checkpoints"].index("finetuned/step 100")
-        table = arrays["table"][last].values
-        effects = arrays["interactions"][last].sum(("type", "subset")).values
+        last = arrays.sel(checkpoint="finetuned/step 100")
+        table = last["table"].values
+        effects = last["interactions"].sum(("type", "subset")).values
     np.testing.assert_allclose(effects, table[:, -1] - table[:, 0], atol=1e-9)
     np.testing.assert_allclose(table[:, -1], [s["v_full"]["finetuned"] for s in findings["samples"]])
 
@@ -90,29 +74,8 @@ def test_two_runs_give_identical_findings_and_a_second_start_redoes_nothing(stud
         raise AssertionError("work was done again")
 
     monkeypatch.setattr("bequeath.games.game.Game.start", refuse)
-    monkeypatch.setattr("bequeath.study.run.decompose", refuse)
+    monkeypatch.setattr("bequeath.study.worker.decompose", refuse)
     assert run(study_dir, "one") == first
-
-
-def test_a_run_killed_in_the_middle_goes_on_to_the_same_findings(study_dir):
-    undisturbed = run(study_dir, "calm")
-    code = (
-        "import time, bequeath.games.game as g, bequeath.cli as c\n"
-        "start = g.Game.start\n"
-        "g.Game.start = lambda self, *a: (time.sleep(0.05), start(self, *a))[1]\n"
-        "import sys; sys.argv = ['bequeath', 'run', 'study.yaml', '--out', 'killed']; c.main()"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=study_dir, stdout=subprocess.DEVNULL)
-    marks = study_dir / "killed/tables.zarr/table_done/c"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and (not marks.exists() or len(list(marks.rglob("*"))) < 8):
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    done = len([p for p in marks.rglob("*") if p.is_file()])
-    assert 0 < done < 42
-    assert not (study_dir / "killed/findings.json").exists()
-    assert run(study_dir, "killed") == undisturbed
 
 
 def test_the_finetuned_model_in_the_pretrained_models_place_keeps_everything(study_dir, edit):
@@ -125,27 +88,6 @@ def test_the_finetuned_model_in_the_pretrained_models_place_keeps_everything(stu
     assert findings["claims"]["F1"]["verdict"] != "supported"
 
 
-def test_a_changed_study_is_noticed_and_nothing_is_overwritten(study_dir, edit):
-    before = run(study_dir)
-    edit("baseline", "zero")
-    with pytest.raises(bq.BequeathError, match=r"tables\.zarr: holds another study \(differs in: baseline\)"):
-        run(study_dir)
-    edit("baseline", "mean")
-    state = load_file(study_dir / "models/scratch-10.safetensors")
-    save_file({k: v * 2 for k, v in state.items()}, study_dir / "models/scratch-10.safetensors")
-    with pytest.raises(bq.BequeathError, match="state files"):
-        run(study_dir)
-    assert findings_of(study_dir / "out") == before
-
-
-def test_a_foreign_folder_is_refused(study_dir):
-    (study_dir / "out/tables.zarr").mkdir(parents=True)
-    (study_dir / "out/tables.zarr/notes.txt").write_text("mine")
-    with pytest.raises(bq.BequeathError, match=r"tables\.zarr: not a table store"):
-        run(study_dir)
-    assert (study_dir / "out/tables.zarr/notes.txt").read_text() == "mine"
-
-
 def test_a_model_of_other_classes_is_refused(study_dir, edit):
     edit(
         "models.pretrained",
@@ -153,17 +95,6 @@ def test_a_model_of_other_classes_is_refused(study_dir, edit):
     )
     with pytest.raises(
         bq.BequeathError, match=r"pretrained\.safetensors: the saved model has 7 outputs .* labels need 3"
-    ):
-        run(study_dir)
-
-
-def test_nan_outputs_name_model_sample_and_mask(study_dir):
-    path = study_dir / "models/finetuned-10.safetensors"
-    state = load_file(path)
-    state["5.bias"] = torch.full((3,), torch.nan)
-    save_file(state, path)
-    with pytest.raises(
-        bq.BequeathError, match=r"finetuned/step 10, sample .*: the model's value is nan on mask 0000"
     ):
         run(study_dir)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -10,11 +9,11 @@ import torch
 from bequeath.games.influence import influences, strongest
 from bequeath.games.players import Text
 from bequeath.knowledge.regions import MODELS
+from bequeath.study.folder import kept
 from bequeath.study.game_config import GridConfig
 from bequeath.study.loading import Materials
 from bequeath.study.plan import Plan
-from bequeath.study.progress import Bars
-from bequeath.study.store import write_whole
+from bequeath.study.status import Status
 
 
 def player_axis(materials: Materials) -> list[str]:
@@ -24,26 +23,26 @@ def player_axis(materials: Materials) -> list[str]:
     return list(names) or [f"player {i + 1}" for i in range(materials.n_players)]
 
 
-def choose_cells(materials: Materials, plan: Plan, folder: Path, shown: Bars) -> None:
-    """Find the most influential cells of each sample, the same for all three models; kept in `cells.json`."""
+def choose_cells(materials: Materials, plan: Plan, folder: Path, key: str, status: Status) -> None:
+    """Find the most influential cells of each sample, the same for all three models; kept in the run's folder."""
     config = materials.config.players
     if not (isinstance(config, GridConfig) and config.influential):
         return
     assert config.k is not None
-    file = folder / "cells.json"
+    k, entries = config.k, config.rows * config.cols
     ids = [materials.data[index].id for index in plan.samples]
-    # Without the store, which knows what it was made for, cells that lie there may be those of another study.
-    if not (file.exists() and (folder / "tables.zarr").exists()):
-        tick = shown.bar("influential cells", len(MODELS) * len(ids))
-        total = torch.zeros(len(ids), config.rows * config.cols, dtype=torch.float64)
+
+    def found() -> dict[str, list[int]]:
+        stage = status.stage("influential cells", len(MODELS) * len(ids))
+        total = torch.zeros(len(ids), entries, dtype=torch.float64)
         for name in MODELS:
             model = materials.load(plan.checkpoints[plan.of(name)[-1]], folder)
             for place, index in enumerate(plan.samples):
                 sample = materials.data[index]
                 masked = materials.players().bind(sample.x, materials.baseline, model)
                 total[place] += influences(model, masked, materials.value(sample.label))
-                tick(1)
-        cells = {name: strongest(row, config.k) for name, row in zip(ids, total, strict=True)}
-        write_whole(file, json.dumps(cells))
-    found = json.loads(file.read_text())
-    materials.cells = {index: found[name] for index, name in zip(plan.samples, ids, strict=True)}
+                status.advance(stage, 1)
+        return {name: strongest(row, k) for name, row in zip(ids, total, strict=True)}
+
+    cells = kept(folder, "cells", key, found)
+    materials.cells = {index: cells[name] for index, name in zip(plan.samples, ids, strict=True)}

@@ -13,6 +13,7 @@ from bequeath.lattice.subsets import check_players
 from bequeath.models.hub import hub_entry
 from bequeath.models.series import checkpoint_series
 from bequeath.study.data_config import DataConfig, modality
+from bequeath.study.engines.config import EngineConfig, LocalConfig
 from bequeath.study.game_config import (
     BaselineConfig,
     EvaluationConfig,
@@ -68,6 +69,12 @@ class DecompositionConfig(Section):
     tol: float = Field(default=1e-3, gt=0)
 
 
+class StoreConfig(Section):
+    """How tables and interactions are kept."""
+
+    dtype: Literal["float32", "float64"] = "float64"
+
+
 class StudyConfig(Section):
     """A whole study file."""
 
@@ -85,6 +92,8 @@ class StudyConfig(Section):
     normalise: Literal["none", "output", "l1"] = "none"
     salient: float | None = Field(None, gt=0, lt=1)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    engine: EngineConfig = LocalConfig()
+    store: StoreConfig = Field(default_factory=StoreConfig)
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
@@ -113,6 +122,24 @@ class StudyConfig(Section):
     def all_models(self) -> dict[str, ModelConfig]:
         """The three models by name."""
         return {name: getattr(self.models, name) for name in ("pretrained", "finetuned", "scratch")}
+
+
+def with_engine(config: StudyConfig, engine: dict[str, Any]) -> StudyConfig:
+    """The same study on another engine.
+
+    Raises
+    ------
+    BequeathError
+        If the engine has no such setting.
+    """
+    try:
+        return StudyConfig.model_validate({**config.model_dump(mode="json"), "engine": engine})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise BequeathError(
+            f"{place}: not a setting of this engine, or out of range ({first['msg']})"
+        ) from None
 
 
 def checkpoint_files(model: ModelConfig, where: str) -> list[tuple[str, int | None, str | None]]:

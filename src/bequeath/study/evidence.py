@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +19,7 @@ from bequeath.knowledge.statistics import mean_estimate
 from bequeath.lattice.interactions import Interactions
 from bequeath.study.config import StudyConfig
 from bequeath.study.loading import Materials
+from bequeath.study.missing import Part
 from bequeath.study.plan import Plan
 from bequeath.study.store import Store
 
@@ -38,21 +40,24 @@ class Evidence:
     correct: tuple[NDArray[np.float64], ...]
     precision: Json
     """For each model, what lower precision does to its values on one sample; empty in full precision."""
+    missing: Json | None
+    """What failed and was left out."""
 
     @classmethod
     def collect(
-        cls, config: StudyConfig, materials: Materials, plan: Plan, store: Store, precision: Json
+        cls, config: StudyConfig, materials: Materials, part: Part, store: Store, precision: Json
     ) -> Evidence:
-        """Read a complete run."""
-        positions = range(len(plan.checkpoints))
+        """Read what can be compared of a run."""
+        samples: Sequence[int] | slice = slice(None) if part.missing is None else part.samples
         return cls(
             config,
             materials,
-            plan,
-            tuple(store.interactions(i) for i in positions),
-            tuple(store.tables(i) for i in positions),
-            tuple(store.correct(i) for i in positions),
+            part.plan,
+            tuple(store.interactions(c, samples) for c in part.checkpoints),
+            tuple(store.tables(c, samples) for c in part.checkpoints),
+            tuple(store.correct(c) for c in part.checkpoints),
             precision,
+            part.missing,
         )
 
     def final(self, model: str) -> int:
@@ -154,6 +159,8 @@ def warnings(evidence: Evidence, findings: Json) -> list[str]:
     """What a reader must know before relying on the findings."""
     found = []
     n = len(evidence.plan.samples)
+    if evidence.missing:
+        found.append(_missing_text(evidence.missing))
     if n < _FEW_SAMPLES:
         found.append(f"Only {n} samples: bootstrap intervals from so few tend to be too narrow.")
     if findings["certificates"] and findings["certificates"]["missed"]:
@@ -187,6 +194,18 @@ def warnings(evidence: Evidence, findings: Json) -> list[str]:
         )
     found.append(f"One training run of each kind: the intervals are over the {n} samples, not over seeds.")
     return found
+
+
+def _missing_text(missing: Json) -> str:
+    text = (
+        f"{missing['interactions']} of {missing['of']} pairs of checkpoint and sample failed and are missing."
+    )
+    for what in ("checkpoints", "samples"):
+        if missing[what]:
+            text += f" Left out for it: {what} {', '.join(missing[what])}."
+    if missing["failures"]:
+        text += f" The first error: {missing['failures'][0]['error']}"
+    return text
 
 
 def provenance(evidence: Evidence) -> Json:

@@ -61,6 +61,7 @@ def build_findings(evidence: Evidence, progress: Callable[[int], None] | None = 
         "samples": rests.samples(evidence, tables),
         "examples": examples(comparison, evidence.materials, plan),
         "evaluation": rests.evaluation(evidence),
+        "missing": evidence.missing,
         "provenance": rests.provenance(evidence),
     }
     findings["warnings"] = rests.warnings(evidence, findings)

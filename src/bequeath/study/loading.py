@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ from bequeath.models.probe import features, fit_probe, load_backbone, with_probe
 from bequeath.models.weights import load_model
 from bequeath.study.config import ModelConfig, StudyConfig
 from bequeath.study.data_config import modality
+from bequeath.study.digests import file_digest, key_of
 from bequeath.study.game_config import (
     ChannelsConfig,
     ColumnsConfig,
@@ -220,23 +222,46 @@ class Materials:
             **config.options,
         )
         backbone = backbone.to(self.how.device)
-        file = cache / f"probe-{checkpoint.model}.npz"
-        if file.exists():
-            with np.load(file, allow_pickle=False) as saved:
-                weight, bias = saved["weight"], saved["bias"]
-        else:
-            chosen = balanced(self.train, min(len(self.train), _PROBE_SAMPLES), self.config.seed)
-            train: Dataset = self.train
-            blocks = (
-                self.inputs([train[i] for i in chosen[first : first + _BATCH]])
-                for first in range(0, len(chosen), _BATCH)
-            )
-            read = features(backbone, head, blocks)
-            weight, bias = fit_probe(read, [train.labels[i] for i in chosen], self.config.seed)
-            partial = file.with_suffix(".partial.npz")
-            np.savez(partial, weight=weight, bias=bias)
-            partial.replace(file)
+        train: Dataset = self.train
+        chosen = balanced(train, min(len(train), _PROBE_SAMPLES), self.config.seed)
+        weight, bias = self._fitted(config, checkpoint, cache, backbone, head, chosen)
         return with_probe(backbone, head, weight, bias).eval()
+
+    def _fitted(
+        self,
+        config: ModelConfig,
+        checkpoint: Checkpoint,
+        cache: Path,
+        backbone: nn.Module,
+        head: str,
+        chosen: Sequence[int],
+    ) -> tuple[Any, Any]:
+        """Weight and bias of the probe, as kept for just this backbone and these training data, or fitted."""
+        assert self.train is not None
+        train: Dataset = self.train
+        labels = [train.labels[i] for i in chosen]
+        ids = getattr(train, "ids", None)
+        names = chosen if ids is None else [ids[i] for i in chosen]
+        data = self.config.data.model_dump(mode="json")
+        model = config.model_dump(mode="json", exclude={"weights"})
+        key = key_of(file_digest(checkpoint.file), model, data, names, labels, self.config.seed)
+        file = cache / f"probe-{checkpoint.model}-{key}.npz"
+        if file.exists():
+            try:
+                with np.load(file, allow_pickle=False) as saved:
+                    return saved["weight"], saved["bias"]
+            except Exception as error:
+                raise BequeathError(f"{file}: damaged ({error}); remove it and start again") from None
+        blocks = (
+            self.inputs([train[i] for i in chosen[first : first + _BATCH]])
+            for first in range(0, len(chosen), _BATCH)
+        )
+        weight, bias = fit_probe(features(backbone, head, blocks), labels, self.config.seed)
+        # Workers that fit the same probe at the same time each write a file of their own.
+        partial = file.with_suffix(f".{os.getpid()}.partial.npz")
+        np.savez(partial, weight=weight, bias=bias)
+        partial.replace(file)
+        return weight, bias
 
     def check_files(self, indices: Sequence[int]) -> None:
         """Read every image that will be needed, before hours are spent."""

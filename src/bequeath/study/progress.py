@@ -1,20 +1,29 @@
-"""Progress bars of a run, or none."""
+"""Progress on a terminal: bars of a run's stages and models."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
+from bequeath.study.status import Stage
+
 Tick = Callable[[int], None]
+Listener = Callable[[Stage], None]
+# Seconds between two JSON lines.
+_EVERY = 1.0
 
 
 class Bars:
@@ -22,19 +31,36 @@ class Bars:
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
+        self._tasks: dict[tuple[int, str], TaskID] = {}
 
     def bar(self, name: str, total: int) -> Tick:
         """A new bar; call the result with the number of units just done."""
         if self._progress is None:
             return lambda done: None
         progress = self._progress
-        task = progress.add_task(name, total=total)
+        task = progress.add_task(name, total=total, rate="")
         return lambda done: progress.advance(task, done)
+
+    def listen(self, stage: Stage) -> None:
+        """Show a stage as it is now: a bar for each of its models, or one."""
+        if self._progress is None:
+            return
+        rate = "" if stage.rate is None else f"{stage.rate:.3g}/s"
+        parts = stage.by_model or {"": [stage.done, stage.total]}
+        for place, (model, (done, total)) in enumerate(parts.items()):
+            name = f"{stage.name}, {model}" if model else stage.name
+            if (id(stage), model) not in self._tasks:
+                self._tasks[id(stage), model] = self._progress.add_task(
+                    name, total=total, completed=done, rate=""
+                )
+            else:
+                shown = rate if place == 0 else ""
+                self._progress.update(self._tasks[id(stage), model], completed=done, rate=shown)
 
 
 @contextmanager
 def bars(show: bool) -> Iterator[Bars]:
-    """Bars on the terminal for the time of the block."""
+    """Bars on the terminal (on stderr: stdout is for results) for the time of the block."""
     if not show:
         yield Bars(None)
         return
@@ -42,8 +68,23 @@ def bars(show: bool) -> Iterator[Bars]:
         TextColumn("{task.description:<32}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns) as progress:
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         yield Bars(progress)
+
+
+def json_lines(write: Callable[[str], None]) -> Listener:
+    """Tell of stages as JSON lines: when one begins and ends, and once a second between."""
+    last: dict[str, float] = {}
+
+    def listen(stage: Stage) -> None:
+        now = time.monotonic()
+        ended = stage.done + stage.failed >= stage.total
+        if stage.name not in last or ended or now - last[stage.name] >= _EVERY:
+            last[stage.name] = now
+            write(json.dumps({"event": "progress", **stage.to_dict()}))
+
+    return listen

@@ -1,15 +1,17 @@
 """The run's arrays: one Zarr group, readable with plain xarray, written chunk by chunk.
 
-Every (checkpoint, sample) is a chunk of its own, and a mark apart from the data says that it is whole: a run killed
-at any moment loses at most the table in flight.
+Every (checkpoint, sample) is a chunk of its own with a checksum, so workers write without locks. Apart from the data,
+and after it has reached the disk, the one process that leads the run marks it as done: a run killed at any moment loses
+at most the tables in flight. Format: docs/run-format.md.
 """
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,173 +20,222 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.lattice.interactions import TYPES, Certificate, Interactions
-from bequeath.lattice.subsets import orders
+from bequeath.lattice.interactions import Certificate, Interactions
+from bequeath.study.layout import FORMAT, Axes, make_group
 
-_FORMAT = "bequeath.tables/1"
-_CERTIFICATE = ("objective", "lower_bound", "resolution", "iterations")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+Stage = Literal["table", "accuracy", "interactions"]
+STAGES: tuple[Stage, ...] = ("table", "accuracy", "interactions")
+# What is kept of each stage.
+_ARRAY: dict[Stage, str] = {"table": "table", "accuracy": "correct", "interactions": "interactions"}
+DONE, FAILED = 1, 2
 
 
 class Store:
-    """Tables and interactions of a run: axes (checkpoint, sample, ...).
+    """Tables, interactions and accuracies of a run; open one with `create` or `open`."""
 
-    Parameters
-    ----------
-    path : Path
-        Folder of the group, made if missing.
-    checkpoints, samples : list of str
-        Coordinates; checkpoints are named ``model/checkpoint``.
-    players : list of str
-        Names of the n players (of each sample's own, where they are words: then ``player 1``, ...).
-    accuracy_samples : int
-        Number of samples that accuracies are measured on.
-    identity : dict
-        What the numbers depend on; a store made for something else is refused.
-    """
+    def __init__(self, path: Path, group: zarr.Group) -> None:
+        self.path = path
+        self._group = group
+        self._arrays: dict[str, zarr.Array[Any]] = {}
+        self.identity: dict[str, Any] = dict(group.attrs["identity"])  # type: ignore[arg-type]
 
-    def __init__(
-        self,
+    @classmethod
+    def create(
+        cls,
         path: Path,
-        checkpoints: list[str],
-        samples: list[str],
-        players: list[str],
-        accuracy_samples: int,
+        axes: Axes,
         identity: dict[str, Any],
-    ) -> None:
-        self.checkpoints, self.samples, self.players = checkpoints, samples, players
-        self.accuracy_samples = accuracy_samples
-        identity = json.loads(json.dumps(identity))
-        if path.exists():
-            self._group = self._open(path, identity)
-        else:
-            self._group = self._create(path, identity)
+        dtype: Literal["float32", "float64"] = "float64",
+    ) -> Store:
+        """Make the group; `identity` is what its numbers depend on (`bequeath.study.identity`)."""
+        return cls(path, make_group(path, axes, identity, dtype))
 
-    def _open(self, path: Path, identity: dict[str, Any]) -> zarr.Group:
+    @classmethod
+    def open(cls, path: Path, mode: Literal["r", "r+"] = "r+") -> Store:
+        """Open a run's arrays.
+
+        Raises
+        ------
+        BequeathError
+            If they are not such arrays, or of another version, or damaged.
+        """
         try:
-            group = zarr.open_group(path, mode="r+")
+            group = zarr.open_group(path, mode=mode)
         except Exception as error:
             raise BequeathError(f"{path}: not a table store ({error}); choose another --out") from None
-        if group.attrs.get("format") != _FORMAT:
-            raise BequeathError(f"{path}: made by something else, or not finished; choose another --out")
-        before: Any = group.attrs["identity"]
-        changed = sorted(
-            key for key in identity.keys() | before.keys() if identity.get(key) != before.get(key)
-        )
-        if changed:
+        if group.attrs.get("format") != FORMAT:
             raise BequeathError(
-                f"{path}: holds another study (differs in: {', '.join(changed)}); choose another --out or "
-                f"remove the folder"
+                f"{path}: made by something else or another version, or not finished; choose another --out"
             )
-        return group
-
-    def _create(self, path: Path, identity: dict[str, Any]) -> zarr.Group:
-        group = zarr.open_group(path, mode="w-", zarr_format=3)
-        size, c, s = 2 ** len(self.players), len(self.checkpoints), len(self.samples)
-        arrays: dict[str, tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...], str, float]] = {
-            "table": (("checkpoint", "sample", "subset"), (c, s, size), (1, 1, size), "f8", np.nan),
-            "table_done": (("checkpoint", "sample"), (c, s), (1, 1), "i1", 0),
-            "interactions": (
-                ("checkpoint", "sample", "type", "subset"),
-                (c, s, 2, size),
-                (1, 1, 2, size),
-                "f8",
-                np.nan,
-            ),
-            "objective": (("checkpoint", "sample"), (c, s), (1, 1), "f8", np.nan),
-            "lower_bound": (("checkpoint", "sample"), (c, s), (1, 1), "f8", np.nan),
-            "resolution": (("checkpoint", "sample"), (c, s), (1, 1), "f8", np.nan),
-            "iterations": (("checkpoint", "sample"), (c, s), (1, 1), "i8", -1),
-            "interactions_done": (("checkpoint", "sample"), (c, s), (1, 1), "i1", 0),
-            "correct": (
-                ("checkpoint", "accuracy_sample"),
-                (c, self.accuracy_samples),
-                (1, self.accuracy_samples),
-                "i1",
-                -1,
-            ),
-        }
-        for name, (dims, shape, chunks, dtype, fill) in arrays.items():
-            group.create_array(
-                name, shape=shape, chunks=chunks, dtype=dtype, fill_value=fill, dimension_names=dims
-            )
-        order = group.create_array("order", shape=(size,), dtype="i8", dimension_names=("subset",))
-        order[:] = orders(len(self.players)).numpy()
-        # Names go into attributes: strings are not yet a stable Zarr v3 data type.
-        group.attrs.update(
-            {
-                "identity": identity,
-                "checkpoints": self.checkpoints,
-                "samples": self.samples,
-                "players": self.players,
-                "types": list(TYPES),
-                "index": "bit i of subset is player i; table holds v, entry 0 being v(empty)",
-                "format": _FORMAT,  # last: its absence marks a store whose making was cut off
-            }
-        )
-        return group
+        store = cls(path, group)
+        for name in (*_ARRAY.values(), "certificate", *(f"{stage}_done" for stage in STAGES)):
+            store._array(name)
+        return store
 
     def _array(self, name: str) -> zarr.Array[Any]:
-        array = self._group[name]
-        assert isinstance(array, zarr.Array)
-        return array
+        if name not in self._arrays:
+            try:
+                array = self._group[name]
+            except Exception as error:
+                raise BequeathError(
+                    f"{self.path / name}: damaged or missing ({error}); restore it, or choose another --out"
+                ) from None
+            assert isinstance(array, zarr.Array)
+            self._arrays[name] = array
+        return self._arrays[name]
 
-    def _missing(self, name: str) -> NDArray[np.bool_]:
-        missing: NDArray[np.bool_] = np.asarray(self._array(name)[:]) == 0
-        return missing
+    def read(self, name: str, *where: Any) -> NDArray[Any]:
+        """A part of an array; its checksums are checked.
 
-    def missing_tables(self) -> list[tuple[int, int]]:
-        """(checkpoint, sample) positions whose table is not there yet, in order."""
-        return [(int(c), int(s)) for c, s in np.argwhere(self._missing("table_done"))]
+        Raises
+        ------
+        BequeathError
+            If a chunk is damaged, naming its file.
+        """
+        try:
+            return np.asarray(self._array(name)[where or ...])
+        except Exception as error:
+            raise BequeathError(f"{self._damaged(name, where)}: damaged ({error}); {_MEND}") from None
 
-    def write_table(self, checkpoint: int, sample: int, table: Tensor) -> None:
-        """Write one value table (2**n,), then mark it as whole."""
-        self._array("table")[checkpoint, sample] = table.numpy()
-        self._array("table_done")[checkpoint, sample] = 1
+    def _damaged(self, name: str, where: tuple[Any, ...]) -> Path:
+        """The first damaged file of an array's part, as near as it can be told."""
+        array = self._array(name)
+        grid = [range(len_ // chunk) for len_, chunk in zip(array.shape, array.chunks, strict=True)]
+        for place, at in enumerate(where[:2]):
+            if isinstance(at, int) and len(grid) > place:
+                grid[place] = range(at, at + 1) if array.chunks[place] == 1 else grid[place]
+        for position in product(*grid):
+            corner = tuple(i * chunk for i, chunk in zip(position, array.chunks, strict=True))
+            try:
+                array[corner]
+            except Exception:
+                return self.path.joinpath(name, "c", *map(str, position))
+        return self.path / name
 
-    def table(self, checkpoint: int, sample: int) -> Tensor:
-        """One value table: (2**n,)."""
-        return torch.from_numpy(np.asarray(self._array("table")[checkpoint, sample]))
+    def _file(self, name: str, *position: int) -> Path:
+        tail = ["0"] * (len(self._array(name).shape) - len(position))
+        return self.path.joinpath(name, "c", *map(str, position), *tail)
 
-    def tables(self, checkpoint: int) -> Tensor:
-        """All samples' tables of one checkpoint: (samples, 2**n)."""
-        return torch.from_numpy(np.asarray(self._array("table")[checkpoint]))
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Checkpoints, samples, entries of a table."""
+        c, s, size = self._array("table").shape
+        return c, s, size
 
-    def missing_accuracy(self) -> list[int]:
-        """Checkpoints whose accuracy is not measured yet."""
-        return [int(c) for c in np.flatnonzero(np.asarray(self._array("correct")[:, 0]) < 0)]
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one entry."""
+        return int(self._array("table").dtype.itemsize)
+
+    def names(self, axis: str) -> list[str]:
+        """Coordinates of an axis of names."""
+        return [str(name) for name in self.read(axis)]
+
+    # Marks: the leading process alone writes them.
+
+    def state(self, stage: Stage, checkpoint: int) -> NDArray[np.int8]:
+        """Per sample of a checkpoint 0 (not yet), `DONE` or `FAILED`; done means that the data are there, too."""
+        marks: NDArray[np.int8] = np.atleast_1d(self.read(f"{stage}_done", checkpoint)).copy()
+        for place in np.flatnonzero(marks == DONE):
+            # A file that was taken away, because it was damaged, is made again.
+            position = (checkpoint,) if stage == "accuracy" else (checkpoint, int(place))
+            if not os.path.exists(self._file(_ARRAY[stage], *position)):
+                marks[place] = 0
+        return marks
+
+    def mark(self, stage: Stage, checkpoint: int, samples: Sequence[int], state: int) -> None:
+        """Say of some samples' data (of all, for accuracies) that they are whole on the disk, or that they failed."""
+        name = f"{stage}_done"
+        if stage == "accuracy":
+            self._array(name)[checkpoint] = state
+            _to_disk(self.path.joinpath(name, "c", str(checkpoint)))
+            return
+        row = self.read(name, checkpoint)
+        row[list(samples)] = state
+        self._array(name)[checkpoint] = row
+        _to_disk(self._file(name, checkpoint))
+
+    def write_certificates(
+        self, checkpoint: int, samples: Sequence[int], values: NDArray[np.float64]
+    ) -> None:
+        """Certificates (samples, fields) of some samples' interactions."""
+        row = self.read("certificate", checkpoint)
+        row[list(samples)] = values
+        self._array("certificate")[checkpoint] = row
+        _to_disk(self._file("certificate", checkpoint))
+
+    # Data: any worker writes what is its own.
+
+    def write_tables(self, checkpoint: int, samples: Sequence[int], tables: Tensor) -> None:
+        """Value tables (samples, 2**n) of some samples, safe on the disk before they can be marked."""
+        self._write("table", checkpoint, samples, tables)
+
+    def write_interactions(self, checkpoint: int, samples: Sequence[int], values: Tensor) -> None:
+        """Interactions (samples, 2, 2**n) of some samples."""
+        self._write("interactions", checkpoint, samples, values)
+
+    def _write(self, name: str, checkpoint: int, samples: Sequence[int], values: Tensor) -> None:
+        for sample, one in zip(samples, values.numpy(), strict=True):
+            self._array(name)[checkpoint, sample] = one
+            _to_disk(self._file(name, checkpoint, sample))
 
     def write_accuracy(self, checkpoint: int, correct: Tensor) -> None:
-        """Write whether each accuracy sample is classified correctly (one chunk, so whole or not at all)."""
+        """Whether each accuracy sample is classified correctly."""
         self._array("correct")[checkpoint] = correct.to(torch.int8).numpy()
+        _to_disk(self._file("correct", checkpoint))
+
+    def tables(self, checkpoint: int, samples: Sequence[int] | slice = slice(None)) -> Tensor:
+        """Some samples' tables of one checkpoint, float64: (samples, 2**n)."""
+        return self._read_some("table", checkpoint, samples)
+
+    def interactions(self, checkpoint: int, samples: Sequence[int] | slice = slice(None)) -> Interactions:
+        """Some samples' interactions of one checkpoint, with their certificates where there are any."""
+        values = self._read_some("interactions", checkpoint, samples)
+        fields = torch.from_numpy(self.read("certificate", checkpoint)[samples])
+        certificate = None
+        if not bool(fields.isnan().any()):
+            certificate = Certificate(fields[:, 0], fields[:, 1], fields[:, 2], fields[:, 3].long())
+        offset = self.tables(checkpoint, samples)[:, 0]
+        return Interactions(values[:, 0], values[:, 1], offset, tuple(self.names("player")), certificate)
+
+    def _read_some(self, name: str, checkpoint: int, samples: Sequence[int] | slice) -> Tensor:
+        if isinstance(samples, slice):
+            return torch.from_numpy(self.read(name, checkpoint, samples).astype(np.float64))
+        # One chunk after the other: a list of indices would be read through a slower path.
+        parts = [self.read(name, checkpoint, sample) for sample in samples]
+        return torch.from_numpy(np.stack(parts).astype(np.float64))
 
     def correct(self, checkpoint: int) -> NDArray[np.float64]:
         """1 where a checkpoint classifies an accuracy sample correctly, else 0: (accuracy samples,)."""
-        return np.asarray(self._array("correct")[checkpoint], dtype=np.float64)
+        return self.read("correct", checkpoint).astype(np.float64)
 
-    def missing_interactions(self, checkpoint: int) -> list[int]:
-        """Samples of one checkpoint that are not decomposed yet."""
-        return [int(s) for s in np.flatnonzero(self._missing("interactions_done")[checkpoint])]
+    def sweep(self) -> None:
+        """Remove what writes that were cut off have left."""
+        for file in self.path.rglob("*.partial"):
+            file.unlink(missing_ok=True)
 
-    def write_interactions(self, checkpoint: int, sample: int, interactions: Interactions) -> None:
-        """Write one table's interactions, then mark them as whole."""
-        certificate = interactions.certificate
-        self._array("interactions")[checkpoint, sample] = interactions.values.numpy()
-        if certificate is not None:
-            for name in _CERTIFICATE:
-                self._array(name)[checkpoint, sample] = getattr(certificate, name).item()
-        self._array("interactions_done")[checkpoint, sample] = 1
+    def adopt(self, other: Store, stage: Stage, ours: tuple[int, ...], theirs: tuple[int, ...]) -> None:
+        """Take a chunk over from another store of the same shape of chunk; marks are for the caller to set."""
+        name = _ARRAY[stage]
+        target, source = self._file(name, *ours), other._file(name, *theirs)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, target)  # chunks are replaced, never changed, so both may be the same file
+        except OSError:
+            target.write_bytes(source.read_bytes())
+            _to_disk(target)
 
-    def interactions(self, checkpoint: int) -> Interactions:
-        """All samples' interactions of one checkpoint, with their certificates where there are any."""
-        values = torch.from_numpy(np.asarray(self._array("interactions")[checkpoint]))
-        fields = [torch.from_numpy(np.asarray(self._array(name)[checkpoint])) for name in _CERTIFICATE]
-        certificate = Certificate(*fields) if bool((fields[-1] >= 0).all()) else None
-        offset = self.tables(checkpoint)[:, 0]
-        return Interactions(values[:, 0], values[:, 1], offset, tuple(self.players), certificate)
+
+_MEND = "remove the file and start again: only what it held is computed anew"
+
+
+def _to_disk(file: Path) -> None:
+    """Wait until a file, and the names that lead to it within its array, are safe from a power cut."""
+    path = file
+    while path.name != "c":
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        path = path.parent

@@ -1,0 +1,118 @@
+"""What a terminal shows: a run's findings, how far it is, what it would take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console, ConsoleRenderable
+from rich.markup import escape
+from rich.table import Table
+
+_ROWS = {
+    "preserved by fine-tuning": "preserved",
+    "discarded by fine-tuning": "discarded",
+    "new in the fine-tuned model": "new",
+    "R: preserved, and found from scratch": "relearned",
+}
+
+
+def show_findings(findings: dict[str, Any]) -> None:
+    """Print shares, accuracies, verdicts, and what is missing."""
+    shares = findings["knowledge"]["shares"]
+    reference = findings["knowledge"]["reference"]["shares"]
+    decomposition = findings["study"]["decomposition"].split(",")[0]
+    table = Table(
+        "",
+        f"share by {decomposition}  [95% interval]",
+        "by plain AND",
+        title=escape(findings["study"]["name"]),
+    )
+    for label, name in _ROWS.items():
+        table.add_row(label, escape(_percent(shares[name])), escape(_percent(reference[name])))
+    table.add_section()
+    for name, model in findings["models"].items():
+        table.add_row(f"accuracy, {name}", escape(_percent(model["accuracy"])), "")
+    _print(table)
+    for name, claim in findings["claims"].items():
+        _print(f"[bold]{name} {claim['verdict']}.[/bold] {escape(claim['text'])}")
+    if findings.get("missing"):
+        _print(f"[bold]Incomplete.[/bold] {escape(findings['warnings'][0])}")
+
+
+def show_progress(status: dict[str, Any]) -> None:
+    """Print how far a run is: `status` as in ``status.json``, with ``state`` as it really is."""
+    table = Table(
+        "stage", "done", "failed", "of", "rate", "time so far", "time left", title=escape(_state(status))
+    )
+    for stage in status["stages"]:
+        left = duration(stage["left"]) if status["state"] == "running" else ""
+        rate = "" if stage["rate"] is None else f"{stage['rate']:.3g}/s"
+        counts = (str(stage["done"]), str(stage["failed"]), str(stage["total"]))
+        table.add_row(stage["stage"], *counts, rate, duration(stage["seconds"]), left)
+        for model, (done, total) in stage["by_model"].items():
+            table.add_row(f"  {model}", str(done), "", str(total), "", "", "")
+    _print(table)
+
+
+def _state(status: dict[str, Any]) -> str:
+    where = f"process {status['pid']} on {status['host']}"
+    told = {
+        "running": f"running: {where}, since {status['started']}",
+        "interrupted": f"interrupted: {where} is gone, last seen {status['updated']}; start it again to go on",
+        "stopped": f"stopped at {status['updated']}; start it again to go on",
+        "failed": f"failed at {status['updated']}: {status['error']}",
+        "incomplete": f"ended at {status['updated']}, with something missing",
+        "finished": f"finished at {status['updated']}",
+    }
+    return told[status["state"]]
+
+
+def show_estimate(estimate: dict[str, Any]) -> None:
+    """Print what a run would take, as `Estimate.to_dict` tells it."""
+    table = Table("", "", title="What this run would take", show_header=False)
+    table.add_row("value tables", f"{estimate['tables']:,} to do, {estimate['tables_done']:,} done")
+    table.add_row("evaluations of a model", f"{estimate['evaluations']:,}")
+    for model, rate in estimate["rates"].items():
+        table.add_row(f"  {model}", f"{rate:,.3g} masked inputs a second and worker")
+    table.add_row("disk", f"up to {size(estimate['bytes'])} ({size(estimate['bytes_free'])} free)")
+    for stage, seconds in estimate["seconds"].items():
+        table.add_row(f"time: {stage}", duration(seconds))
+    table.add_section()
+    total = sum(estimate["seconds"].values())
+    table.add_row("time in all", f"about {duration(total)} with {estimate['workers']} worker(s)")
+    _print(table)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in words."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
+def size(count: float) -> str:
+    """Bytes in words."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _percent(estimate: dict[str, Any]) -> str:
+    if estimate["mean"] is None:
+        return "-"
+    text = f"{100 * estimate['mean']:.1f}%"
+    if estimate["low"] is not None:
+        text += f"  [{100 * estimate['low']:.1f}%, {100 * estimate['high']:.1f}%]"
+    return text
+
+
+def _print(what: ConsoleRenderable | str) -> None:
+    Console().print(what, highlight=False)

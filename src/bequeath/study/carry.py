@@ -1,0 +1,150 @@
+"""A study that changed: what still holds is taken over into new arrays, what does not is named first."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bequeath.study.layout import Axes
+from bequeath.study.store import DONE, STAGES, Stage, Store
+
+STORE = "tables.zarr"
+_WORDS: dict[Stage, str] = {"table": "value tables", "accuracy": "accuracies", "interactions": "interactions"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What differs between a study and the arrays of its folder, and what that means for them."""
+
+    topics: tuple[str, ...]
+    kept: dict[Stage, int]
+    lost: dict[Stage, int]
+
+    def __str__(self) -> str:
+        def counts(of: dict[Stage, int]) -> str:
+            return ", ".join(f"{count} {_WORDS[stage]}" for stage, count in of.items() if count) or "nothing"
+
+        return (
+            f"the study changed ({'; '.join(self.topics)}); still valid: {counts(self.kept)}; "
+            f"not valid any more: {counts(self.lost)}"
+        )
+
+
+def topics(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, ...]:
+    """What differs between two identities, in words."""
+    found = [name for name in new["game"] if new["game"][name] != old["game"].get(name)]
+    for part in ("checkpoints", "samples"):
+        before, now = old[part], new[part]
+        counts = {
+            "new": len(now.keys() - before.keys()),
+            "gone": len(before.keys() - now.keys()),
+            "other": sum(before[key] != now[key] for key in before.keys() & now.keys()),
+        }
+        told = [f"{count} {word}" for word, count in counts.items() if count]
+        if told:
+            found.append(f"{part}: {', '.join(told)}")
+        elif list(before) != list(now):
+            found.append(f"order of {part}")
+    if old["accuracy"] != new["accuracy"]:
+        found.append("accuracy samples")
+    found += [part for part in ("decomposition", "dtype") if old[part] != new[part]]
+    return tuple(found)
+
+
+class Carrier:
+    """Which of a store's chunks hold for another identity, and where they go.
+
+    Parameters
+    ----------
+    store : Store
+        The folder's arrays as they are.
+    axes, identity
+        Of the study as it is now.
+    """
+
+    def __init__(self, store: Store, axes: Axes, identity: dict[str, Any]) -> None:
+        self._store, self._axes, self._identity = store, axes, identity
+        old = store.identity
+        same_games = old["game"] == identity["game"] and old["dtype"] == identity["dtype"]
+        self._valid = {
+            "table": same_games,
+            "interactions": same_games and old["decomposition"] == identity["decomposition"],
+            "accuracy": old["accuracy"] == identity["accuracy"],
+        }
+        self._checkpoints = _places(list(axes.checkpoints), old["checkpoints"], identity["checkpoints"])
+        self._samples = _places(list(axes.samples), old["samples"], identity["samples"])
+
+    def change(self) -> Change | None:
+        """None where nothing has changed."""
+        differ = topics(self._store.identity, self._identity)
+        if not differ:
+            return None
+        kept: dict[Stage, int] = dict.fromkeys(STAGES, 0)
+        done: dict[Stage, int] = dict.fromkeys(STAGES, 0)
+        for stage in STAGES:
+            for checkpoint in range(self._store.shape[0]):
+                done[stage] += int((self._store.state(stage, checkpoint) == DONE).sum())
+                kept[stage] += len(self._still(stage, checkpoint))
+        return Change(differ, kept, {stage: done[stage] - kept[stage] for stage in STAGES})
+
+    def kept(self, stage: Stage) -> dict[int, int]:
+        """How many samples of each new checkpoint hold."""
+        return {now: len(self._still(stage, old)) for old, now in self._checkpoints.items()}
+
+    def _still(self, stage: Stage, checkpoint: int) -> list[tuple[int, int]]:
+        """(old, new) place of a checkpoint's samples whose data hold; for accuracies (0, 0) stands for all."""
+        if not self._valid[stage] or checkpoint not in self._checkpoints:
+            return []
+        done = self._store.state(stage, checkpoint) == DONE
+        if stage == "accuracy":
+            return [(0, 0)] if done.all() else []
+        return [
+            (place, self._samples[place]) for place in np.flatnonzero(done).tolist() if place in self._samples
+        ]
+
+    def into(self, path: Path) -> Store:
+        """Make the new arrays, with all that still holds in them."""
+        new = Store.create(path, self._axes, self._identity, self._identity["dtype"])
+        for stage in STAGES:
+            for old, now in self._checkpoints.items():
+                still = self._still(stage, old)
+                for source, target in still:
+                    ours, theirs = ((now,), (old,)) if stage == "accuracy" else ((now, target), (old, source))
+                    new.adopt(self._store, stage, ours, theirs)
+                if still and stage == "interactions":
+                    values = self._store.read("certificate", old)[[source for source, _ in still]]
+                    new.write_certificates(now, [target for _, target in still], values)
+                if still:
+                    new.mark(stage, now, [target for _, target in still], DONE)
+        return new
+
+
+def _places(names: list[str], old: dict[str, Any], new: dict[str, Any]) -> dict[int, int]:
+    """Old place -> new place of what is the same in both."""
+    now = {name: place for place, name in enumerate(names)}
+    return {place: now[name] for place, name in enumerate(old) if name in now and old[name] == new[name]}
+
+
+def replace_store(folder: Path, make: Callable[[Path], object]) -> Store:
+    """Put new arrays, made by `make(path)`, into the place of the folder's; cut off, the old ones are back."""
+    place, fresh, old = folder / STORE, folder / f"{STORE}.new", folder / f"{STORE}.old"
+    make(fresh)
+    if place.exists():
+        place.rename(old)
+    fresh.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+    return Store.open(place)
+
+
+def mend_folder(folder: Path) -> None:
+    """Clear away what a replacement that was cut off has left."""
+    place, old = folder / STORE, folder / f"{STORE}.old"
+    if old.exists() and not place.exists():
+        old.rename(place)
+    for left in (folder / f"{STORE}.new", old):
+        shutil.rmtree(left, ignore_errors=True)

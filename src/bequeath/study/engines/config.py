@@ -1,0 +1,42 @@
+"""The `engine` section of a study file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from bequeath.study.section import Section
+
+
+class LocalConfig(Section):
+    """This machine."""
+
+    kind: Literal["local"] = "local"
+    workers: int | None = Field(default=None, ge=1)
+    """Processes; 1 is this process itself. By default one for each GPU, where there are several; else 1."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads of each worker; by default the machine's cores shared out."""
+
+
+class RayConfig(Section):
+    """A Ray cluster, or one that is started on this machine."""
+
+    kind: Literal["ray"]
+    address: str | None = None
+    """Of a running cluster, such as ``auto`` or ``ray://host:10001``; by default one is started here."""
+    workers: int | None = Field(None, ge=1)
+    """Actors; by default one for each GPU, or, where there are none, as many as there are cores for."""
+    cpus: float = Field(1, gt=0)
+    """Cores, and threads, of each actor."""
+    gpus: float | None = Field(None, ge=0)
+    """GPUs of each actor; by default 1 where the cluster has any."""
+    threads: int | None = Field(None, ge=1)
+    """Threads of each actor; by default as many as it has cores."""
+
+
+def _by_name(value: object) -> object:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+EngineConfig = Annotated[LocalConfig | RayConfig, Field(discriminator="kind"), BeforeValidator(_by_name)]

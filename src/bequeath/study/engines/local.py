@@ -1,0 +1,150 @@
+"""Workers on this machine: this process, or processes of their own, one for each GPU where there are several."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from bequeath.study.engines.config import LocalConfig
+from bequeath.study.engines.engine import Slot
+from bequeath.study.loading import Materials
+from bequeath.study.tasks import Task
+from bequeath.study.worker import Spec, Worker
+
+
+class _Here:
+    """A worker in this process: nothing to start, and nothing to wait for."""
+
+    def __init__(self, spec: Spec, materials: Materials) -> None:
+        self._worker = Worker(spec, materials)
+
+    def start(self) -> Future[Any]:
+        return _done(lambda: None)
+
+    def submit(self, task: Task) -> Future[Any]:
+        return _done(lambda: self._worker.do(task))
+
+    def died(self, error: BaseException) -> bool:
+        return False
+
+
+def _done(work: Callable[[], Any]) -> Future[Any]:
+    future: Future[Any] = Future()
+    try:
+        future.set_result(work())
+    except Exception as error:
+        future.set_exception(error)
+    return future
+
+
+class _Process:
+    """A process of its own, with a GPU of its own where there are any."""
+
+    def __init__(self, spec: Spec, gpu: str | None) -> None:
+        self._spec, self._gpu = spec, gpu
+        self._pool: ProcessPoolExecutor | None = None
+
+    def start(self) -> Future[Any]:
+        self.stop()
+        # Forked processes would inherit the locks of torch's threads, but not the threads.
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(1, context, _prepare, (self._gpu,))
+        return self._pool.submit(_begin, self._spec)
+
+    def submit(self, task: Task) -> Future[Any]:
+        assert self._pool is not None
+        try:
+            return self._pool.submit(_do, task)
+        except BrokenProcessPool as error:  # it died between two tasks
+            future: Future[Any] = Future()
+            future.set_exception(error)
+            return future
+
+    def died(self, error: BaseException) -> bool:
+        return isinstance(error, BrokenProcessPool)
+
+    def stop(self) -> None:
+        if self._pool is None:
+            return
+        processes = list((self._pool._processes or {}).values())
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.kill()  # every chunk is written whole or not at all
+        for process in processes:
+            process.join()
+
+
+_worker: Worker | None = None
+
+
+def _prepare(gpu: str | None) -> None:
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose leader was killed has nobody to tell what it finds."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _begin(spec: Spec) -> None:
+    global _worker
+    _worker = Worker(spec)
+
+
+def _do(task: Task) -> Any:
+    assert _worker is not None
+    return _worker.do(task)
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+    return names[: torch.cuda.device_count()]
+
+
+class LocalEngine:
+    """Workers on this machine."""
+
+    def __init__(self, config: LocalConfig, materials: Materials) -> None:
+        self._config, self._materials = config, materials
+        device = materials.how.device or "cpu"
+        # A device that the study names with its number is for one worker.
+        self._gpus = gpus() if device == "cuda" else []
+        self.workers = config.workers or max(1, len(self._gpus))
+        self.threads = config.threads or max(1, torch.get_num_threads() // self.workers)
+
+    @contextmanager
+    def __call__(self, spec: Spec) -> Iterator[list[Slot]]:
+        """Start the workers, and stop them in the end, however it comes."""
+        spec = replace(spec, threads=self.threads)
+        if self.workers == 1:
+            before = torch.get_num_threads()
+            try:
+                yield [_Here(spec, self._materials)]
+            finally:
+                torch.set_num_threads(before)
+            return
+        places = [
+            _Process(spec, self._gpus[i % len(self._gpus)] if self._gpus else None)
+            for i in range(self.workers)
+        ]
+        try:
+            yield list(places)
+        finally:
+            for place in places:
+                place.stop()

@@ -1,0 +1,140 @@
+"""Workers on a Ray cluster: actors that hold the data and a model each."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import psutil
+import torch
+
+from bequeath.errors import BequeathError
+from bequeath.study.engines.config import RayConfig
+from bequeath.study.engines.engine import Slot
+from bequeath.study.tasks import Task
+from bequeath.study.worker import Spec, Worker
+
+# Ray asks its users whether it may report usage; a library has no answer to give for them.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+try:
+    import ray
+    from ray.exceptions import RayActorError, RayTaskError
+except ImportError:
+    raise BequeathError('engine: ray is not installed: pip install "bequeath[ray]"') from None
+
+
+class _Actor:
+    """What runs on a node."""
+
+    def begin(self, spec: Spec) -> None:
+        try:
+            self._worker = Worker(spec)
+        except BequeathError as error:
+            raise BequeathError(
+                f"on {os.uname().nodename}: {error} (all nodes must see the same files: data, weights, run folder)"
+            ) from None
+
+    def do(self, task: Task) -> Any:
+        return self._worker.do(task)
+
+
+class _Slot:
+    def __init__(self, spec: Any, cpus: float, gpus: float) -> None:
+        self._make = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(_Actor)
+        self._spec = spec
+        self._actor: Any = None
+
+    def start(self) -> Future[Any]:
+        self._actor = self._make.remote()
+        return _future(self._actor.begin.remote(self._spec))
+
+    def submit(self, task: Task) -> Future[Any]:
+        return _future(self._actor.do.remote(task))
+
+    def died(self, error: BaseException) -> bool:
+        return isinstance(error, RayActorError)
+
+    def stop(self) -> None:
+        if self._actor is not None:
+            ray.kill(self._actor)
+
+
+def _future(reference: Any) -> Future[Any]:
+    """A future that fails with the task's own error, not with the wrapping that Ray sends it in."""
+    plain: Future[Any] = Future()
+
+    def hand_over(done: Future[Any]) -> None:
+        error = done.exception()
+        if error is None:
+            plain.set_result(done.result())
+        else:
+            plain.set_exception(error.cause if isinstance(error, RayTaskError) else error)
+
+    reference.future().add_done_callback(hand_over)
+    return plain
+
+
+class RayEngine:
+    """Workers on a Ray cluster: a running one by its address, or one that is started here for the time of the run."""
+
+    def __init__(self, config: RayConfig) -> None:
+        self._config = config
+        self.threads = config.threads or max(1, int(config.cpus))
+        cpus, gpus = self._resources()
+        self._gpus = config.gpus if config.gpus is not None else float(gpus >= 1)
+        room = int(min(cpus // config.cpus, gpus // self._gpus if self._gpus else cpus))
+        self.workers = config.workers or room
+        if not 1 <= self.workers <= room:
+            raise BequeathError(
+                f"engine.workers: {self.workers}; the cluster has room for {room} ({cpus:g} CPUs and {gpus:g} GPUs; a "
+                f"worker has {config.cpus:g} and {self._gpus:g})"
+            )
+
+    def _resources(self) -> tuple[float, float]:
+        """CPUs and GPUs of the cluster; one that is started here will have this machine's."""
+        if self._config.address is None and not ray.is_initialized():
+            return psutil.cpu_count() or 1, torch.cuda.device_count()
+        with self._connected():
+            there = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return there.get("CPU", 0), there.get("GPU", 0)
+
+    @contextmanager
+    def __call__(self, spec: Spec) -> Iterator[list[Slot]]:
+        """Start the actors, and stop them in the end, however it comes."""
+        with self._connected():
+            # Sent once, not with every actor.
+            shared = ray.put(replace(spec, threads=self.threads))
+            slots = [_Slot(shared, self._config.cpus, self._gpus) for _ in range(self.workers)]
+            try:
+                yield list(slots)
+            finally:
+                for slot in slots:
+                    slot.stop()
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        if ray.is_initialized():  # by whoever called us
+            yield
+            return
+        try:
+            ray.init(
+                address=self._config.address or "local",
+                include_dashboard=None if self._config.address else False,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise BequeathError(
+                f"engine.address: {self._config.address}: no Ray cluster there ({error})"
+            ) from None
+        try:
+            yield
+        finally:
+            ray.shutdown()

@@ -1,0 +1,156 @@
+"""A run's folder: whose it is, who works in it, and small files that are whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from bequeath.errors import BequeathError, FolderInUse
+from bequeath.study.config import StudyConfig
+
+FINDINGS, REPORT = "findings.json", "report.html"
+_STUDY = "study.yaml"
+_MARK = "run.json"
+_FORMAT = "bequeath.run/1"
+# What other files a folder may hold before its first run: what the operating system leaves behind.
+_IGNORED = {".DS_Store", "Thumbs.db", "desktop.ini"}
+_LOCK = ".lock"
+# `show` holds the lock for an instant, to see whether it is free.
+_PATIENCE = 1.0
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file whole or not at all, even if the power goes."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(partial, path)
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file that a run wrote.
+
+    Raises
+    ------
+    BequeathError
+        If it is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BequeathError(f"{path}: damaged ({error}); remove it and start again") from None
+
+
+def kept(folder: Path, name: str, key: str, make: Callable[[], Any]) -> Any:
+    """A JSON value, made once for one key: ``name-key.json``. What belongs to another study has another key."""
+    path = folder / f"{name}-{key}.json"
+    if not path.exists():
+        write_whole(path, json.dumps(make()))
+    return read_json(path)
+
+
+def claim(folder: Path) -> None:
+    """Make a folder a run's own.
+
+    Raises
+    ------
+    BequeathError
+        If it holds something else: nothing there is ever overwritten.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BequeathError(f"{folder}: is a file; give --out a folder of its own")
+    mark = folder / _MARK
+    if mark.is_file():
+        content = read_json(mark)
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            raise BequeathError(f"{mark}: made by something else or by another version; choose another --out")
+        return
+    others = sorted({p.name for p in folder.iterdir()} - _IGNORED - {_LOCK}) if folder.exists() else []
+    if [name for name in others if name != _MARK + ".partial"]:
+        raise BequeathError(
+            f"{folder}: not a run's folder: it holds {', '.join(others[:3])}{', ...' if len(others) > 3 else ''}; "
+            "choose a new or empty folder for --out"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(mark, json.dumps({"format": _FORMAT}))
+
+
+def keep_study(folder: Path, config: StudyConfig) -> None:
+    """Write the study as resolved. Findings of another one go, so that the two never stand side by side.
+
+    Raises
+    ------
+    BequeathError
+        If the study that lies there was written by somebody else, and is not the one that is to be run.
+    """
+    path, mark = folder / _STUDY, folder / _MARK
+    resolved = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    if path.exists():
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if _digest(text) != read_json(mark).get(_STUDY) and not _is(text, config):
+            raise BequeathError(
+                f"{path}: damaged, or changed by hand; run it as a study file (bequeath run {path} --out ...), or move "
+                "it away"
+            )
+        if text != resolved:
+            for stale in (FINDINGS, REPORT):
+                (folder / stale).unlink(missing_ok=True)
+    write_whole(path, resolved)
+    write_whole(mark, json.dumps({"format": _FORMAT, _STUDY: _digest(resolved)}))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is(text: str, config: StudyConfig) -> bool:
+    try:
+        return StudyConfig.model_validate(yaml.safe_load(text)) == config
+    except (ValueError, yaml.YAMLError):
+        return False
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Keep a folder to this process; the lock goes with the process, however it ends.
+
+    Raises
+    ------
+    FolderInUse
+        If another process is at work there.
+    """
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=_PATIENCE)
+    except Timeout:
+        raise FolderInUse(
+            f"{folder}: another process is at work in this folder (bequeath show {folder}); wait for it, stop it, or "
+            "choose another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process is at work in a run's folder."""
+    if not (folder / _LOCK).exists():
+        return False
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False

@@ -1,0 +1,107 @@
+"""What is left to do, handed out in tasks of fixed make-up: whoever does them, and whenever, finds the same numbers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bequeath.study.store import DONE, Stage, Store
+
+# Entries of all tables that are decomposed together: a few seconds' work, and what a killed run can lose of it.
+_TOGETHER = 2**17
+
+
+@dataclass(frozen=True)
+class Task:
+    """Some samples of one checkpoint in one stage; none for accuracies, which have samples of their own."""
+
+    stage: Stage
+    checkpoint: int
+    samples: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A task that is done, or that failed for good."""
+
+    task: Task
+    result: Any = None
+    error: str | None = None
+    attempts: int = 1
+
+
+def group_size(stage: Stage, entries: int, batch: int | None) -> int:
+    """How many samples make a task: tables too small to fill a batch share one; equal for all runs of a study."""
+    if stage == "interactions":
+        return max(1, min(256, _TOGETHER // entries))
+    return max(1, (batch or 1) // entries)
+
+
+class Agenda:
+    """The tasks of some stages, made as they are asked for: memory grows with one checkpoint's samples, not with all.
+
+    Parameters
+    ----------
+    store : Store
+        Tells what is done.
+    sizes : dict
+        Samples in a task by stage, always counted from the first one: a group is done whole or again.
+    """
+
+    def __init__(self, store: Store, sizes: Mapping[Stage, int]) -> None:
+        self._store, self._sizes = store, sizes
+        self._rows = self._left()
+        self._open: dict[int, deque[Task]] = {}
+        self._again: deque[Task] = deque()
+
+    def _left(self) -> Iterator[tuple[int, list[Task]]]:
+        for checkpoint in range(self._store.shape[0]):
+            # All stages of a checkpoint together: its model is loaded once.
+            tasks = [task for stage in self._sizes for task in self._of(stage, checkpoint)]
+            if tasks:
+                yield checkpoint, tasks
+
+    def _of(self, stage: Stage, checkpoint: int) -> Iterator[Task]:
+        places = missing(self._store, stage, checkpoint)
+        if stage == "accuracy":
+            if places:
+                yield Task(stage, checkpoint, ())
+            return
+        size, samples = self._sizes[stage], self._store.shape[1]
+        for group in sorted({place // size for place in places}):
+            yield Task(stage, checkpoint, tuple(range(group * size, min((group + 1) * size, samples))))
+
+    def next(self, at: int | None = None) -> Task | None:
+        """The next task for a worker that has checkpoint `at` loaded: of the same one, else of one that nobody has."""
+        if self._again:
+            return self._again.popleft()
+        if at is not None and at in self._open:
+            return self._take(at)
+        for checkpoint, tasks in self._rows:
+            self._open[checkpoint] = deque(tasks)
+            return self._take(checkpoint)
+        if self._open:
+            return self._take(max(self._open, key=lambda checkpoint: len(self._open[checkpoint])))
+        return None
+
+    def _take(self, checkpoint: int) -> Task:
+        tasks = self._open[checkpoint]
+        task = tasks.popleft()
+        if not tasks:
+            del self._open[checkpoint]
+        return task
+
+    def again(self, task: Task) -> None:
+        """Hand a task out once more."""
+        self._again.append(task)
+
+
+def missing(store: Store, stage: Stage, checkpoint: int) -> list[int]:
+    """Samples of a checkpoint that are not done and can be: a table that failed has no interactions."""
+    left = store.state(stage, checkpoint) != DONE
+    if stage == "interactions" and left.any():
+        left &= store.state("table", checkpoint) == DONE
+    found: list[int] = left.nonzero()[0].tolist()
+    return found

@@ -1,0 +1,58 @@
+"""Is everything in a run's folder whole, and does it hold what it must?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bequeath.errors import BequeathError
+from bequeath.knowledge.faithfulness import reconstruction_error
+from bequeath.study.carry import STORE
+from bequeath.study.store import DONE, Store
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was read and checked."""
+
+    tables: int
+    interactions: int
+    deviation: float
+    """Largest deviation of interactions from their table over all masks, of the table's largest absolute value."""
+    gap: float
+    """Largest relative duality gap; 0 where the decomposition is a closed form."""
+
+
+def verify(folder: Path) -> Verified:
+    """Read every array of a run, one checkpoint at a time.
+
+    Raises
+    ------
+    BequeathError
+        If a chunk is damaged or missing, naming its file.
+    """
+    store = Store.open(folder / STORE, "r")
+    tables = interactions = 0
+    deviation = gap = 0.0
+    for checkpoint in range(store.shape[0]):
+        there = np.flatnonzero(store.state("table", checkpoint) == DONE).tolist()
+        taken = np.flatnonzero(store.state("interactions", checkpoint) == DONE).tolist()
+        for sample in there:
+            if not np.isfinite(store.read("table", checkpoint, sample)).all():
+                raise BequeathError(
+                    f"{folder / STORE}: the table of {checkpoint}, {sample} is marked as done but is not"
+                )
+        tables += len(there)
+        if taken:
+            found = store.interactions(checkpoint, taken)
+            table = store.tables(checkpoint, taken)
+            scale = table.abs().max().clamp(min=1e-300).item()
+            deviation = max(deviation, reconstruction_error(found, table) / scale)
+            interactions += len(taken)
+            if found.certificate is not None:
+                gap = max(gap, found.certificate.gap.max().item())
+        if store.state("accuracy", checkpoint).all():
+            store.correct(checkpoint)
+    return Verified(tables, interactions, deviation, gap)
