@@ -12,9 +12,8 @@ import sys
 from enum import Enum
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
-import click
 import typer
 
 from bequeath.errors import BequeathError, FolderInUse, IncompleteRun
@@ -176,7 +175,10 @@ def _finish(study: Any, out: Path, update: bool = False, as_json: bool = False) 
     from bequeath.study.progress import json_lines
 
     listeners = [json_lines(lambda line: print(line, flush=True))] if as_json else []
-    run = study.run(out, progress=not as_json, update=update, listeners=listeners)
+    try:
+        run = study.run(out, progress=not as_json, update=update, listeners=listeners)
+    except KeyboardInterrupt:
+        _end("stopped; start it again to go on where it was", _STOPPED)
     findings = run.findings
     if as_json:
         files = {name: str(out / name) for name in ("findings.json", "report.html")}
@@ -218,21 +220,19 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, _stop)  # schedulers stop jobs so
     try:
-        app(standalone_mode=False)
+        app()
     except FolderInUse as error:
         _end(str(error), _IN_USE)
     except IncompleteRun as error:
         _end(str(error), _INCOMPLETE)
     except BequeathError as error:
         _end(str(error), _BAD_INPUT)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        _end("stopped; start it again to go on where it was", _STOPPED)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         _end(f"the disk is full ({error}); make room and start again: finished work is kept", _FAILURE)
 
 
-def _end(message: str, code: int) -> None:
+def _end(message: str, code: int) -> NoReturn:
     typer.echo(f"bequeath: {message}", err=True)
     sys.exit(code)

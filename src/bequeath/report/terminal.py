@@ -46,7 +46,7 @@ def show_progress(status: dict[str, Any]) -> None:
     )
     for stage in status["stages"]:
         left = duration(stage["left"]) if status["state"] == "running" else ""
-        rate = "" if stage["rate"] is None else f"{stage['rate']:.3g}/s"
+        rate = "" if stage["rate"] is None else f"{rounded(stage['rate'])}/s"
         counts = (str(stage["done"]), str(stage["failed"]), str(stage["total"]))
         table.add_row(stage["stage"], *counts, rate, duration(stage["seconds"]), left)
         for model, (done, total) in stage["by_model"].items():
@@ -73,7 +73,7 @@ def show_estimate(estimate: dict[str, Any]) -> None:
     table.add_row("value tables", f"{estimate['tables']:,} to do, {estimate['tables_done']:,} done")
     table.add_row("evaluations of a model", f"{estimate['evaluations']:,}")
     for model, rate in estimate["rates"].items():
-        table.add_row(f"  {model}", f"{rate:,.3g} masked inputs a second and worker")
+        table.add_row(f"  {model}", f"{rounded(rate)} masked inputs a second and worker")
     table.add_row("disk", f"up to {size(estimate['bytes'])} ({size(estimate['bytes_free'])} free)")
     for stage, seconds in estimate["seconds"].items():
         table.add_row(f"time: {stage}", duration(seconds))
@@ -94,6 +94,11 @@ def duration(seconds: float | None) -> str:
     days, hours = divmod(hours, 24)
     parts = [(days, "d"), (hours, "h"), (minutes, "min")]
     return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
+def rounded(number: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 def size(count: float) -> str:

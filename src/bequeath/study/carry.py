@@ -74,7 +74,11 @@ class Carrier:
         self._valid = {
             "table": same_games,
             "interactions": same_games and old["decomposition"] == identity["decomposition"],
-            "accuracy": old["accuracy"] == identity["accuracy"],
+            # Other pictures under the same names are other accuracies.
+            "accuracy": old["accuracy"] == identity["accuracy"]
+            and all(
+                identity["samples"].get(name, digest) == digest for name, digest in old["samples"].items()
+            ),
         }
         self._checkpoints = _places(list(axes.checkpoints), old["checkpoints"], identity["checkpoints"])
         self._samples = _places(list(axes.samples), old["samples"], identity["samples"])

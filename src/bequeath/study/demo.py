@@ -12,7 +12,7 @@ from torch import nn
 from bequeath.data.samples import batch
 from bequeath.models.mobilenetv2 import imagenet_state, imagenet_weights, mobilenet_v2
 from bequeath.study.config import StudyConfig
-from bequeath.study.folder import claim
+from bequeath.study.folder import claim, only_one
 from bequeath.study.loading import Materials
 from bequeath.study.progress import Bars
 from bequeath.training.checkpoints import log_spaced
@@ -96,6 +96,11 @@ def _start(name: str, classes: int, seed: int) -> nn.Module:
 def train_demo(folder: Path, settings: Settings, config: StudyConfig, shown: Bars) -> None:
     """Fine-tune and train from scratch: same data, steps and batches. A finished run is not trained again."""
     claim(folder)
+    with only_one(folder):
+        _train(folder, settings, config, shown)
+
+
+def _train(folder: Path, settings: Settings, config: StudyConfig, shown: Bars) -> None:
     todo = [
         name
         for name in _LEARNING_RATES

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bequeath.games.runner import Runner
+from bequeath.games.runner import Runner, Task
 from bequeath.knowledge.regions import MODELS
 from bequeath.lattice.bounds import preserved_bounds
 from bequeath.lattice.decompose import decompose
+from bequeath.lattice.interactions import Interactions
 from bequeath.lattice.subsets import masks
 from bequeath.lattice.transforms import zeta
 from bequeath.study.carry import STORE, Carrier
@@ -24,9 +25,12 @@ from bequeath.study.config import StudyConfig
 from bequeath.study.engines.engine import make_engine
 from bequeath.study.stages import Inputs
 from bequeath.study.store import Stage, Store
+from bequeath.study.tasks import group_size
 
-# Seconds of evaluation that are timed for each model, and masks at least.
-_SECONDS, _LEAST = 2.0, 64
+# Seconds of evaluation that are timed for each model, and masks and accuracy samples at least.
+_SECONDS, _LEAST = 1.0, 64
+# Tables at most that are decomposed together to time one.
+_TOGETHER = 24
 
 
 @dataclass(frozen=True)
@@ -85,34 +89,45 @@ def estimate(config: StudyConfig, out: Path) -> Estimate:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             timed = {name: _time_model(inputs, name, Path(scratch)) for name in MODELS}
-        tables = torch.stack([table for _, _, table in timed.values()])
-        each = _seconds(lambda: decompose(tables, config.decomposition.kind, tol=config.decomposition.tol))
-        bounds = 0.0
-        if config.decomposition.kind == "and-or" and config.salient is None:
-            bounds = _seconds(lambda: preserved_bounds(tables[:1], tables[1:2]))
+        decomposing, bounds = _time_lattice(config, [one.example for one in timed.values()])
     finally:
         torch.set_num_threads(threads)
-    evaluate, rates = 0.0, {}
-    for name, (loading, one, _) in timed.items():
-        rates[name] = entries / one
+    evaluate = 0.0
+    for name, one in timed.items():
         counts = [left["table"][c] for c in plan.of(name)]
-        evaluate += loading * sum(count > 0 for count in counts) + one * sum(counts)
+        evaluate += (one.load + one.accuracy) * sum(count > 0 for count in counts) + one.table * sum(counts)
     itemsize = 4 if config.store.dtype == "float32" else 8
     todo, undone = sum(left["table"]), sum(left["interactions"])
     return Estimate(
         todo,
         done,
         todo * entries,
-        rates,
+        {name: entries / one.table for name, one in timed.items()},
         itemsize * entries * (todo + 2 * undone),
         shutil.disk_usage(_existing(out)).free,
         {
+            "check": sum(one.first_load for one in timed.values()),
             "evaluate": evaluate / engine.workers,
-            "decompose": each / len(tables) * undone / engine.workers,
+            "decompose": decomposing * undone / engine.workers,
             "compare": bounds * len(plan.samples),
         },
         engine.workers,
     )
+
+
+def _time_lattice(config: StudyConfig, examples: list[Tensor]) -> tuple[float, float]:
+    """Seconds for one decomposition among as many as a task has, and for one sample's bounds."""
+    together = min(group_size("interactions", len(examples[0])), config.samples, _TOGETHER)
+    tables = torch.stack(examples).repeat(-(-together // len(examples)), 1)[:together]
+
+    def decomposed() -> Interactions:
+        return decompose(tables, config.decomposition.kind, tol=config.decomposition.tol)
+
+    decompose(tables[:1], config.decomposition.kind, tol=1.0)  # what is compiled, is
+    each = _seconds(decomposed) / together
+    if config.decomposition.kind != "and-or" or config.salient is not None:
+        return each, 0.0
+    return each, _seconds(lambda: preserved_bounds(examples[0][None], examples[1][None]))
 
 
 def _left(inputs: Inputs, out: Path) -> tuple[dict[Stage, list[int]], int]:
@@ -133,41 +148,56 @@ def _existing(path: Path) -> Path:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Of the second call: the first one may compile."""
-    work()
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
 
 
-def _time_model(inputs: Inputs, name: str, scratch: Path) -> tuple[float, float, Tensor]:
-    """Seconds to load a model (its second time) and for one table, and a table: its own, or one made up."""
+@dataclass(frozen=True)
+class _Timed:
+    """Seconds that one model takes: to be loaded first (with its probe fitted) and later, for a table, for accuracy."""
+
+    first_load: float
+    load: float
+    table: float
+    accuracy: float
+    example: Tensor
+    """Its own table, or one made up."""
+
+
+def _time_model(inputs: Inputs, name: str, scratch: Path) -> _Timed:
     materials, plan = inputs.materials, inputs.plan
     checkpoint = plan.checkpoints[plan.of(name)[-1]]
-    loading = _seconds(lambda: materials.load(checkpoint, scratch))
+    first_load, load = (_seconds(lambda: materials.load(checkpoint, scratch)) for _ in range(2))
     runner = Runner(materials.load(checkpoint, scratch), materials.how)
+    few = plan.accuracy_samples[:_LEAST]
+    materials.correct(runner.model, few)
+    each = _seconds(lambda: materials.correct(runner.model, few)) / len(few)
     game = materials.game(runner.model, plan.samples[0], checkpoint.label)
-    n = game.n_players
-    order = torch.randperm(2**n, generator=torch.Generator().manual_seed(0))
-    begin = time.perf_counter()
-    # Planned for the whole table, whatever part of it is timed.
-    task = runner.task(game.name, game.masked, game.value, 2**n)
-    planning = time.perf_counter() - begin
-    every = masks(n)
-    took, done, size = 0.0, 0, _LEAST
-    warm = False
-    while done < 2**n and took < _SECONDS:
-        rows = order[done : done + size]
-        begin = time.perf_counter()
+    entries = 2**game.n_players
+
+    # Planned for the whole table, whatever part of it is timed; the first time, the network is traced as well.
+    def planned() -> Task:
+        return runner.task(game.name, game.masked, game.value, entries)
+
+    task = planned()
+    planning = _seconds(planned)
+    every = masks(game.n_players)
+    order = torch.randperm(entries, generator=torch.Generator().manual_seed(0))
+    size = min(_LEAST, entries)
+
+    def some() -> None:
+        rows = order[:size].sort().values
         runner.add(task, rows, every[rows].to(runner.device))
         runner.flush()
-        if warm or 2**n <= size:
-            took += time.perf_counter() - begin
-            done += len(rows)
-            size *= 2
-        warm = True
-    whole = planning + took / done * 2**n
-    return loading, whole, task.out if done == 2**n else _made_up(n)
+
+    some()
+    # Larger and larger parts: small ones do not fill a batch.
+    while (took := _seconds(some)) < _SECONDS and size < entries:
+        size = min(2 * size, entries)
+    example = task.out if size == entries else _made_up(game.n_players)
+    whole = planning + took / size * entries
+    return _Timed(first_load, load, whole, each * len(plan.accuracy_samples), example)
 
 
 def _made_up(n: int) -> Tensor:

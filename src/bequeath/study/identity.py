@@ -68,8 +68,7 @@ def identity(materials: Materials, plan: Plan) -> Json:
         "game": game,
         "checkpoints": checkpoints,
         "samples": samples,
-        # The digests too: other pictures under the same names are other accuracies.
-        "accuracy": key_of(plan.accuracy_samples, ids, materials.data.labels, samples),
+        "accuracy": key_of(plan.accuracy_samples, ids, materials.data.labels),
         "decomposition": config.decomposition.model_dump(mode="json"),
         "dtype": config.store.dtype,
     }

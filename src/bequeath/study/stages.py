@@ -99,10 +99,6 @@ class Inputs:
             len(plan.accuracy_samples),
         )
 
-    def batch(self) -> int | None:
-        """Inputs in one forward pass, where that is fixed."""
-        return self.materials.how.batch_size
-
 
 class Stages:
     """One start of a run in a folder that is this process's own."""
@@ -202,13 +198,13 @@ class Stages:
     def _do(self, store: Store, slots: Sequence[Slot], *stages: Stage) -> None:
         """Have all tasks of some stages done, told under the first one's name."""
         first = stages[0]
-        sizes = {stage: group_size(stage, self.inputs.entries, self.inputs.batch()) for stage in stages}
+        sizes = {stage: group_size(stage, self.inputs.entries) for stage in stages}
         labels = [checkpoint.model for checkpoint in self.inputs.plan.checkpoints]
         counts = {name: [0, 0] for name in MODELS}
         for checkpoint, model in enumerate(labels):
-            left = len(missing(store, first, checkpoint))
-            counts[model][0] += store.shape[1] - left
-            counts[model][1] += store.shape[1]
+            there = int((store.state(first, checkpoint) == DONE).sum())
+            counts[model][0] += there
+            counts[model][1] += there + len(missing(store, first, checkpoint))
         done, total = (sum(count[i] for count in counts.values()) for i in (0, 1))
         if first == "interactions":
             counts = {}
@@ -218,15 +214,15 @@ class Stages:
         for outcomes in dispatch(slots, Agenda(store, sizes)):
             for outcome in outcomes:
                 task = outcome.task
-                before = len(missing(store, task.stage, task.checkpoint))
-                self._record(store, outcome)
-                made = before - len(missing(store, task.stage, task.checkpoint))
+                # A group that is decomposed again, because one of it was missing, counts for that one.
+                new = missing(store, task.stage, task.checkpoint) if len(task.samples) > 1 else task.samples
+                made = len({*new} & {*self._record(store, outcome)})
                 if task.stage != "accuracy":
                     failed = 0 if outcome.error is None else len(task.samples)
                     self.status.advance(told, made, labels[task.checkpoint] if counts else None, failed)
 
-    def _record(self, store: Store, outcome: Outcome) -> None:
-        """Mark what is done; the data were on the disk before."""
+    def _record(self, store: Store, outcome: Outcome) -> Sequence[int]:
+        """Mark what is done, and give its samples; the data were on the disk before."""
         task = outcome.task
         if outcome.error is None:
             samples = task.samples
@@ -235,7 +231,7 @@ class Stages:
                 if certificates is not None:
                     store.write_certificates(task.checkpoint, samples, certificates)
             store.mark(task.stage, task.checkpoint, samples, DONE)
-            return
+            return list(samples)
         store.mark(task.stage, task.checkpoint, task.samples, FAILED)
         self.failures.append(
             {
@@ -248,6 +244,7 @@ class Stages:
         )
         write_whole(self.folder / FAILURES_FILE, json.dumps(self.failures, indent=1))
         logger.error("gave up: %s", self.failures[-1])
+        return []
 
 
 def bytes_left(store: Store) -> int:

@@ -38,6 +38,7 @@ class Store:
         self._group = group
         self._arrays: dict[str, zarr.Array[Any]] = {}
         self.identity: dict[str, Any] = dict(group.attrs["identity"])  # type: ignore[arg-type]
+        self._certified = self.identity["decomposition"]["kind"] == "and-or"
 
     @classmethod
     def create(
@@ -134,13 +135,20 @@ class Store:
     # Marks: the leading process alone writes them.
 
     def state(self, stage: Stage, checkpoint: int) -> NDArray[np.int8]:
-        """Per sample of a checkpoint 0 (not yet), `DONE` or `FAILED`; done means that the data are there, too."""
+        """Per sample of a checkpoint 0 (not yet), `DONE` or `FAILED`.
+
+        Done means that the data are there, too, and the table that interactions belong to.
+        """
         marks: NDArray[np.int8] = np.atleast_1d(self.read(f"{stage}_done", checkpoint)).copy()
+        # A file that was taken away, because it was damaged, is made again.
+        if stage == "interactions" and self._certified and not self._file("certificate", checkpoint).exists():
+            marks[marks == DONE] = 0
         for place in np.flatnonzero(marks == DONE):
-            # A file that was taken away, because it was damaged, is made again.
             position = (checkpoint,) if stage == "accuracy" else (checkpoint, int(place))
             if not os.path.exists(self._file(_ARRAY[stage], *position)):
                 marks[place] = 0
+        if stage == "interactions" and marks.any():
+            marks[self.state("table", checkpoint) != DONE] = 0
         return marks
 
     def mark(self, stage: Stage, checkpoint: int, samples: Sequence[int], state: int) -> None:
@@ -191,7 +199,8 @@ class Store:
     def interactions(self, checkpoint: int, samples: Sequence[int] | slice = slice(None)) -> Interactions:
         """Some samples' interactions of one checkpoint, with their certificates where there are any."""
         values = self._read_some("interactions", checkpoint, samples)
-        fields = torch.from_numpy(self.read("certificate", checkpoint)[samples])
+        rows = samples if isinstance(samples, slice) else list(samples)
+        fields = torch.from_numpy(self.read("certificate", checkpoint)[rows])
         certificate = None
         if not bool(fields.isnan().any()):
             certificate = Certificate(fields[:, 0], fields[:, 1], fields[:, 2], fields[:, 3].long())

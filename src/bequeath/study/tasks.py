@@ -32,11 +32,9 @@ class Outcome:
     attempts: int = 1
 
 
-def group_size(stage: Stage, entries: int, batch: int | None) -> int:
-    """How many samples make a task: tables too small to fill a batch share one; equal for all runs of a study."""
-    if stage == "interactions":
-        return max(1, min(256, _TOGETHER // entries))
-    return max(1, (batch or 1) // entries)
+def group_size(stage: Stage, entries: int) -> int:
+    """How many samples make a task: one value table, or as many tables as are best decomposed together."""
+    return max(1, min(256, _TOGETHER // entries)) if stage == "interactions" else 1
 
 
 class Agenda:

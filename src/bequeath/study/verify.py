@@ -12,6 +12,9 @@ from bequeath.knowledge.faithfulness import reconstruction_error
 from bequeath.study.carry import STORE
 from bequeath.study.store import DONE, Store
 
+# By bytes of an entry: far above rounding, far below any effect that is told.
+_TOLERANCE = {8: 1e-9, 4: 1e-4}
+
 
 @dataclass(frozen=True)
 class Verified:
@@ -31,9 +34,10 @@ def verify(folder: Path) -> Verified:
     Raises
     ------
     BequeathError
-        If a chunk is damaged or missing, naming its file.
+        If a chunk is damaged, naming its file, or interactions do not add up to their tables.
     """
     store = Store.open(folder / STORE, "r")
+    names = store.names("checkpoint")
     tables = interactions = 0
     deviation = gap = 0.0
     for checkpoint in range(store.shape[0]):
@@ -42,14 +46,21 @@ def verify(folder: Path) -> Verified:
         for sample in there:
             if not np.isfinite(store.read("table", checkpoint, sample)).all():
                 raise BequeathError(
-                    f"{folder / STORE}: the table of {checkpoint}, {sample} is marked as done but is not"
+                    f"{store.path}: the table of checkpoint {names[checkpoint]}, sample "
+                    f"{store.names('sample')[sample]} is marked as done but is not finite"
                 )
         tables += len(there)
         if taken:
             found = store.interactions(checkpoint, taken)
             table = store.tables(checkpoint, taken)
             scale = table.abs().max().clamp(min=1e-300).item()
-            deviation = max(deviation, reconstruction_error(found, table) / scale)
+            off = reconstruction_error(found, table) / scale
+            if not off <= _TOLERANCE[store.itemsize]:
+                raise BequeathError(
+                    f"{store.path}: interactions of checkpoint {names[checkpoint]} do not add up "
+                    f"to their tables: they are off by {off:.1g} of the largest value"
+                )
+            deviation = max(deviation, off)
             interactions += len(taken)
             if found.certificate is not None:
                 gap = max(gap, found.certificate.gap.max().item())

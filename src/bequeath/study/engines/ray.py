@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -28,6 +29,10 @@ try:
     from ray.exceptions import RayActorError, RayTaskError
 except ImportError:
     raise BequeathError('engine: ray is not installed: pip install "bequeath[ray]"') from None
+
+
+# Seconds that the head of a cluster may take to answer.
+_PATIENCE = 10.0
 
 
 class _Actor:
@@ -81,6 +86,13 @@ def _future(reference: Any) -> Future[Any]:
     return plain
 
 
+def _knock(address: str | None) -> None:
+    """Does anybody answer? Ray itself would go on asking for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+
+
 class RayEngine:
     """Workers on a Ray cluster: a running one by its address, or one that is started here for the time of the run."""
 
@@ -124,13 +136,14 @@ class RayEngine:
             yield
             return
         try:
+            _knock(self._config.address)
             ray.init(
                 address=self._config.address or "local",
                 include_dashboard=None if self._config.address else False,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise BequeathError(
                 f"engine.address: {self._config.address}: no Ray cluster there ({error})"
             ) from None
