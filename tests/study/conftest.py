@@ -107,3 +107,11 @@ def edit(study_dir):
         return file
 
     return change
+
+
+@pytest.fixture
+def without_report(monkeypatch):
+    """No report page from runs in this process: drawing it takes as long as all the rest of so small a run."""
+    from bequeath.study.run import Run
+
+    monkeypatch.setattr(Run, "report", lambda run: None)

@@ -17,7 +17,7 @@ AXES = Axes(
 
 
 def make(path, dtype="float64"):
-    return Store.create(path / "t.zarr", AXES, {"seed": 0}, dtype)
+    return Store.create(path / "t.zarr", AXES, {"decomposition": {"kind": "and-or"}}, dtype)
 
 
 def again(path):
