@@ -3,7 +3,7 @@
     python examples/image_folder/train.py path/to/train --out models
     bequeath run examples/image_folder/study.yaml --out runs/image-folder     # after setting its paths
 
-Any other training will do as well: all that a study needs is state files whose names end in the step.
+Any other training will do as well: docs/own-training.md.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import torch
 
 from bequeath.data import ImageFolder, Preprocessing, batch
 from bequeath.models import imagenet_state, mobilenet_v2
-from bequeath.training.checkpoints import log_spaced
 from bequeath.training.vision import Schedule, train_images
 
 
@@ -34,16 +33,15 @@ def main() -> None:
 
     data = ImageFolder(args.train, Preprocessing(args.size))
     images, labels = batch(data, range(len(data))), torch.tensor(data.labels)
-    save_at = log_spaced(4, args.steps, args.checkpoints)
     for name, learning_rate in (("finetuned", args.learning_rate), ("scratch", 3e-3)):
         torch.manual_seed(args.seed)
         model = mobilenet_v2(len(data.classes))
         if name == "finetuned":
             backbone = {key: value for key, value in imagenet_state().items() if "classifier" not in key}
             model.load_state_dict(backbone, strict=False)
-        schedule = Schedule(args.steps, learning_rate)
-        train_images(model, images, labels, schedule, args.out / name, save_at, args.seed)
-        print(f"{name}: checkpoints at steps {save_at} in {args.out / name}")
+        schedule = Schedule(args.steps, learning_rate, checkpoints=args.checkpoints, first_checkpoint=4)
+        train_images(model, images, labels, schedule, args.out / name, args.seed, "bequeath:mobilenet_v2")
+        print(f"{name}: checkpoints in {args.out / name}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from test_adapters import adapted
 
 from bequeath.errors import BequeathError
 from bequeath.models import checkpoint_series, read_state
-from bequeath.training.checkpoints import save_checkpoint
+from bequeath.training.checkpoints import Checkpoints
 
 STATE = {"w": torch.ones(2)}
 
@@ -53,9 +53,14 @@ def test_by_name_in_order_of_step(tmp_path: Path) -> None:
 
 
 def test_our_own_files(tmp_path: Path) -> None:
-    for step in (1, 30, 1000):
-        save_checkpoint(torch.nn.Linear(2, 2), tmp_path, step)
-    assert steps(checkpoint_series(tmp_path / "*.safetensors", "here")) == [1, 30, 1000]
+    model = torch.nn.Linear(2, 2)
+    keep = Checkpoints(tmp_path / "run", count=3)
+    keep.begin(model, last=1000)
+    for step in range(1, 1001):
+        keep.after(model, step)
+    keep.end()
+    assert steps(checkpoint_series(tmp_path / "run/*.safetensors", "here")) == [1, 32, 1000]
+    assert steps(checkpoint_series(tmp_path / "run", "here")) == [1, 32, 1000]
 
 
 def test_metadata_goes_before_the_last_number(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
 import bequeath as bq
-from bequeath.training.checkpoints import log_spaced, save_checkpoint, with_fresh_batch_norm
+from bequeath.training.batch_norm import with_fresh_batch_norm
+from bequeath.training.checkpoints import log_spaced
 
 
 def tiny():
@@ -25,15 +25,6 @@ def test_log_spaced_steps():
     assert log_spaced(5, 5, 3) == [5]
     with pytest.raises(bq.BequeathError, match="1 <= first <= last"):
         log_spaced(10, 3, 2)
-
-
-def test_a_checkpoint_carries_its_step_and_is_whole(tmp_path):
-    path = save_checkpoint(tiny(), tmp_path, 12)
-    assert path.name == "step-000012.safetensors"
-    assert not list(tmp_path.glob("*.partial"))
-    with safe_open(path, "pt") as file:
-        assert file.metadata() == {"step": "12"}
-    assert load_file(path).keys() == tiny().state_dict().keys()
 
 
 def test_fresh_batch_norm_statistics_are_the_plain_averages():
@@ -56,14 +47,14 @@ def test_training_learns_saves_and_repeats_itself(tmp_path):
             model,
             images,
             labels,
-            Schedule(20, 1e-2, 16),
+            Schedule(20, 1e-2, 16, checkpoints=2, first_checkpoint=5),
             tmp_path / name,
-            [5, 20],
             seed=3,
             progress=ticks.append,
         )
     assert ticks == [1] * 40
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == [
+        "series.json",
         "step-000005.safetensors",
         "step-000020.safetensors",
     ]

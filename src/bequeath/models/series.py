@@ -17,6 +17,7 @@ from bequeath.models.adapters import CONFIG as ADAPTER_CONFIG
 from bequeath.models.adapters import FILES as ADAPTER_FILES
 from bequeath.models.state_files import FOLDER_FILES, PICKLED, read_state
 
+SERIES, SERIES_FORMAT = "series.json", "bequeath.series/1"
 STEP_KEYS = ("step", "global_step")
 TRAINER_STATE = "trainer_state.json"
 
@@ -30,7 +31,7 @@ def checkpoint_series(
     ----------
     pattern_or_files : str, Path or sequence of these
         A glob, or state files, or folders: of transformers' Trainer (``checkpoint-500``), of `save_pretrained`, or
-        of PEFT adapters.
+        of PEFT adapters; or the one folder of a run that `bequeath.training` wrote.
     where : str
         What asks, such as the key of a study file; begins every error.
 
@@ -48,7 +49,10 @@ def checkpoint_series(
         two checkpoints have the same.
     """
     if isinstance(pattern_or_files, (str, Path)):
-        paths = sorted(Path(name) for name in glob.glob(str(pattern_or_files), recursive=True))
+        whole = (Path(pattern_or_files) / SERIES).is_file()
+        pattern = Path(glob.escape(str(pattern_or_files))) / "step-*[0-9]*" if whole else pattern_or_files
+        found_there = glob.glob(str(pattern), recursive=True)
+        paths = sorted(Path(name) for name in found_there if not name.endswith(".partial"))
         if not paths:
             raise BequeathError(
                 f"{where}: nothing matches {pattern_or_files}; check the folder and the pattern"
@@ -64,6 +68,37 @@ def checkpoint_series(
             raise BequeathError(f"{where}: step {step} twice: {found[step]} and {path}; leave one out")
         found[step] = path
     return [(f"step {step}", step, found[step]) for step in sorted(found)]
+
+
+def series_entry(folder: str | Path) -> dict[str, Any] | None:
+    """What a folder that `bequeath.training` wrote says of its model: architecture, options, base.
+
+    Returns
+    -------
+    dict or None
+        None where it is no such folder. A path within an architecture is absolute.
+
+    Raises
+    ------
+    BequeathError
+        If the file is damaged or of another version.
+    """
+    file = Path(folder) / SERIES
+    if not file.is_file():
+        return None
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        told = content["format"]
+    except (ValueError, KeyError, TypeError):
+        raise BequeathError(
+            f"{file}: damaged; repair it, or give architecture and checkpoints apart"
+        ) from None
+    if told != SERIES_FORMAT:
+        raise BequeathError(f"{file}: of format {told}, not {SERIES_FORMAT}")
+    architecture = content["architecture"]
+    if architecture is not None and architecture.endswith(":."):
+        architecture = f"{architecture[:-1]}{Path(folder).absolute()}"
+    return {"architecture": architecture, "options": content["options"], "base": content["base"]}
 
 
 def _step(path: Path, where: str) -> int:

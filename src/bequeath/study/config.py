@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from bequeath.errors import BequeathError
 from bequeath.lattice.subsets import check_players
 from bequeath.models.hub import hub_entry
-from bequeath.models.series import checkpoint_series
+from bequeath.models.series import checkpoint_series, series_entry
 from bequeath.study.data_config import DataConfig, modality
 from bequeath.study.engines.config import EngineConfig, LocalConfig
 from bequeath.study.game_config import (
@@ -33,7 +33,8 @@ class ModelConfig(Section):
     weights: str | None = None
     """State file of the model (safetensors, or .pt read with weights_only), or hub, or hub:NAME."""
     checkpoints: str | list[str] = Field(default_factory=list)
-    """Glob or list of state files along training, the last one being the model; the step is read from each."""
+    """Glob or list of state files along training, or the folder of `bequeath.training`'s callbacks; the last one is the
+    model, and the step is read from each."""
     base: str | None = None
     """State file (or hub) of the base model, where weights or checkpoints are PEFT adapters on it."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -42,6 +43,19 @@ class ModelConfig(Section):
     """Replace the head by a linear probe, fitted on the frozen model's features of the training data."""
     head: str | None = None
     """Name of the head's submodule for `probe`; found by itself when left out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_series(cls, value: Any) -> Any:
+        """A folder of checkpoints that `bequeath.training` wrote says itself what they belong to."""
+        if isinstance(value, str):
+            value = {"checkpoints": value}
+            if series_entry(value["checkpoints"]) is None:
+                raise ValueError("a string must be a folder that a callback of bequeath.training wrote")
+        if isinstance(value, dict) and isinstance(value.get("checkpoints"), str):
+            said = series_entry(value["checkpoints"]) or {}
+            return {**{key: known for key, known in said.items() if known}, **value}
+        return value
 
     @model_validator(mode="after")
     def _one_source(self) -> ModelConfig:
@@ -188,6 +202,8 @@ def _absolute(value: Any, base: Path, key: str = "") -> Any:
     """Paths in a study file are relative to the file."""
     if isinstance(value, dict):
         return {name: _absolute(item, base, name) for name, item in value.items()}
+    if key in ("pretrained", "finetuned", "scratch") and isinstance(value, str):
+        return str(base / value)
     if key in ("weights", "base", "path", "train", "tokenizer", "checkpoints"):
         if isinstance(value, str):
             return value if key in ("weights", "base") and hub_entry(value) is not None else str(base / value)

@@ -115,11 +115,19 @@ def _train(folder: Path, settings: Settings, config: StudyConfig, shown: Bars) -
     assert materials.train is not None
     images = batch(materials.train, range(len(materials.train)))
     labels = torch.tensor(materials.train.labels)
-    steps = log_spaced(settings.first_checkpoint, settings.steps, settings.checkpoints)
     ticks: dict[str, Callable[[int], None]] = {
         name: shown.bar(f"training: {name}", settings.steps) for name in todo
     }
     for name in todo:
-        schedule = Schedule(settings.steps, _LEARNING_RATES[name], settings.batch_size)
+        schedule = Schedule(
+            settings.steps,
+            _LEARNING_RATES[name],
+            settings.batch_size,
+            checkpoints=settings.checkpoints,
+            first_checkpoint=settings.first_checkpoint,
+        )
         model = _start(name, len(materials.classes), config.seed)
-        train_images(model, images, labels, schedule, _folder(folder, name), steps, config.seed, ticks[name])
+        architecture = config.all_models()[name].architecture
+        train_images(
+            model, images, labels, schedule, _folder(folder, name), config.seed, architecture, ticks[name]
+        )

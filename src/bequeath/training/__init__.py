@@ -1,1 +1,25 @@
-"""Fine-tuned and from-scratch runs with log-spaced checkpoints."""
+"""Checkpoints along a training run: in your own loop, transformers' Trainer or Lightning."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bequeath.training.checkpoints import Checkpoints
+from bequeath.training.live import Live
+
+if TYPE_CHECKING:
+    from bequeath.training.in_lightning import LightningCheckpoints
+    from bequeath.training.in_transformers import TransformersCheckpoints
+
+# Their libraries take seconds to import, and not everybody has both.
+_HOME = {"LightningCheckpoints": "in_lightning", "TransformersCheckpoints": "in_transformers"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'bequeath.training' has no attribute {name!r}")
+    return getattr(import_module(f"bequeath.training.{_HOME[name]}"), name)
+
+
+__all__ = ["Checkpoints", "LightningCheckpoints", "Live", "TransformersCheckpoints"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from bequeath.training.checkpoints import save_checkpoint, with_fresh_batch_norm
+from bequeath.training.in_lightning import LightningCheckpoints
 
 # Batches on which BatchNorm statistics are taken again for each checkpoint.
 _BATCH_NORM_BATCHES = 4
@@ -22,13 +22,15 @@ _BATCH_NORM_BATCHES = 4
 
 @dataclass(frozen=True)
 class Schedule:
-    """AdamW under a one-cycle learning rate."""
+    """AdamW under a one-cycle learning rate; log-spaced checkpoints from the first one on."""
 
     steps: int
     learning_rate: float
     batch_size: int = 32
     weight_decay: float = 0.01
     batch_norm_momentum: float = 0.3
+    checkpoints: int = 5
+    first_checkpoint: int = 1
 
 
 class _Classifier(lightning.LightningModule):
@@ -65,20 +67,12 @@ class _Classifier(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-class _SaveAtSteps(lightning.Callback):
-    def __init__(
-        self, folder: Path, steps: Sequence[int], images: Tensor, batch_size: int, tick: Callable[[int], None]
-    ) -> None:
-        self.folder = folder
-        self.steps = frozenset(steps)
-        self.batches = torch.split(images[: _BATCH_NORM_BATCHES * batch_size], batch_size)
+class _Ticks(lightning.Callback):
+    def __init__(self, tick: Callable[[int], None]) -> None:
         self.tick = tick
 
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
+    def on_train_batch_end(self, *_: Any) -> None:
         self.tick(1)
-        if trainer.global_step in self.steps:
-            fresh = with_fresh_batch_norm(pl_module.model, self.batches)
-            save_checkpoint(fresh, self.folder, trainer.global_step)
 
 
 def by_turns(labels: Tensor) -> Tensor:
@@ -98,11 +92,11 @@ def train_images(
     labels: Tensor,
     schedule: Schedule,
     folder: Path,
-    save_at: Sequence[int],
     seed: int,
+    architecture: str | None = None,
     progress: Callable[[int], None] = lambda steps: None,
 ) -> None:
-    """Train `model` in place and save a checkpoint after each of the steps `save_at`.
+    """Train `model` in place and save checkpoints along the way; those of an earlier run in the folder go.
 
     Parameters
     ----------
@@ -112,6 +106,8 @@ def train_images(
         (samples, channels, height, width) float32 and (samples,) int64, in memory.
     folder : Path
         Gets ``step-000123.safetensors`` files.
+    architecture : str, optional
+        As study files name it; recorded beside the checkpoints.
     progress : callable
         Called with 1 after each step.
     """
@@ -127,6 +123,17 @@ def train_images(
         drop_last=True,
         generator=torch.Generator().manual_seed(seed),
     )
+    mixed = images[by_turns(labels)][: _BATCH_NORM_BATCHES * schedule.batch_size]
+    keep = LightningCheckpoints(
+        folder,
+        module="model",
+        count=schedule.checkpoints,
+        first=schedule.first_checkpoint,
+        architecture=architecture,
+        seed=seed,
+        batch_norm=torch.split(mixed, schedule.batch_size),
+        overwrite=True,
+    )
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with torch.random.fork_rng(), warnings.catch_warnings():
@@ -141,8 +148,6 @@ def train_images(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[
-                _SaveAtSteps(folder, save_at, images[by_turns(labels)], schedule.batch_size, progress)
-            ],
+            callbacks=[keep, _Ticks(progress)],
         )
         trainer.fit(_Classifier(model, schedule, seed), loader)

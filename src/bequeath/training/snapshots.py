@@ -1,0 +1,123 @@
+"""What is saved of a model: its weights, or its adapter's alone, copied at once and written in the background."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from bequeath.errors import BequeathError
+from bequeath.models.adapters import CONFIG, FILES
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A copy of what a model has learned, apart from the model that goes on learning."""
+
+    state: dict[str, Tensor]
+    adapter: dict[str, Any] | None
+    """PEFT's configuration where the model is an adapter on a base; the state is then the adapter's."""
+
+    def write(self, path: Path, metadata: dict[str, str]) -> None:
+        """Write ``path.safetensors``, or for an adapter the folder ``path``: whole or not at all."""
+        if self.adapter is None:
+            _save(self.state, path.with_name(path.name + ".safetensors"), metadata)
+            return
+        partial = path.with_name(path.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        _save(self.state, partial / FILES[0], metadata)
+        (partial / CONFIG).write_text(json.dumps(self.adapter, indent=1, default=_plain), encoding="utf-8")
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(partial, path)
+
+
+def snapshot(model: nn.Module) -> Snapshot:
+    """Copy a model's state to the CPU: only the adapter's, and what is trained beside it, of a PEFT model.
+
+    Raises
+    ------
+    BequeathError
+        If the weights are spread over processes (FSDP, DeepSpeed's stage 3).
+    """
+    model = unwrapped(model)
+    for name, parameter in model.named_parameters():
+        if type(parameter).__name__ == "DTensor" or hasattr(parameter, "ds_id"):
+            raise BequeathError(
+                f"{type(model).__name__}: {name} is spread over processes; save whole checkpoints with the training "
+                "library and name them in the study file"
+            )
+    adapter = None
+    state = model.state_dict()
+    if hasattr(model, "peft_config"):
+        from peft import get_peft_model_state_dict
+
+        state = get_peft_model_state_dict(model, save_embedding_layers=False)
+        adapter = _adapter_config(model)
+    seen: set[tuple[Any, ...]] = set()
+    copied = {}
+    for name, value in state.items():
+        place = (value.data_ptr(), value.shape, value.stride())
+        # Tied weights are saved once; readers tie them again.
+        if value.numel() and place in seen:
+            continue
+        seen.add(place)
+        copied[name] = value.detach().to("cpu", copy=True).contiguous()
+    return Snapshot(copied, adapter)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model within `torch.compile` and data parallelism."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            inner = model.module
+        if inner is None:
+            return model
+        model = inner
+
+
+def _adapter_config(model: Any) -> dict[str, Any]:
+    names = model.active_adapters if not callable(model.active_adapters) else model.active_adapters()
+    if len(names) != 1:
+        raise BequeathError(f"{len(names)} adapters are active ({', '.join(names)}); one can be saved")
+    found: dict[str, Any] = {**model.peft_config[names[0]].to_dict(), "inference_mode": True}
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value) if isinstance(value, set) else str(value)
+
+
+def _save(state: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    partial = path.with_name(path.name + ".partial")
+    save_file(state, partial, metadata=metadata)
+    with partial.open("rb") as stream:
+        os.fsync(stream.fileno())
+    os.replace(partial, path)
+
+
+class Writer:
+    """Writes one snapshot at a time in the background: at most two copies of the weights are in memory."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, "checkpoints")
+        self._last: Future[None] | None = None
+
+    def write(self, taken: Snapshot, path: Path, metadata: dict[str, str]) -> None:
+        """Begin to write, after the one before has been written; its error, if any, comes up here."""
+        self.wait()
+        self._last = self._pool.submit(taken.write, path, metadata)
+
+    def wait(self) -> None:
+        """Until everything is on the disk."""
+        last, self._last = self._last, None
+        if last is not None:
+            last.result()
