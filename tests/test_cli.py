@@ -19,7 +19,9 @@ def bequeath(*args, cwd=None):
     )
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["run"], ["init"], ["report"], ["show"], ["verify"]])
+@pytest.mark.parametrize(
+    "command", [[], ["demo"], ["train"], ["run"], ["init"], ["report"], ["show"], ["verify"]]
+)
 def test_every_help_teaches_by_an_example(command):
     got = bequeath(*command, "--help")
     assert got.returncode == 0

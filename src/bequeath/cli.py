@@ -107,6 +107,32 @@ def run(
     _finish(found, out, update=update, as_json=as_json)
 
 
+@app.command(
+    epilog="Example: bequeath train study.yaml --out trained; bequeath run trained/seed-0/study.yaml --out runs/0"
+)
+def train(
+    study: Annotated[
+        Path, typer.Argument(help="A study file with a training section (bequeath init shows it).")
+    ],
+    out: Annotated[Path, typer.Option(help="Where checkpoints go; a second start goes on there.")],
+    log_level: Annotated[Level, typer.Option(help="What goes to stderr.")] = Level.warning,
+) -> None:
+    """Fine-tune and train from scratch: same data, budget and augmentation, for each seed."""
+    from bequeath.study.config import load_study
+    from bequeath.study.progress import bars
+    from bequeath.study.train import train as train_all
+
+    _log_to_stderr(log_level)
+    config = load_study(study)
+    try:
+        with bars(True) as shown:
+            written = train_all(config, out, shown)
+    except KeyboardInterrupt:
+        _end("stopped; start it again to go on where it was", _STOPPED)
+    for file in written:
+        typer.echo(f"Trained. Next: bequeath run {file} --out runs/{file.parent.name}")
+
+
 @app.command(epilog="Example: bequeath init study.yaml")
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.yaml"),

@@ -13,6 +13,7 @@ import bequeath as bq
 from bequeath.models import checkpoint_series, load_model, mlp
 from bequeath.study.config import ModelConfig
 from bequeath.training import Checkpoints, Live
+from bequeath.training.checkpoints import log_spaced
 from bequeath.training.snapshots import Snapshot, snapshot
 
 
@@ -40,6 +41,14 @@ def trained(model, checkpoints, steps, at=0, **begin):
 
 def saved(folder):
     return [step for _, step, _ in checkpoint_series(folder, "here")]
+
+
+def test_log_spaced_steps():
+    assert log_spaced(1, 1000, 4) == [1, 10, 100, 1000]
+    assert log_spaced(1, 3, 10) == [1, 2, 3]
+    assert log_spaced(5, 5, 3) == [5]
+    with pytest.raises(bq.BequeathError, match="1 <= first <= last"):
+        log_spaced(10, 3, 2)
 
 
 def test_each_file_is_the_model_at_its_step(tmp_path):

@@ -1,6 +1,5 @@
 """The callback in real Trainer runs: whole, killed and gone on with, with adapters, into a study."""
 
-import csv
 import json
 import os
 import re
@@ -14,50 +13,21 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification, BertTokenizerFast
+from tiny_text import make_project
+from transformers import AutoTokenizer, BertForSequenceClassification
 
 import bequeath as bq
 from bequeath.models import checkpoint_series, load_adapter, load_model
 from bequeath.study.run import Study
 
 DOC = Path(__file__).parents[2] / "docs/own-training.md"
-GOOD = ["warm", "funny", "moving", "clever", "lovely", "bright"]
-BAD = ["dull", "empty", "boring", "clumsy", "tired", "grim"]
-PLAIN = ["the", "film", "is", "a", "story", "with", "heart", "and", "wit"]
-
-
-def write_sentences(path, count, seed):
-    generator = torch.Generator().manual_seed(seed)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, delimiter="\t")
-        writer.writerow(["sentence", "label"])
-        for number in range(count):
-            words = [PLAIN[i] for i in torch.randint(len(PLAIN), (6,), generator=generator)]
-            told = (BAD, GOOD)[number % 2][int(torch.randint(6, (1,), generator=generator))]
-            words.insert(int(torch.randint(7, (1,), generator=generator)), told)
-            writer.writerow([" ".join(words), number % 2])
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A folder with an encoder, sentences to train on, and held-out ones."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *PLAIN, *GOOD, *BAD]
-    Path("vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(vocab_file="vocab.txt", model_max_length=32).save_pretrained("encoder")
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=32,
-    )
-    BertForSequenceClassification(config).save_pretrained("encoder")
-    write_sentences(tmp_path / "train.tsv", 96, 0)
-    write_sentences(tmp_path / "dev.tsv", 24, 1)
+    make_project(tmp_path)
     return tmp_path
 
 

@@ -23,6 +23,7 @@ from bequeath.study.game_config import (
     baseline_name,
 )
 from bequeath.study.section import Section
+from bequeath.study.training_config import TrainingConfig
 
 
 class ModelConfig(Section):
@@ -108,7 +109,21 @@ class StudyConfig(Section):
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     engine: EngineConfig = LocalConfig()
     store: StoreConfig = Field(default_factory=StoreConfig)
+    training: TrainingConfig | None = None
+    """For `bequeath train`; models.finetuned and models.scratch are then of the pre-trained one's architecture."""
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _to_be_trained(cls, value: Any) -> Any:
+        """Models that are to be trained are of the pre-trained one's architecture unless said otherwise."""
+        if not (isinstance(value, dict) and value.get("training") and isinstance(value.get("models"), dict)):
+            return value
+        first = value["models"].get("pretrained")
+        if not isinstance(first, dict):
+            return value
+        same = {key: first[key] for key in ("architecture", "options") if key in first}
+        return {**value, "models": {"finetuned": same, "scratch": same, **value["models"]}}
 
     @model_validator(mode="after")
     def _fits(self) -> StudyConfig:

@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bequeath.data.samples import batch
 from bequeath.models.mobilenetv2 import imagenet_state, imagenet_weights, mobilenet_v2
 from bequeath.study.config import StudyConfig
 from bequeath.study.folder import claim, only_one
 from bequeath.study.loading import Materials
 from bequeath.study.progress import Bars
 from bequeath.training.checkpoints import log_spaced
+from bequeath.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,10 @@ def _train(folder: Path, settings: Settings, config: StudyConfig, shown: Bars) -
     if not todo:
         return
     # Lightning takes seconds to import: only when there is something to train.
-    from bequeath.training.vision import Schedule, train_images
+    from bequeath.training.fit import fit
 
     materials = Materials(config)
     assert materials.train is not None
-    images = batch(materials.train, range(len(materials.train)))
-    labels = torch.tensor(materials.train.labels)
     ticks: dict[str, Callable[[int], None]] = {
         name: shown.bar(f"training: {name}", settings.steps) for name in todo
     }
@@ -128,6 +126,12 @@ def _train(folder: Path, settings: Settings, config: StudyConfig, shown: Bars) -
         )
         model = _start(name, len(materials.classes), config.seed)
         architecture = config.all_models()[name].architecture
-        train_images(
-            model, images, labels, schedule, _folder(folder, name), config.seed, architecture, ticks[name]
+        fit(
+            model,
+            materials.train,
+            schedule,
+            _folder(folder, name),
+            config.seed,
+            ticks[name],
+            architecture=architecture,
         )

@@ -13,16 +13,17 @@ def with_fresh_batch_norm(model: nn.Module, batches: Iterable[Tensor]) -> nn.Mod
     """A copy of the model whose BatchNorm statistics are the plain averages over `batches`.
 
     Running averages lag far behind the weights in the first steps of a run: read as they are, early checkpoints
-    would say more about the lag than about what was learned.
+    would say more about the lag than about what was learned. Layers in eval mode (frozen ones) keep theirs.
     """
-    fresh = copy.deepcopy(model).train()
+    fresh = copy.deepcopy(model)
     for module in fresh.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        learning, module.training = module.training, False
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and learning:
+            module.training = True
             module.reset_running_stats()
             module.momentum = None  # cumulative average
-        elif isinstance(module, nn.Dropout):
-            module.eval()
+    device = next((p.device for p in model.parameters()), None)
     with torch.no_grad():
         for batch in batches:
-            fresh(batch)
+            fresh(batch.to(device))
     return fresh.eval()

@@ -1,0 +1,195 @@
+"""`bequeath train`: from a study file to trained models, and on to findings."""
+
+import signal
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from study_runs import bequeath, findings_of, start, wait_until
+from tiny_text import make_project
+
+import bequeath as bq
+from bequeath.models import checkpoint_series
+from bequeath.study.config import load_study
+from bequeath.study.progress import Bars
+from bequeath.study.run import Study
+from bequeath.study.train import train
+
+TRAINING = {
+    "steps": 24,
+    "batch_size": 8,
+    "seeds": [0, 1],
+    "checkpoints": 5,
+    "finetuned": {"learning_rate": 0.01},
+    "scratch": {"learning_rate": 0.02},
+}
+
+
+@pytest.fixture
+def to_train(study_dir, edit):
+    """The study with a training section in the place of the trained models."""
+    for name in ("finetuned", "scratch"):
+        edit(f"models.{name}", None)
+    edit("training", TRAINING)
+    return study_dir
+
+
+def trained(folder, file="study.yaml", out="trained"):
+    return train(load_study(folder / file), folder / out, Bars(None))
+
+
+def states(folder):
+    return {step: load_file(path) for _, step, path in checkpoint_series(folder, "here")}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(value, b[name]) for name, value in a.items())
+
+
+def test_from_a_study_file_to_findings(to_train):
+    got = bequeath(to_train, "train", "study.yaml", "--out", "trained")
+    assert got.returncode == 0, got.stderr
+    assert "bequeath run" in got.stdout
+    for seed in (0, 1):
+        folder = to_train / f"trained/seed-{seed}"
+        for name in ("finetuned", "scratch"):
+            assert list(states(folder / name)) == [1, 2, 5, 11, 24]
+        findings = Study.from_yaml(folder / "study.yaml").run(to_train / f"runs/{seed}").findings
+        assert findings["study"]["name"] == f"colours, seed {seed}"
+        assert findings["models"]["finetuned"]["accuracy"]["mean"] > 0.6
+        assert [row["step"] for row in findings["models"]["scratch"]["checkpoints"]] == [1, 2, 5, 11, 24]
+    ids = [[s["id"] for s in findings_of(to_train / f"runs/{seed}")["samples"]] for seed in (0, 1)]
+    assert ids[0] == ids[1]  # seeds of training are compared on the same samples
+
+
+def test_seeds_differ_and_the_backbone_is_the_pre_trained_one(to_train, edit):
+    edit("training.first_checkpoint", 0)
+    edit("training.seeds", [1, 2])  # 0 is that of the pre-trained model
+    trained(to_train)
+    start_of = {
+        (seed, name): states(to_train / f"trained/seed-{seed}/{name}")[0]
+        for seed in (1, 2)
+        for name in ("finetuned", "scratch")
+    }
+    backbone = load_file(to_train / "models/pretrained.safetensors")
+    for seed in (1, 2):
+        assert torch.equal(start_of[seed, "finetuned"]["0.weight"], backbone["0.weight"])
+        assert not torch.equal(start_of[seed, "scratch"]["0.weight"], backbone["0.weight"])
+    for name, key in (("finetuned", "5.weight"), ("scratch", "0.weight")):
+        assert not torch.equal(start_of[1, name][key], start_of[2, name][key])
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(to_train, edit):
+    edit("training.steps", 400)
+    trained(to_train, out="whole")
+    process = start(to_train, "train", "study.yaml", "--out", "killed")
+    place = to_train / "killed/seed-0/scratch"
+    wait_until(lambda: len(list(place.glob("step-*.safetensors"))) >= 4)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    done = to_train / "killed/seed-0/finetuned/step-000400.safetensors"
+    before = done.stat().st_mtime_ns
+    assert not (to_train / "killed/seed-1").exists()
+    assert bequeath(to_train, "train", "study.yaml", "--out", "killed").returncode == 0
+    assert done.stat().st_mtime_ns == before  # what is finished is not trained again
+    for seed in (0, 1):
+        for name in ("finetuned", "scratch"):
+            whole, killed = (states(to_train / f"{out}/seed-{seed}/{name}") for out in ("whole", "killed"))
+            assert whole.keys() == killed.keys()
+            assert all(same(whole[step], killed[step]) for step in whole)
+
+
+@pytest.mark.parametrize(
+    ("part", "fixed"),
+    [({"freeze": "2"}, ("0.", "1.")), ({"head_only": True}, ("0.", "1.")), ({}, ())],
+)
+def test_parts_of_the_fine_tuned_model(to_train, edit, part, fixed):
+    edit("training.finetuned", {"learning_rate": 0.01, **part})
+    edit("training.seeds", [0])
+    trained(to_train)
+    backbone = load_file(to_train / "models/pretrained.safetensors")
+    end = states(to_train / "trained/seed-0/finetuned")[24]
+    for name, value in backbone.items():
+        # BatchNorm in front of what is trained takes its own statistics, unless it is frozen.
+        if not name.startswith("5.") and "num_batches" not in name:
+            frozen = torch.equal(value, end[name])
+            assert frozen == name.startswith(fixed), name
+
+
+def test_other_settings_in_the_same_folder_are_refused_and_more_seeds_are_not(to_train, edit):
+    edit("training.seeds", [0])
+    trained(to_train)
+    edit("training.seeds", [0, 5])
+    assert [file.parent.name for file in trained(to_train)] == ["seed-0", "seed-5"]
+    edit("training.batch_size", 4)
+    with pytest.raises(bq.BequeathError, match=r"training\.yaml: other settings were trained in this folder"):
+        trained(to_train)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("training", None, "training: not in the study file"),
+        ("training.epochs", 3, r"study\.yaml:\d+: training: give steps or epochs"),
+        ("training.scratch.lora", {"targets": ["5"]}, r"scratch\.lora: adapters need a pre-trained base"),
+        ("training.finetuned.freeze", "nowhere", r"freeze: no layer 'nowhere'"),
+        ("training.samples", 1000, r"samples: 1000 asked"),
+        ("training.seeds", [1, 1], r"seeds: \[1, 1\] has one twice"),
+        ("training.finetuned.learning_rate", 0, r"training\.finetuned\.learning_rate: .*greater than 0"),
+        ("training.optimiser", "sgd", r"training\.optimiser: unknown key"),
+    ],
+)
+def test_bad_settings_are_named(to_train, edit, path, value, message):
+    if path == "training":
+        edit("models.finetuned", {"architecture": "x:y"})
+        edit("models.scratch", {"architecture": "x:y"})
+    edit(path, value)
+    with pytest.raises(bq.BequeathError, match=message):
+        trained(to_train)
+
+
+def test_epochs_and_a_part_of_the_data(to_train, edit):
+    edit("training", {**TRAINING, "steps": 5, "epochs": 3, "samples": 16, "seeds": [0]})
+    edit("training.steps", None)
+    trained(to_train)
+    assert list(states(to_train / "trained/seed-0/scratch"))[-1] == 6
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_texts_by_the_trainer_also_as_adapters(tmp_path, lora):
+    make_project(tmp_path)
+    finetuned = {"learning_rate": 0.01}
+    if lora:
+        finetuned["lora"] = {"targets": ["query", "value"], "rank": 4}
+    study = {
+        "models": {
+            "pretrained": {"architecture": "transformers:encoder", "weights": "encoder", "probe": True}
+        },
+        "data": {
+            "kind": "text_table",
+            "path": "dev.tsv",
+            "train": "train.tsv",
+            "text": "sentence",
+            "label": "label",
+        },
+        "players": {"kind": "words", "n": 4},
+        "baseline": "mask_token",
+        "samples": 4,
+        "training": {
+            "epochs": 20,
+            "batch_size": 16,
+            "checkpoints": 4,
+            "finetuned": finetuned,
+            "scratch": {"learning_rate": 0.01},
+        },
+    }
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    (file,) = trained(tmp_path)
+    series = checkpoint_series(tmp_path / "trained/seed-0/finetuned", "here")
+    assert [step for _, step, _ in series][-1] == 120
+    assert all(path.is_dir() == lora for _, _, path in series)
+    findings = Study.from_yaml(file).run(tmp_path / "out").findings
+    assert findings["models"]["scratch"]["accuracy"]["mean"] > 0.8
+    # Adapters of so small an encoder, which has learned nothing before, do not get far.
+    assert lora or findings["models"]["finetuned"]["accuracy"]["mean"] > 0.8
