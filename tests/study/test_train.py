@@ -149,6 +149,11 @@ def test_bad_settings_are_named(to_train, edit, path, value, message):
         trained(to_train)
 
 
+def test_a_study_that_is_to_be_trained_cannot_be_run_before(to_train):
+    with pytest.raises(bq.BequeathError, match=r"models\.finetuned: not trained yet; first bequeath train"):
+        Study.from_yaml(to_train / "study.yaml").run(to_train / "out")
+
+
 def test_epochs_and_a_part_of_the_data(to_train, edit):
     edit("training", {**TRAINING, "steps": 5, "epochs": 3, "samples": 16, "seeds": [0]})
     edit("training.steps", None)

@@ -71,6 +71,12 @@ class Inputs:
 
     def __init__(self, config: StudyConfig) -> None:
         self.config = config
+        for name, model in config.all_models().items():
+            if config.training is not None and model.weights is None and not model.checkpoints:
+                raise BequeathError(
+                    f"models.{name}: not trained yet; first bequeath train STUDY --out trained, then run the study files "
+                    "that it writes"
+                )
         self.materials = Materials(config)
         kind = self.materials.players()
         self.plan = make_plan(config, self.materials.data, kind if isinstance(kind, Text) else None)
