@@ -74,8 +74,8 @@ class Inputs:
         for name, model in config.all_models().items():
             if config.training is not None and model.weights is None and not model.checkpoints:
                 raise BequeathError(
-                    f"models.{name}: not trained yet; first bequeath train STUDY --out trained, then run the study files "
-                    "that it writes"
+                    f"models.{name}: not trained yet; first bequeath train STUDY --out trained, then run what "
+                    "it writes"
                 )
         self.materials = Materials(config)
         kind = self.materials.players()
