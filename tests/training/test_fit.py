@@ -169,6 +169,7 @@ def test_freeze_counts_in_the_models_own_order():
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
+            self.positions = nn.Parameter(torch.zeros(2))
             self.stem = nn.Linear(2, 2)
             self.body = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))
             self.head = nn.Linear(2, 2)

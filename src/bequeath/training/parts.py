@@ -25,6 +25,8 @@ class Lora:
 def freeze(model: nn.Module, up_to: str) -> None:
     """Freeze all layers from the first to one of this name, in the order in which the model defines them.
 
+    Weights of the modules around them that belong to no layer, such as positions and class tokens, are frozen, too.
+
     Raises
     ------
     BequeathError
@@ -37,18 +39,15 @@ def freeze(model: nn.Module, up_to: str) -> None:
             f"freeze: no layer {up_to!r} in {type(model).__name__}; its parts are {tops}, and theirs"
         )
     last = max(place for place, name in enumerate(names) if name == up_to or name.startswith(f"{up_to}."))
-    frozen = {name for name in names[: last + 1] if not _is_parent(name, names[last + 1 :])}
+    begun = {"", *names[: last + 1]}
     for name, module in model.named_modules():
-        if name in frozen:
-            module.requires_grad_(False)
+        if name in begun:
+            for parameter in module.parameters(recurse=False):
+                parameter.requires_grad_(False)
     if not any(p.requires_grad for p in model.parameters()):
         raise BequeathError(
             f"freeze: {up_to!r} is the last layer: nothing would be trained; name an earlier one"
         )
-
-
-def _is_parent(name: str, later: Sequence[str]) -> bool:
-    return any(other.startswith(f"{name}.") for other in later)
 
 
 def only_heads(model: nn.Module) -> None:
