@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -13,16 +14,26 @@ BAD = ["dull", "empty", "boring", "clumsy", "tired", "grim"]
 PLAIN = ["the", "film", "is", "a", "story", "with", "heart", "and", "wit"]
 
 
-def write_sentences(path: Path, count: int, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
+# The data section of a study on the tables that `write_table` writes.
+DATA = {"kind": "text_table", "path": "dev.tsv", "train": "train.tsv", "text": "sentence", "label": "label"}
+
+
+def write_table(path: Path, rows: Iterable[tuple[str, int]]) -> None:
+    """Sentences and their labels, as a table with a head."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, delimiter="\t")
         writer.writerow(["sentence", "label"])
-        for number in range(count):
-            words = [PLAIN[i] for i in torch.randint(len(PLAIN), (6,), generator=generator)]
-            told = (BAD, GOOD)[number % 2][int(torch.randint(6, (1,), generator=generator))]
-            words.insert(int(torch.randint(7, (1,), generator=generator)), told)
-            writer.writerow([" ".join(words), number % 2])
+        writer.writerows(rows)
+
+
+def sentences(count: int, seed: int) -> Iterator[tuple[str, int]]:
+    """Words in any order, one of which tells the class."""
+    generator = torch.Generator().manual_seed(seed)
+    for number in range(count):
+        words = [PLAIN[i] for i in torch.randint(len(PLAIN), (6,), generator=generator)]
+        told = (BAD, GOOD)[number % 2][int(torch.randint(6, (1,), generator=generator))]
+        words.insert(int(torch.randint(7, (1,), generator=generator)), told)
+        yield " ".join(words), number % 2
 
 
 def make_project(folder: Path) -> None:
@@ -40,5 +51,5 @@ def make_project(folder: Path) -> None:
         max_position_embeddings=32,
     )
     BertForSequenceClassification(config).save_pretrained(folder / "encoder")
-    write_sentences(folder / "train.tsv", 96, 0)
-    write_sentences(folder / "dev.tsv", 24, 1)
+    write_table(folder / "train.tsv", sentences(96, 0))
+    write_table(folder / "dev.tsv", sentences(24, 1))

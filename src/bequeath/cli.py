@@ -9,6 +9,8 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from importlib.resources import files
 from pathlib import Path
@@ -64,7 +66,7 @@ def demo(
     if quick and out == Path("runs/demo"):
         out = Path("runs/demo-quick")
     config = demo_study(out.resolve(), settings, seed)
-    with bars(True) as shown:
+    with _stoppable(), bars(True) as shown:
         train_demo(out.resolve(), settings, config, shown)
     _finish(Study(config), out)
 
@@ -124,11 +126,8 @@ def train(
 
     _log_to_stderr(log_level)
     config = load_study(study)
-    try:
-        with bars(True) as shown:
-            written = train_all(config, out, shown)
-    except KeyboardInterrupt:
-        _end("stopped; start it again to go on where it was", _STOPPED)
+    with _stoppable(), bars(True) as shown:
+        written = train_all(config, out, shown)
     for file in written:
         typer.echo(f"Trained. Next: bequeath run {file} --out runs/{file.parent.name}")
 
@@ -201,10 +200,8 @@ def _finish(study: Any, out: Path, update: bool = False, as_json: bool = False) 
     from bequeath.study.progress import json_lines
 
     listeners = [json_lines(lambda line: print(line, flush=True))] if as_json else []
-    try:
+    with _stoppable():
         run = study.run(out, progress=not as_json, update=update, listeners=listeners)
-    except KeyboardInterrupt:
-        _end("stopped; start it again to go on where it was", _STOPPED)
     findings = run.findings
     if as_json:
         files = {name: str(out / name) for name in ("findings.json", "report.html")}
@@ -233,6 +230,14 @@ def _log_to_stderr(level: Level) -> None:
     logger = logging.getLogger("bequeath")
     logger.addHandler(handler)
     logger.setLevel(min(logging.INFO, handler.level))
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        _end("stopped; start it again to go on where it was", _STOPPED)
 
 
 def _stop(*_: Any) -> None:

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bequeath.study.run import Study
+
 # Everything slowed down a little, so that there is a middle to be killed in.
 SLOW = (
     "import time, bequeath.games.game as g, sys, bequeath.cli as c\n"
@@ -24,6 +26,12 @@ def findings_of(folder: Path) -> dict[str, Any]:
     findings["provenance"].pop("created")
     findings["provenance"].pop("seconds")
     return findings
+
+
+def run(study_dir: Path, out: str = "out", **how: Any) -> dict[str, Any]:
+    """Run the folder's study in this process; gives its findings."""
+    Study.from_yaml(study_dir / "study.yaml").run(study_dir / out, **how)
+    return findings_of(study_dir / out)
 
 
 def start(cwd: Path, *args: str, seconds: float | None = None) -> subprocess.Popen[str]:

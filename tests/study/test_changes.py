@@ -7,17 +7,11 @@ import pytest
 import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from study_runs import findings_of
+from study_runs import run
 
 import bequeath as bq
-from bequeath.study.run import Study
 
 pytestmark = pytest.mark.usefixtures("without_report")
-
-
-def run(study_dir, out="out", **how):
-    Study.from_yaml(study_dir / "study.yaml").run(study_dir / out, **how)
-    return findings_of(study_dir / out)
 
 
 @pytest.fixture
@@ -111,7 +105,6 @@ def test_more_samples_and_checkpoints_need_no_permission(study_dir, edit, counte
 
 def test_other_pictures_under_the_same_names_are_noticed(study_dir):
     run(study_dir)
-    path = next((study_dir / "val/red").glob("*.png"))
     for path in (study_dir / "val/red").glob("*.png"):
         Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
     with pytest.raises(

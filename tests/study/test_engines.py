@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from study_runs import bequeath, findings_of, start, wait_until
+from study_runs import bequeath, findings_of, run, start, wait_until
 
 import bequeath as bq
 from bequeath.study.engines import local
@@ -47,11 +47,6 @@ class Trouble(torch.nn.Sequential):
 def build(num_classes):
     return Trouble(*plain(num_classes))
 """
-
-
-def run(study_dir, out="out", **how):
-    Study.from_yaml(study_dir / "study.yaml").run(study_dir / out, **how)
-    return findings_of(study_dir / out)
 
 
 @pytest.fixture

@@ -1,17 +1,12 @@
 """Whose folder it is: foreign, damaged and truncated files are named, and nothing is overwritten."""
 
 import pytest
-from study_runs import findings_of
+from study_runs import findings_of, run
 
 import bequeath as bq
 from bequeath.study.run import Study
 
 pytestmark = pytest.mark.usefixtures("without_report")
-
-
-def run(study_dir, out="out", **how):
-    Study.from_yaml(study_dir / "study.yaml").run(study_dir / out, **how)
-    return findings_of(study_dir / out)
 
 
 def test_a_folder_of_somebody_else_is_refused(study_dir):

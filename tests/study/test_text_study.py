@@ -1,6 +1,5 @@
 """A study of sentences on the really pre-trained encoder of a registry package, from TSV file to page."""
 
-import csv
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
+from tiny_text import DATA, write_table
 from transformers import AutoModelForSequenceClassification
 
 from bequeath.study.run import Study
@@ -25,18 +25,15 @@ def encoder_folder():
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
-def write_table(path, repeats):
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, delimiter="\t")
-        writer.writerow(["sentence", "label"])
-        for i in range(repeats):
-            for text, label in [(t, 1) for t in GOOD] + [(t, 0) for t in BAD]:
-                writer.writerow([f"{text} {'indeed ' * i}".strip(), label])
+def reviews(repeats):
+    for i in range(repeats):
+        for text, label in [(t, 1) for t in GOOD] + [(t, 0) for t in BAD]:
+            yield f"{text} {'indeed ' * i}".strip(), label
 
 
 def test_a_text_study_runs_from_files_to_findings(encoder_folder, tmp_path):
-    write_table(tmp_path / "train.tsv", 3)
-    write_table(tmp_path / "dev.tsv", 1)
+    write_table(tmp_path / "train.tsv", reviews(3))
+    write_table(tmp_path / "dev.tsv", reviews(1))
     for name, seed in (("finetuned", 1), ("scratch", 2)):
         torch.manual_seed(seed)
         model = AutoModelForSequenceClassification.from_pretrained(encoder_folder, num_labels=2)
@@ -52,13 +49,7 @@ def test_a_text_study_runs_from_files_to_findings(encoder_folder, tmp_path):
             "finetuned": {"architecture": source, "weights": "finetuned.safetensors"},
             "scratch": {"architecture": source, "weights": "scratch.safetensors"},
         },
-        "data": {
-            "kind": "text_table",
-            "path": "dev.tsv",
-            "train": "train.tsv",
-            "text": "sentence",
-            "label": "label",
-        },
+        "data": DATA,
         "players": {"kind": "words", "n": 4},
         "baseline": "mask_token",
         "samples": 4,

@@ -7,7 +7,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 from study_runs import bequeath, findings_of, start, wait_until
-from tiny_text import make_project
+from tiny_text import DATA, make_project
 
 import bequeath as bq
 from bequeath.models import checkpoint_series
@@ -171,13 +171,7 @@ def test_texts_by_the_trainer_also_as_adapters(tmp_path, lora):
         "models": {
             "pretrained": {"architecture": "transformers:encoder", "weights": "encoder", "probe": True}
         },
-        "data": {
-            "kind": "text_table",
-            "path": "dev.tsv",
-            "train": "train.tsv",
-            "text": "sentence",
-            "label": "label",
-        },
+        "data": DATA,
         "players": {"kind": "words", "n": 4},
         "baseline": "mask_token",
         "samples": 4,

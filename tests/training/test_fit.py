@@ -10,7 +10,7 @@ import bequeath as bq
 from bequeath.data import Sample
 from bequeath.models import checkpoint_series, mlp
 from bequeath.training import parts
-from bequeath.training.fit import augmented, fit
+from bequeath.training.fit import augmented, by_turns, fit
 from bequeath.training.schedule import Schedule
 
 
@@ -155,6 +155,12 @@ def test_augmentation():
     assert augmented(row, "crop") is row
 
 
+def test_classes_take_turns_for_the_batch_norm_statistics():
+    assert by_turns([0, 0, 0, 1, 1, 2]) == [0, 3, 5, 1, 4, 2]
+    # An order that is balanced already stays as it is.
+    assert by_turns([2, 0, 1, 1, 0, 2]) == [0, 1, 2, 3, 4, 5]
+
+
 def test_frozen_layers_and_their_statistics_stay(tmp_path):
     model = tiny()
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -199,7 +205,7 @@ def test_only_the_head(tmp_path):
 
 def test_adapters_need_layers_of_that_name():
     with pytest.raises(bq.BequeathError, match=r"lora\.targets: \['nowhere'\]"):
-        parts.with_lora(tiny(), parts.Lora(["nowhere"]))
-    model = parts.with_lora(tiny(), parts.Lora(["5"], rank=2))
+        parts.with_lora(tiny(), ["nowhere"])
+    model = parts.with_lora(tiny(), ["5"], rank=2)
     learned = sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert learned == 2 * (144 + 8) + 8 * 2 + 2

@@ -49,10 +49,11 @@ def checkpoint_series(
         two checkpoints have the same.
     """
     if isinstance(pattern_or_files, (str, Path)):
-        whole = (Path(pattern_or_files) / SERIES).is_file()
-        pattern = Path(glob.escape(str(pattern_or_files))) / "step-*[0-9]*" if whole else pattern_or_files
-        found_there = glob.glob(str(pattern), recursive=True)
-        paths = sorted(Path(name) for name in found_there if not name.endswith(".partial"))
+        if (Path(pattern_or_files) / SERIES).is_file():
+            paths = series_files(Path(pattern_or_files))
+        else:
+            names = glob.glob(str(pattern_or_files), recursive=True)
+            paths = sorted(Path(name) for name in names if not name.endswith(".partial"))
         if not paths:
             raise BequeathError(
                 f"{where}: nothing matches {pattern_or_files}; check the folder and the pattern"
@@ -68,6 +69,11 @@ def checkpoint_series(
             raise BequeathError(f"{where}: step {step} twice: {found[step]} and {path}; leave one out")
         found[step] = path
     return [(f"step {step}", step, found[step]) for step in sorted(found)]
+
+
+def series_files(folder: Path) -> list[Path]:
+    """The checkpoints, files or folders, that `bequeath.training` wrote into a folder."""
+    return sorted(path for path in folder.glob("step-*[0-9]*") if path.suffix != ".partial")
 
 
 def series_entry(folder: str | Path) -> dict[str, Any] | None:

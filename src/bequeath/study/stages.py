@@ -208,9 +208,10 @@ class Stages:
         labels = [checkpoint.model for checkpoint in self.inputs.plan.checkpoints]
         counts = {name: [0, 0] for name in MODELS}
         for checkpoint, model in enumerate(labels):
-            there = int((store.state(first, checkpoint) == DONE).sum())
-            counts[model][0] += there
-            counts[model][1] += there + len(missing(store, first, checkpoint))
+            counts[model][0] += int((store.state(first, checkpoint) == DONE).sum())
+            # Tables that failed have no interactions.
+            possible = store.state("table", checkpoint) == DONE if first == "interactions" else None
+            counts[model][1] += store.shape[1] if possible is None else int(possible.sum())
         done, total = (sum(count[i] for count in counts.values()) for i in (0, 1))
         if first == "interactions":
             counts = {}

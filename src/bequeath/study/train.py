@@ -21,7 +21,7 @@ from bequeath.study.loading import Materials
 from bequeath.study.progress import Bars
 from bequeath.study.training_config import RunSection
 from bequeath.training.parts import freeze, only_heads, with_lora
-from bequeath.training.schedule import Schedule
+from bequeath.training.schedule import UNFINISHED, Schedule
 
 _SETTINGS = "training.yaml"
 RUNS = ("finetuned", "scratch")
@@ -91,7 +91,7 @@ def _train_seed(
     for name in RUNS:
         schedule = config.training.schedule(name, len(data))
         tick = shown.bar(f"{name}, seed {seed}", schedule.steps)
-        if (folder / name).exists() and _is_finished(folder / name, schedule.steps):
+        if _is_finished(folder / name, schedule.steps):
             tick(schedule.steps)
             continue
         _train_one(config, materials, data, name, seed, folder / name, schedule, tick)
@@ -105,9 +105,7 @@ def _train_seed(
 
 def _is_finished(folder: Path, steps: int) -> bool:
     last = folder / f"step-{steps:06d}"
-    return not (folder / "unfinished").exists() and (
-        last.exists() or last.with_suffix(".safetensors").exists()
-    )
+    return not (folder / UNFINISHED).exists() and (last.exists() or last.with_suffix(".safetensors").exists())
 
 
 def _train_one(
@@ -163,4 +161,4 @@ def _part(model: nn.Module, run: RunSection) -> nn.Module:
         freeze(model, run.freeze)
     if run.head_only:
         only_heads(model)
-    return model if run.lora is None else with_lora(model, run.lora.make())
+    return model if run.lora is None else with_lora(model, **run.lora.model_dump())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from bequeath.study.section import Section
-from bequeath.training.parts import Lora
 from bequeath.training.schedule import Augment, Decay, Optimizer, Schedule
 
 
@@ -16,10 +15,6 @@ class LoraSection(Section):
     """Names of layers, or the ends of their names; or one regular expression."""
     rank: int = Field(8, ge=1)
     alpha: int = Field(16, ge=1)
-
-    def make(self) -> Lora:
-        """As training takes it."""
-        return Lora(self.targets, self.rank, self.alpha)
 
 
 class RunSection(Section):
@@ -80,13 +75,9 @@ class TrainingConfig(Section):
         steps = self.steps or max(1, round((self.epochs or 0) * (samples // size)))
         return Schedule(
             steps,
-            run.learning_rate,
-            self.batch_size,
-            run.optimizer,
-            run.decay,
-            run.warm_up,
-            run.weight_decay,
-            self.augment,
+            batch_size=self.batch_size,
+            augment=self.augment,
             checkpoints=self.checkpoints,
             first_checkpoint=min(self.first_checkpoint, steps),
+            **run.model_dump(exclude={"freeze", "head_only", "lora"}),
         )

@@ -6,14 +6,13 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
-from bequeath.models.series import SERIES, SERIES_FORMAT
+from bequeath.models.series import SERIES, SERIES_FORMAT, series_files
 from bequeath.training.batch_norm import with_fresh_batch_norm
 from bequeath.training.live import Live
 from bequeath.training.snapshots import Writer, snapshot, unwrapped
@@ -133,7 +132,7 @@ class Checkpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
         for left in self.folder.glob("step-*.partial"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-        there = {int(path.stem.removeprefix("step-")): path for path in self.folder.glob("step-*[0-9]*")}
+        there = {int(path.stem.removeprefix("step-")): path for path in series_files(self.folder)}
         if at == 0 and there and not self._overwrite:
             raise BequeathError(
                 f"{self.folder}: holds checkpoints of another run (step {min(there)} to {max(there)}); choose another "
@@ -158,9 +157,13 @@ class Checkpoints:
             spaced = [round(epoch * last / epochs) for epoch in spaced]
         return sorted({*spaced, last} | ({0} if self._first == 0 else set()))
 
+    def due(self, step: int) -> bool:
+        """Whether `after` would save: what is costly to tell of a step need not be found for the others."""
+        return bool(self._wanted) and step >= self._wanted[0]
+
     def after(self, model: nn.Module, step: int, metrics: Mapping[str, float] | None = None) -> None:
         """Save the model if it is time: after each optimizer step, with the number of steps done."""
-        if not self._wanted or step < self._wanted[0]:
+        if not self.due(step):
             return
         self._wanted = [later for later in self._wanted if later > step]
         self._save(model, step, metrics or {})
@@ -182,15 +185,12 @@ class Checkpoints:
         self.wait()
 
     def _save(self, model: nn.Module, step: int, metrics: Mapping[str, float]) -> None:
-        told = dict(metrics)
+        model, told = unwrapped(model), dict(metrics)
         if self._live is not None:
-            measured = {
-                f"bequeath/{key}": value for key, value in self._live.measure(unwrapped(model)).items()
-            }
+            measured = {f"bequeath/{key}": value for key, value in self._live.measure(model).items()}
             told |= measured
             if self.log is not None:
                 self.log(measured, step)
-        model = unwrapped(model)
         if self._batch_norm is not None:
             model = with_fresh_batch_norm(model, self._batch_norm)
         metadata = {"step": str(step)}
@@ -209,23 +209,13 @@ class Checkpoints:
             raise BequeathError(
                 f"{self.folder}: an adapter is trained, and nothing tells its base; give base=, a state file or folder"
             )
+        if base is not None and Path(base).exists():
+            base = Path(base).absolute()
         return {
             "format": SERIES_FORMAT,
             "architecture": self.architecture,
             "options": self.options,
-            "base": None
-            if base is None
-            else str(Path(base).absolute())
-            if Path(base).exists()
-            else str(base),
+            "base": None if base is None else str(base),
             "seed": self.seed,
             "steps": self._last,
         }
-
-    def __enter__(self) -> Checkpoints:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,10 @@ from bequeath.data.samples import Dataset, balanced
 from bequeath.games.inputs import logits
 from bequeath.training.in_lightning import LightningCheckpoints
 from bequeath.training.parts import keep_frozen
-from bequeath.training.schedule import Schedule
+from bequeath.training.schedule import UNFINISHED, Schedule
 
 # Batches on which BatchNorm statistics are taken again for each checkpoint.
 _BATCH_NORM_BATCHES = 4
-# A run that breaks off loses at most this share of its steps.
-_KEPT = 0.1
 # Larger data are read again in each epoch.
 _IN_MEMORY = 2**31
 
@@ -68,13 +66,14 @@ def fit(
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     some = balanced(data, min(len(data), _BATCH_NORM_BATCHES * size), seed)
     # Classes take turns: one class's statistics would not do.
-    mixed = torch.stack([samples[i][0] for i in _by_turns([data.labels[i] for i in some], some)])
-    unfinished = folder / "unfinished"
+    turns = by_turns([data.labels[i] for i in some])
+    mixed = torch.stack([samples[some[i]][0] for i in turns])
+    unfinished = folder / UNFINISHED
     last = unfinished / "last.ckpt"
     own = ModelCheckpoint(
         unfinished,
         "last",
-        every_n_train_steps=max(1, int(_KEPT * schedule.steps)),
+        every_n_train_steps=schedule.keep_every,
         enable_version_counter=False,
     )
     keep = LightningCheckpoints(
@@ -162,14 +161,15 @@ def augmented(x: Tensor, how: str) -> Tensor:
     )
 
 
-def _by_turns(labels: list[int], places: list[int]) -> list[int]:
-    """The places in an order in which the classes take turns."""
+def by_turns(labels: Sequence[int]) -> list[int]:
+    """An order of the samples in which the classes take turns."""
     seen: dict[int, int] = {}
     turns = []
     for label in labels:
         turns.append(seen.get(label, 0))
         seen[label] = turns[-1] + 1
-    return [places[i] for i in torch.tensor(turns).argsort(stable=True).tolist()]
+    order: list[int] = torch.tensor(turns).argsort(stable=True).tolist()
+    return order
 
 
 class _Samples(torch.utils.data.Dataset[tuple[Tensor, int]]):

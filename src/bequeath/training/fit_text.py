@@ -14,12 +14,10 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from bequeath.data.samples import Dataset
 from bequeath.training.in_transformers import TransformersCheckpoints
-from bequeath.training.schedule import Schedule
+from bequeath.training.schedule import UNFINISHED, Schedule
 
 _OPTIMIZERS = {"adamw": "adamw_torch", "sgd": "sgd"}
 _DECAYS = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
-# A run that breaks off loses at most this share of its steps; its training loss is told as often.
-_KEPT = 0.1
 
 
 def fit_text(
@@ -54,8 +52,7 @@ def fit_text(
         {**tokenizer(prompt.replace("{}", str(data[i].x)), truncation=True), "label": data.labels[i]}
         for i in range(len(data))
     ]
-    part = max(1, int(_KEPT * schedule.steps))
-    unfinished = folder / "unfinished"
+    unfinished = folder / UNFINISHED
     arguments = TrainingArguments(
         str(unfinished),
         max_steps=schedule.steps,
@@ -68,9 +65,9 @@ def fit_text(
         warmup_steps=int(schedule.warm_up * schedule.steps),
         weight_decay=schedule.weight_decay,
         seed=seed,
-        save_steps=part,
+        save_steps=schedule.keep_every,
         save_total_limit=1,
-        logging_steps=part,
+        logging_steps=schedule.keep_every,
         report_to="none",
         disable_tqdm=True,
     )

@@ -31,7 +31,6 @@ class LightningCheckpoints(lightning.Callback):
     def __init__(self, folder: str | Path, *, module: str | None = None, **kwargs: Any) -> None:
         self.checkpoints = Checkpoints(folder, **kwargs)
         self._module = module
-        self._at: int | None = None
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin, or go on."""
@@ -47,8 +46,7 @@ class LightningCheckpoints(lightning.Callback):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
         """Save if it is time; batches that only add to a gradient are no steps."""
-        if trainer.is_global_zero and trainer.global_step != self._at:
-            self._at = trainer.global_step
+        if trainer.is_global_zero and self.checkpoints.due(trainer.global_step):
             self.checkpoints.after(self._model(pl_module), trainer.global_step, _numbers(trainer))
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: Any) -> None:

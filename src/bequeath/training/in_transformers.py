@@ -53,7 +53,7 @@ class TransformersCheckpoints(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Save if it is time."""
-        if state.is_world_process_zero:
+        if state.is_world_process_zero and self.checkpoints.due(state.global_step):
             self.checkpoints.after(kwargs["model"], state.global_step, _latest(state.log_history))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -16,7 +16,7 @@ from bequeath.games.evaluate import evaluate
 from bequeath.games.game import Game
 from bequeath.knowledge.dynamics import similarity
 from bequeath.lattice.decompose import decompose
-from bequeath.lattice.subsets import orders
+from bequeath.lattice.subsets import orders, players_of
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Live:
             )
             tables = evaluate(games, channels_last=False)
         effects = decompose(tables, self.kind).values
-        of = orders(int(tables.shape[1]).bit_length() - 1)
+        of = orders(players_of(tables))
         strength = effects.abs().sum(1).mean(0)
         told = {"value": tables[:, -1].mean().item(), "strength": strength.sum().item()}
         for order in range(1, int(of.max()) + 1):

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torch import nn
 
 from bequeath.errors import BequeathError
 from bequeath.models.architectures import library, reason
 from bequeath.models.heads import find_heads
-
-
-@dataclass(frozen=True)
-class Lora:
-    """Low-rank adapters (PEFT) on some layers; the head is trained beside them."""
-
-    targets: Sequence[str] | str
-    """Names of layers, or the ends of their names; or a regular expression."""
-    rank: int = 8
-    alpha: int = 16
 
 
 def freeze(model: nn.Module, up_to: str) -> None:
@@ -57,8 +46,10 @@ def only_heads(model: nn.Module) -> None:
         model.get_submodule(head).requires_grad_(True)
 
 
-def with_lora(model: nn.Module, lora: Lora) -> nn.Module:
-    """The model with adapters, everything but them and the head frozen.
+def with_lora(model: nn.Module, targets: Sequence[str] | str, rank: int = 8, alpha: int = 16) -> nn.Module:
+    """The model with low-rank adapters (PEFT) on some layers, everything but them and the head frozen.
+
+    `targets` are names of layers, or the ends of their names; or a regular expression.
 
     Raises
     ------
@@ -66,11 +57,11 @@ def with_lora(model: nn.Module, lora: Lora) -> nn.Module:
         If PEFT is not installed or finds no such layers.
     """
     peft = library("lora", "peft", "text")
-    targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    targets = targets if isinstance(targets, str) else list(targets)
     try:
         config = peft.LoraConfig(
-            r=lora.rank,
-            lora_alpha=lora.alpha,
+            r=rank,
+            lora_alpha=alpha,
             target_modules=targets,
             modules_to_save=list(find_heads(model)),
         )

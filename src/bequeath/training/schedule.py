@@ -13,6 +13,11 @@ Optimizer = Literal["adamw", "sgd"]
 Decay = Literal["cosine", "linear", "constant"]
 Augment = Literal["none", "flip", "crop"]
 
+# Where a run keeps what it would go on from, for as long as it is not finished.
+UNFINISHED = "unfinished"
+# A run that breaks off loses at most this share of its steps.
+_KEPT = 0.1
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -43,6 +48,11 @@ class Schedule:
     batch_norm_momentum: float = 0.3
     checkpoints: int = 10
     first_checkpoint: int = 1
+
+    @property
+    def keep_every(self) -> int:
+        """Steps between two states that a run which broke off can go on from."""
+        return max(1, int(_KEPT * self.steps))
 
     def factor(self, step: int) -> float:
         """Learning rate after so many steps, as a share of the largest."""
