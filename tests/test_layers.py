@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bequeath
 
-LAYERS = ("lattice", "games", "knowledge", "models", "data", "training", "study", "report", "cli")
+LAYERS = ("lattice", "games", "knowledge", "models", "data", "training", "study", "report", "suite", "cli")
 SOURCE = Path(bequeath.__file__).parent
 
 

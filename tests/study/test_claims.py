@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import bequeath as bq
+from bequeath.knowledge.measures import Measures
 from bequeath.study.claims import judge
 
 N = 4
@@ -21,10 +22,12 @@ def comparison(kept_low, kept_high, relearned):
     pretrained = torch.rand(30, 2**N, generator=g, dtype=torch.float64) + 0.5
     pretrained[:, 0] = 0
     kept = torch.where(order <= N // 2, kept_low, kept_high) * pretrained
-    return bq.compare(
-        pretrained=interactions(pretrained),
-        finetuned=interactions(kept),
-        scratch=interactions(relearned * kept),
+    return Measures.of(
+        bq.compare(
+            pretrained=interactions(pretrained),
+            finetuned=interactions(kept),
+            scratch=interactions(relearned * kept),
+        )
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
+from bequeath.knowledge.statistics import Estimate, ratio_estimates, resampled
 
 
 def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,14 +58,15 @@ def similarity(effects: Tensor, target: Tensor, orders: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Dynamics:
-    """One run over its checkpoints.
+    """One run over its checkpoints, or the runs of several seeds on the same samples and steps (`stacked`).
 
     Attributes
     ----------
     steps : NDArray
         Training step of each checkpoint, ascending.
     similarity : Tensor
-        To the run's own last checkpoint, shape (checkpoints, samples, n + 1); index 0 is over all orders.
+        To the run's own last checkpoint, shape (checkpoints, samples, n + 1); index 0 is over all orders. With an axis
+        of seeds in front where there are several, as all that follows.
     strength : Tensor
         Sum of |I|, same shape.
     dropped : Tensor
@@ -77,15 +79,80 @@ class Dynamics:
     strength: Tensor
     dropped: Tensor
 
+    @classmethod
+    def stacked(cls, seeds: Sequence[Dynamics]) -> Dynamics:
+        """Runs of several seeds as one.
+
+        Raises
+        ------
+        BequeathError
+            If their checkpoints or samples differ.
+        """
+        if len({(tuple(run.steps.tolist()), run.similarity.shape) for run in seeds}) != 1:
+            raise BequeathError("seeds: runs with other checkpoints or samples; all need the same")
+        parts = ("similarity", "strength", "dropped")
+        return cls(seeds[0].steps, *(torch.stack([getattr(run, part) for run in seeds]) for part in parts))
+
+    def curves(self) -> NDArray[np.float64]:
+        """Similarity over all orders: shape (..., samples, checkpoints)."""
+        return np.asarray(self.similarity[..., 0].transpose(-1, -2).numpy())
+
     def area(self) -> NDArray[np.float64]:
-        """Area under the overall similarity over log(1 + step), scaled to [0, 1]: shape (samples,)."""
+        """Area under the overall similarity over log(1 + step), scaled to [0, 1]: shape (..., samples)."""
         x = np.log1p(self.steps.astype(np.float64))
-        return np.asarray(np.trapezoid(self.similarity[:, :, 0].numpy(), x, axis=0) / (x[-1] - x[0]))
+        return np.asarray(np.trapezoid(self.curves(), x, axis=-1) / (x[-1] - x[0]))
 
     def first_step(self, level: float) -> int:
-        """First step whose mean overall similarity passes `level`; the last checkpoint always does."""
-        passed = self.similarity[:, :, 0].mean(1) >= level
-        return int(self.steps[int(passed.nonzero()[0])])
+        """First checkpoint's step whose mean overall similarity passes `level`; the last checkpoint always does."""
+        passed = self.curves().reshape(-1, len(self.steps)).mean(0) >= level
+        return int(self.steps[int(passed.nonzero()[0][0])])
+
+    def first_passage(self, level: float) -> Estimate:
+        """Step at which the mean overall similarity first passes `level`, interpolated in log(1 + step)."""
+        return Estimate(*resampled(lambda mean: passage(self.steps, mean, level), self.curves()))
+
+    def mean_order(self) -> list[Estimate]:
+        """Mean order of the interactions, weighted by strength, at each checkpoint."""
+        by_order = self.strength[..., 1:].numpy()
+        orders = np.arange(1, by_order.shape[-1] + 1)
+        parts = (np.swapaxes(part, -1, -2) for part in ((by_order * orders).sum(-1), by_order.sum(-1)))
+        return ratio_estimates(*parts)
+
+
+def passage(steps: NDArray[np.int64], curves: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+    """Where curves over steps first pass a level, linear in log(1 + step) between checkpoints.
+
+    Parameters
+    ----------
+    steps : NDArray
+        Ascending, shape (checkpoints,).
+    curves : NDArray
+        Shape (curves, checkpoints).
+
+    Returns
+    -------
+    NDArray
+        Steps, shape (curves,): the first one for a curve that begins at the level, NaN for one that never gets there.
+    """
+    x = np.log1p(steps.astype(np.float64))
+    above = curves >= level
+    after = above.argmax(1)
+    rows, before = np.arange(len(curves)), np.maximum(after - 1, 0)
+    low, high = curves[rows, before], curves[rows, after]
+    part = np.where(high > low, (level - low) / np.where(high > low, high - low, 1.0), 1.0)
+    found = np.expm1(x[before] + part * (x[after] - x[before]))
+    return np.where(above.any(1), np.where(after == 0, float(steps[0]), found), np.nan)
+
+
+def passage_ratio(first: Dynamics, second: Dynamics, level: float) -> Estimate:
+    """How many times as many steps the second run takes to pass a level as the first, paired on samples and seeds."""
+    return Estimate(
+        *resampled(
+            lambda a, b: passage(second.steps, b, level) / passage(first.steps, a, level),
+            first.curves(),
+            second.curves(),
+        )
+    )
 
 
 def dynamics(effects: Tensor, steps: Sequence[int], orders: Tensor) -> Dynamics:

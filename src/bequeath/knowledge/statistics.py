@@ -1,8 +1,9 @@
-"""Means and ratios over samples, with bootstrap intervals."""
+"""Means and ratios over samples, and over seeds where there are several, with bootstrap intervals; paired tests."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,17 +19,19 @@ _RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure over n samples with its 95% interval; NaN where there is nothing to tell."""
+    """A figure over n samples (and seeds, where there are several) with its 95% interval; NaN for nothing to tell."""
 
     mean: float
     low: float
     high: float
     n: int
+    seeds: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; NaN becomes None."""
         values = {"mean": self.mean, "low": self.low, "high": self.high}
-        return {key: value if np.isfinite(value) else None for key, value in values.items()} | {"n": self.n}
+        found: dict[str, Any] = {key: value if np.isfinite(value) else None for key, value in values.items()}
+        return found | {"n": self.n} | ({"seeds": self.seeds} if self.seeds > 1 else {})
 
 
 def _ratio_of_sums(top: Array, bottom: Array, axis: int = -1) -> Array:
@@ -74,23 +77,130 @@ def _estimates(data: tuple[Array, ...], statistic: Any, seed: int) -> list[Estim
     return [Estimate(float(m), float(a), float(b), n) for m, a, b in zip(point, low, high, strict=True)]
 
 
+def _weights(seeds: int, samples: int, seed: int) -> Array:
+    """How often each resample takes each pair of seed and sample: shape (resamples, seeds, samples).
+
+    Every seed is read on the same samples, so both are drawn by themselves. Of S seeds S - 1 are drawn: drawing S would
+    give only (S - 1) / S of the variance, half of it for two (McCarthy & Snowden 1985).
+    """
+    rng = np.random.default_rng(seed)
+    drawn = max(1, seeds - 1)
+    of_seeds = rng.multinomial(drawn, np.full(seeds, 1 / seeds), size=_RESAMPLES)
+    of_samples = rng.multinomial(samples, np.full(samples, 1 / samples), size=_RESAMPLES)
+    return np.asarray(of_seeds[:, :, None] * of_samples[:, None, :], dtype=np.float64)
+
+
+def resampled(
+    statistic: Callable[..., Array], *data: ArrayLike, seed: int = 0
+) -> tuple[float, float, float, int, int]:
+    """A statistic of weighted means, with its percentile interval over samples and seeds.
+
+    Parameters
+    ----------
+    statistic : callable
+        From the means of each array over seeds and samples, (resamples, columns), to one figure each, (resamples,).
+    *data : array_like
+        Each of shape (samples, columns) or (seeds, samples, columns), with the same seeds and samples.
+
+    Returns
+    -------
+    tuple
+        The figure, its low and high end (NaN for one sample), numbers of samples and seeds.
+    """
+    arrays = [np.asarray(values, dtype=np.float64) for values in data]
+    arrays = [array[None] if array.ndim == 2 else array for array in arrays]
+    seeds, n, _ = arrays[0].shape
+    weights = _weights(seeds, n, seed).reshape(_RESAMPLES, seeds * n)
+    weights /= weights.sum(1, keepdims=True)
+    flat = [array.reshape(seeds * n, -1) for array in arrays]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        point = float(statistic(*(rows.mean(0, keepdims=True) for rows in flat))[0])
+        found = statistic(*(weights @ rows for rows in flat))
+    if n == 1 or not np.isfinite(found).any():
+        return point, np.nan, np.nan, n, seeds
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.nanquantile(found, [tail, 1 - tail])
+    return point, float(np.fmin(low, point)), float(np.fmax(high, point)), n, seeds
+
+
+def _over_seeds(data: tuple[Array, ...], statistic: Callable[..., Array], seed: int) -> list[Estimate]:
+    """One estimate per column of arrays (seeds, samples, columns)."""
+    columns = range(data[0].shape[-1])
+    return [
+        Estimate(*resampled(statistic, *(rows[..., c : c + 1] for rows in data), seed=seed)) for c in columns
+    ]
+
+
 def mean_estimates(values: ArrayLike, seed: int = 0) -> list[Estimate]:
-    """Mean of each column of (samples, columns) with its 95% BCa bootstrap interval over samples."""
-    return _estimates((np.asarray(values, dtype=np.float64),), np.mean, seed)
+    """Mean of each column with its 95% bootstrap interval.
+
+    Parameters
+    ----------
+    values : array_like
+        (samples, columns): BCa over samples. (seeds, samples, columns), all seeds on the same samples: percentile over
+        both, each drawn by itself.
+    seed : int
+        Of the resamples.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim == 3:
+        return _over_seeds((array,), lambda mean: mean[:, 0], seed)
+    return _estimates((array,), np.mean, seed)
 
 
 def mean_estimate(values: ArrayLike, seed: int = 0) -> Estimate:
-    """Mean of (samples,) with its 95% BCa bootstrap interval."""
-    return mean_estimates(np.asarray(values, dtype=np.float64)[:, None], seed)[0]
+    """Mean of (samples,) or (seeds, samples), as `mean_estimates`."""
+    return mean_estimates(np.asarray(values, dtype=np.float64)[..., None], seed)[0]
 
 
 def ratio_estimates(top: ArrayLike, bottom: ArrayLike, seed: int = 0) -> list[Estimate]:
-    """Ratio of sums over samples, per column of two (samples, columns) arrays resampled together; NaN for 0 / 0."""
+    """Ratio of sums, per column of two arrays as in `mean_estimates`, resampled together; NaN for 0 / 0."""
     data = (np.asarray(top, dtype=np.float64), np.asarray(bottom, dtype=np.float64))
+    if data[0].ndim == 3:
+        return _over_seeds(data, lambda a, b: a[:, 0] / b[:, 0], seed)
     return _estimates(data, _ratio_of_sums, seed)
 
 
 def ratio_estimate(top: ArrayLike, bottom: ArrayLike, seed: int = 0) -> Estimate:
-    """Ratio of sums over samples of two (samples,) arrays, resampled together."""
-    columns = [np.asarray(values, dtype=np.float64)[:, None] for values in (top, bottom)]
+    """Ratio of sums of two arrays (samples,) or (seeds, samples), resampled together."""
+    columns = [np.asarray(values, dtype=np.float64)[..., None] for values in (top, bottom)]
     return ratio_estimates(columns[0], columns[1], seed)[0]
+
+
+def sign_flip_test(differences: ArrayLike, seed: int = 0) -> float:
+    """Two-sided p-value of paired differences having mean 0, by flipping the sign of each sample's at random.
+
+    Parameters
+    ----------
+    differences : array_like
+        (samples,), or (seeds, samples), of which the means over seeds are taken first: samples are what is exchanged.
+    """
+    values = np.atleast_2d(np.asarray(differences, dtype=np.float64)).mean(0)
+    if len(values) < 2 or not np.ptp(np.abs(values)) + np.abs(values).max() > 0:
+        return 1.0
+    test = stats.permutation_test(
+        (values,),
+        lambda x, axis: np.mean(x, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=9999,
+        alternative="two-sided",
+        rng=np.random.default_rng(seed),
+    )
+    return float(test.pvalue)
+
+
+def correlation(x: ArrayLike, y: ArrayLike, seed: int = 0) -> Estimate:
+    """Pearson's correlation over runs, (runs,) each, with its 95% BCa bootstrap interval; NaN for fewer than 4 runs."""
+    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if len(a) < 4 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return Estimate(np.nan, np.nan, np.nan, len(a))
+    found = stats.pearsonr(a, b)
+    low = high = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # resamples of one run alone have no correlation
+        for method in ("BCa", "percentile"):  # the second where the first gives none
+            if not np.isfinite(low + high):
+                resampling = stats.BootstrapMethod(_RESAMPLES, method=method, rng=np.random.default_rng(seed))
+                low, high = found.confidence_interval(CONFIDENCE, resampling)
+    return Estimate(float(found.statistic), float(low), float(high), len(a))

@@ -145,6 +145,15 @@ def replace_store(folder: Path, make: Callable[[Path], object]) -> Store:
     return Store.open(place)
 
 
+def copy_probes(source: Path, folder: Path) -> None:
+    """Take over the probes that another run fitted: their names say what they were fitted to."""
+    for file in source.glob("probe-*.npz"):
+        if not file.name.endswith(".partial.npz") and not (folder / file.name).exists():
+            partial = folder / f"{file.stem}.copy.partial.npz"
+            shutil.copyfile(file, partial)
+            partial.replace(folder / file.name)
+
+
 def mend_folder(folder: Path) -> None:
     """Clear away what a replacement that was cut off has left."""
     place, old = folder / STORE, folder / f"{STORE}.old"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bequeath.knowledge.dynamics import Dynamics
-from bequeath.knowledge.regions import Comparison
-from bequeath.knowledge.statistics import Estimate, mean_estimate, ratio_estimate
+from bequeath.knowledge.measures import Measures
+from bequeath.knowledge.statistics import Estimate, mean_estimate, sign_flip_test
 
 Json = dict[str, Any]
 
@@ -53,27 +54,6 @@ def _agreed(verdict: str, reference: str) -> tuple[str, str]:
     return "undecided", f" (By this reading: {verdict}; by the plain AND reading: {reference}; so undecided.)"
 
 
-def _preserved_share(comparison: Comparison) -> Estimate:
-    whole = comparison.values["pretrained"].abs().sum((-1, -2))
-    return ratio_estimate(comparison.preserved.sum((-1, -2)).numpy(), whole.numpy())
-
-
-def _fall_with_order(comparison: Comparison) -> Estimate:
-    """Mean over samples of preserved share at low orders (up to n/2) minus that at high orders."""
-    low = comparison.orders <= int(comparison.orders[-1]) // 2
-    shares = []
-    for part in (low, ~low):
-        preserved = comparison.preserved[..., part].sum((-1, -2))
-        whole = comparison.values["pretrained"][..., part].abs().sum((-1, -2))
-        shares.append((preserved / whole.clamp(min=1e-300)).numpy())
-    return mean_estimate(shares[0] - shares[1])
-
-
-def _relearned_share(comparison: Comparison) -> Estimate:
-    preserved = comparison.preserved.sum((-1, -2)).numpy()
-    return ratio_estimate(comparison.relearned.sum((-1, -2)).numpy(), preserved)
-
-
 def _determined(verdict: str, interval: Json | None) -> tuple[str, str]:
     """A verdict on smallness that does not hold for every equally sparse split is no verdict (METHOD 2b)."""
     if interval is None or interval["least"]["mean"] is None:
@@ -87,9 +67,9 @@ def _determined(verdict: str, interval: Json | None) -> tuple[str, str]:
     return ("undecided", text + ", so undecided.") if open_ else (verdict, text + ".")
 
 
-def _f1(comparison: Comparison, reference: Comparison, interval: Json | None) -> Json:
-    share, fall = _preserved_share(comparison), _fall_with_order(comparison)
-    there = _both(_small(_preserved_share(reference)), _above_zero(_fall_with_order(reference)))
+def _f1(measures: Measures, reference: Measures, interval: Json | None) -> Json:
+    share, fall = measures.share("preserved"), measures.fall_with_order()
+    there = _both(_small(reference.share("preserved")), _above_zero(reference.fall_with_order()))
     small, range_ = _determined(_small(share), interval)
     verdict, note = _agreed(_both(small, _above_zero(fall)), there)
     return {
@@ -103,11 +83,11 @@ def _f1(comparison: Comparison, reference: Comparison, interval: Json | None) ->
     }
 
 
-def _f2(comparison: Comparison, reference: Comparison) -> Json:
-    share = _relearned_share(comparison)
+def _f2(measures: Measures, reference: Measures) -> Json:
+    share = measures.share("relearned")
     if not np.isfinite(share.mean):
         return {"verdict": "undecided", "text": "Nothing was preserved, so nothing to relearn.", "rule": ""}
-    verdict, note = _agreed(_small(share), _small(_relearned_share(reference)))
+    verdict, note = _agreed(_small(share), _small(reference.share("relearned")))
     return {
         "verdict": verdict,
         "text": f"Training from scratch found {_percent(share)} of the preserved knowledge too "
@@ -118,37 +98,43 @@ def _f2(comparison: Comparison, reference: Comparison) -> Json:
 
 def _f3(finetuned: Dynamics | None, scratch: Dynamics | None) -> Json:
     rule = (
-        "Supported if, paired on samples, the fine-tuned run has both the larger area under its similarity curve "
-        "over log steps (earlier) and the smaller share of strength learned and later dropped (steadier), with their "
-        "95% intervals; contradicted if either is the other way round with its interval."
+        "Supported if, paired on samples (and seeds), the fine-tuned run has both the larger area under its similarity "
+        "curve over log steps (earlier) and the smaller share of strength learned and later dropped (steadier), with "
+        "their 95% intervals; contradicted if either is the other way round with its interval. p: two-sided sign-flip "
+        "test over samples."
     )
     if finetuned is None or scratch is None:
         text = "Not judged: both runs need at least 3 checkpoints."
         return {"verdict": "undecided", "text": text, "rule": rule}
-    earlier = mean_estimate(finetuned.area() - scratch.area())
-    steadier = mean_estimate((scratch.dropped - finetuned.dropped).numpy())
+    ahead, kept = finetuned.area() - scratch.area(), (scratch.dropped - finetuned.dropped).numpy()
+    earlier, steadier = mean_estimate(ahead), mean_estimate(kept)
     return {
         "verdict": _both(_above_zero(earlier), _above_zero(steadier)),
         "text": f"Over its course (area under the similarity to its own final knowledge) the fine-tuned run is "
-        f"{_signed(earlier, 1, 2)} ahead of the scratch run; of what each learned, it later dropped "
-        f"{_signed(steadier, 100, 0)} points less (a minus sign: more).",
+        f"{_signed(earlier, 1, 2)} ahead of the scratch run ({_p(ahead)}); of what each learned, it later dropped "
+        f"{_signed(steadier, 100, 0)} points less (a minus sign: more; {_p(kept)}).",
         "rule": rule,
     }
 
 
+def _p(differences: NDArray[np.float64]) -> str:
+    p = sign_flip_test(differences)
+    return "p < 0.001" if p < 1e-3 else f"p = {p:.3f}"
+
+
 def judge(
-    comparison: Comparison,
-    reference: Comparison,
+    measures: Measures,
+    reference: Measures,
     interval: Json | None,
     finetuned: Dynamics | None,
     scratch: Dynamics | None,
 ) -> Json:
-    """F1, F2 and F3 with verdict, sentence and rule.
+    """F1, F2 and F3 with verdict, sentence and rule; of one seed, or of several together.
 
     `reference` is the same comparison by plain AND interactions, `interval` the identifiability of the preserved share.
     """
     return {
-        "F1": _f1(comparison, reference, interval),
-        "F2": _f2(comparison, reference),
+        "F1": _f1(measures, reference, interval),
+        "F2": _f2(measures, reference),
         "F3": _f3(finetuned, scratch),
     }

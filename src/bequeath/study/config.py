@@ -62,7 +62,7 @@ class ModelConfig(Section):
     def _one_source(self) -> ModelConfig:
         if self.weights is not None and self.checkpoints:
             raise ValueError("give weights or checkpoints, not both (the last checkpoint is the model)")
-        if self.probe and (self.weights is None or self.base is not None):
+        if self.probe and (self.checkpoints or self.base is not None):
             raise ValueError("probe goes with weights: those of the frozen backbone")
         if self.base is not None and self.weights is None and not self.checkpoints:
             raise ValueError("base goes with adapters: give their folders as weights or checkpoints")
@@ -142,11 +142,20 @@ class StudyConfig(Section):
             )
         if any(m.probe for m in self.all_models().values()) and not self.data.has_train:
             raise ValueError("data.train: needed by a model with probe: true (the probe is fitted on it)")
+        self._check_pretraining()
         if (self.value == "next_token") != (getattr(self.data, "answers", None) is not None):
             raise ValueError(
                 "value: next_token and data.answers go together (how the text goes on for each class)"
             )
         return self
+
+    def _check_pretraining(self) -> None:
+        made_here = self.training is not None and self.training.pretraining is not None
+        for name, model in self.all_models().items():
+            if model.probe and model.weights is None and not (made_here and name == "pretrained"):
+                raise ValueError(f"models.{name}: probe goes with weights: those of the frozen backbone")
+        if made_here and self.models.pretrained.weights is not None:
+            raise ValueError("training.pretraining: models.pretrained has weights; leave one of the two out")
 
     def all_models(self) -> dict[str, ModelConfig]:
         """The three models by name."""
@@ -232,13 +241,18 @@ def _absolute(value: Any, base: Path, key: str = "") -> Any:
     return value
 
 
-def load_study(path: str | Path) -> StudyConfig:
+def load_study(path: str | Path, *, small: bool = False) -> StudyConfig:
     """Read and check a study file.
+
+    Parameters
+    ----------
+    small : bool
+        Take the file's small form: each section under its key `small` takes the place of the one of that name.
 
     Raises
     ------
     BequeathError
-        One line: file, line, key, what is wrong.
+        One line: file, line, key, what is wrong; or if there is no small form.
     """
     path = Path(path)
     if not path.is_file():
@@ -252,11 +266,17 @@ def load_study(path: str | Path) -> StudyConfig:
         raise BequeathError(f"{at}: not valid YAML: {getattr(error, 'problem', error)}") from None
     if not isinstance(raw, dict):
         raise BequeathError(f"{path}: a mapping is needed at the top (models:, data:, players:, ...)")
+    instead = raw.pop("small", None)
+    if small:
+        if not isinstance(instead, dict):
+            raise BequeathError(f"{path}: small: no such section; the study has no small form")
+        raw |= instead
     try:
         config = StudyConfig.model_validate(_absolute(raw, path.parent.resolve()))
     except ValidationError as error:
         first = error.errors()[0]
-        line = _line_of(text, first["loc"])
+        inside = small and instead is not None and first["loc"][:1] and first["loc"][0] in instead
+        line = _line_of(text, ("small", *first["loc"]) if inside else first["loc"])
         place = ".".join(str(part) for part in first["loc"] if not _is_type(part))
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
@@ -272,6 +292,7 @@ def load_study(path: str | Path) -> StudyConfig:
     for section, files in named.items():
         for key, value in files.items():
             if not value.exists():
-                line = _line_of(text, (section, key))
+                inside = ("small",) if small and section in instead else ()
+                line = _line_of(text, (*inside, section, key))
                 raise BequeathError(f"{path}:{line}: {section}.{key}: no such file or folder: {value}")
     return config

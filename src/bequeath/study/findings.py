@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from bequeath.knowledge import faithfulness
-from bequeath.knowledge.dynamics import Dynamics, dynamics
+from bequeath.knowledge.dynamics import Dynamics, dynamics, passage_ratio
 from bequeath.knowledge.ledger import ledger
+from bequeath.knowledge.measures import WHOLE, Measures
 from bequeath.knowledge.regions import MODELS, REGIONS, Comparison
-from bequeath.knowledge.statistics import mean_estimate, mean_estimates, ratio_estimate, ratio_estimates
+from bequeath.knowledge.statistics import (
+    mean_estimate,
+    mean_estimates,
+    ratio_estimate,
+    ratio_estimates,
+    sign_flip_test,
+)
 from bequeath.lattice.bounds import preserved_bounds
 from bequeath.lattice.decompose import decompose
 from bequeath.lattice.interactions import Interactions
@@ -22,11 +29,13 @@ from bequeath.study import evidence as rests
 from bequeath.study.claims import judge
 from bequeath.study.evidence import Evidence, Json
 from bequeath.study.examples import examples
+from bequeath.study.per_sample import per_sample
 
 SCHEMA = "bequeath.findings/1"
 _LEVEL = 0.5
 # How far above the least L1 norm a split may be and still count as equally sparse.
-_SLACK = 1e-3
+SLACK = 1e-3
+BOUNDS = ("least", "least_found", "greatest_found", "greatest")
 
 
 def build_findings(evidence: Evidence, progress: Callable[[int], None] | None = None) -> Json:
@@ -40,25 +49,30 @@ def build_findings(evidence: Evidence, progress: Callable[[int], None] | None = 
     comparison = evidence.compared(final)
     # Plain Harsanyi dividends are unique without any choice: the reference that the claims are checked against.
     reference = evidence.compared({name: decompose(tables[name], "and") for name in MODELS})
+    measures, by_and = Measures.of(comparison), Measures.of(reference)
     runs = _dynamics(evidence, comparison)
-    interval = identifiability(evidence, comparison, tables, progress)
+    bounds = _bounds(evidence, comparison, tables, progress)
+    interval = None if bounds is None else identifiability(bounds, measures)
+    books = {name: ledger(comparison, name, tables[name][:, 0], tables[name][:, -1]) for name in MODELS}
     findings: Json = {
         "schema": SCHEMA,
         "study": rests.study(evidence),
         "models": rests.models(evidence),
         "knowledge": {
-            "shares": shares(comparison),
-            "reference": {"decomposition": "and", "shares": shares(reference)},
+            "shares": shares(measures),
+            "reference": {"decomposition": "and", "shares": shares(by_and)},
             "identifiability": interval,
             "by_order": _by_order(comparison),
         },
         "regions": _regions(comparison),
-        **_ledgers(comparison, tables),
+        "ledger": {name: ledger_rows(book.parts, book.total, book.v_full) for name, book in books.items()},
+        "ledger_error": max(book.error for book in books.values()),
         "dynamics": _dynamics_findings(evidence, runs),
-        "claims": judge(comparison, reference, interval, runs.get("finetuned"), runs.get("scratch")),
+        "claims": judge(measures, by_and, interval, runs.get("finetuned"), runs.get("scratch")),
         "faithfulness": _faithfulness(final, tables),
         "certificates": rests.certificates(evidence),
         "samples": rests.samples(evidence, tables),
+        "per_sample": per_sample(evidence, measures, by_and, bounds, books, runs),
         "examples": examples(comparison, evidence.materials, plan),
         "evaluation": rests.evaluation(evidence),
         "missing": evidence.missing,
@@ -68,42 +82,33 @@ def build_findings(evidence: Evidence, progress: Callable[[int], None] | None = 
     return findings
 
 
-def shares(comparison: Comparison) -> Json:
+def shares(measures: Measures) -> Json:
     """Preserved, discarded, new and relearned share: ratios of sums over all samples and interactions."""
-    total = {name: value.abs().sum((-1, -2)).numpy() for name, value in comparison.values.items()}
-    part = {
-        name: getattr(comparison, name).sum((-1, -2)).numpy()
-        for name in ("preserved", "discarded", "new", "relearned")
-    }
-    whole = {
-        "preserved": total["pretrained"],
-        "discarded": total["pretrained"],
-        "new": total["finetuned"],
-        "relearned": part["preserved"],
-    }
-    return {name: ratio_estimate(part[name], whole[name]).to_dict() for name in whole}
+    return {name: measures.share(name).to_dict() for name in WHOLE}
 
 
-def identifiability(
+def _bounds(
     evidence: Evidence,
     comparison: Comparison,
     tables: dict[str, Tensor],
     progress: Callable[[int], None] | None,
-) -> Json | None:
-    """Least and greatest preserved share over equally sparse splits, as ratios of sums over samples (METHOD 2b).
+) -> dict[str, NDArray[np.float64]] | None:
+    """Each sample's least and greatest preserved share over equally sparse splits (METHOD 2b).
 
     None where there is no choice of split (plain AND or OR), or where only salient interactions are compared.
     """
     if evidence.config.decomposition.kind != "and-or" or evidence.config.salient is not None:
         return None
     before, after = (tables[name] / comparison.scale[name] for name in ("pretrained", "finetuned"))
-    bounds = preserved_bounds(before, after, slack=_SLACK, progress=progress)
-    total = comparison.values["pretrained"].abs().sum((-1, -2)).numpy()
-    shares = {
-        name: ratio_estimate(getattr(bounds, name).numpy() * total, total).to_dict()
-        for name in ("least", "least_found", "greatest_found", "greatest")
-    }
-    return {"slack": _SLACK, **shares}
+    found = preserved_bounds(before, after, slack=SLACK, progress=progress)
+    return {name: getattr(found, name).numpy() for name in BOUNDS}
+
+
+def identifiability(bounds: Mapping[str, NDArray[np.float64]], measures: Measures) -> Json:
+    """Bounds of samples, (samples,) or (seeds, samples), as bounds of the ratio of sums."""
+    total = measures.total("pretrained")
+    found = {name: ratio_estimate(bounds[name] * total, total).to_dict() for name in BOUNDS}
+    return {"slack": SLACK, **found}
 
 
 def _with_all(by_type: Tensor) -> NDArray[np.float64]:
@@ -170,24 +175,22 @@ def _regions(comparison: Comparison) -> list[Json]:
     return found
 
 
-def _ledgers(comparison: Comparison, tables: dict[str, Tensor]) -> Json:
-    books, worst = {}, 0.0
-    for name in MODELS:
-        book = ledger(comparison, name, tables[name][:, 0], tables[name][:, -1])
-        worst = max(worst, book.error)
-        parts = {"total": book.total, **book.parts}
-        books[name] = [
+def ledger_rows(parts: Mapping[str, ArrayLike], total: ArrayLike, v_full: ArrayLike) -> list[Json]:
+    """One model's ledger, of arrays (samples,) or (seeds, samples) in the raw units of the value function."""
+    whole, full = np.asarray(total), np.asarray(v_full)
+    rows = []
+    for part, effect in {"total": whole, **parts}.items():
+        signed = np.asarray(effect)
+        left = full if part == "total" else full - signed
+        rows.append(
             {
                 "part": part,
-                "effect": mean_estimate(effect.numpy()).to_dict(),
-                "share": _or_null(ratio_estimate(effect.numpy(), book.total.numpy()).to_dict()),
-                "positive_without": mean_estimate(
-                    book.positive_without(None if part == "total" else part).double().numpy()
-                ).to_dict(),
+                "effect": mean_estimate(signed).to_dict(),
+                "share": _or_null(ratio_estimate(signed, whole).to_dict()),
+                "positive_without": mean_estimate(left > 0).to_dict(),
             }
-            for part, effect in parts.items()
-        ]
-    return {"ledger": books, "ledger_error": worst}
+        )
+    return rows
 
 
 def _dynamics(evidence: Evidence, comparison: Comparison) -> dict[str, Dynamics]:
@@ -207,7 +210,7 @@ def _dynamics_findings(evidence: Evidence, runs: dict[str, Dynamics]) -> Json | 
         return None
     found: Json = {}
     for name, run in runs.items():
-        rows = []
+        rows, mean_orders = [], run.mean_order()
         for index, position in enumerate(evidence.plan.of(name)):
             similar = [e.to_dict() for e in mean_estimates(run.similarity[index].numpy())]
             strength = [e.to_dict() for e in mean_estimates(run.strength[index].numpy())]
@@ -218,16 +221,31 @@ def _dynamics_findings(evidence: Evidence, runs: dict[str, Dynamics]) -> Json | 
                     "accuracy": mean_estimate(evidence.correct[position]).to_dict(),
                     "similarity": similar[0],
                     "by_order": similar[1:],
+                    "strength": strength[0],
                     "strength_by_order": strength[1:],
+                    "mean_order": mean_orders[index].to_dict(),
                 }
             )
         found[name] = rows
+    return {**found, **courses(runs)}
+
+
+def courses(runs: Mapping[str, Dynamics]) -> Json:
+    """How early and how steadily both runs get to their final knowledge; of one seed, or of several together."""
     areas = {name: run.area() for name, run in runs.items()}
-    found["area"] = {name: mean_estimate(area).to_dict() for name, area in areas.items()}
-    found["area"]["difference"] = mean_estimate(areas["finetuned"] - areas["scratch"]).to_dict()
-    found["first_step"] = {"level": _LEVEL} | {name: run.first_step(_LEVEL) for name, run in runs.items()}
-    found["dropped"] = {name: mean_estimate(run.dropped.numpy()).to_dict() for name, run in runs.items()}
-    return found
+    ahead = areas["finetuned"] - areas["scratch"]
+    dropped = {name: run.dropped.numpy() for name, run in runs.items()}
+    more = dropped["scratch"] - dropped["finetuned"]
+    passages = {name: run.first_passage(_LEVEL).to_dict() for name, run in runs.items()}
+    return {
+        "area": {name: mean_estimate(area).to_dict() for name, area in areas.items()}
+        | {"difference": mean_estimate(ahead).to_dict(), "p": sign_flip_test(ahead)},
+        "first_step": {"level": _LEVEL} | {name: run.first_step(_LEVEL) for name, run in runs.items()},
+        "first_passage": {"level": _LEVEL, **passages}
+        | {"ratio": passage_ratio(runs["finetuned"], runs["scratch"], _LEVEL).to_dict()},
+        "dropped": {name: mean_estimate(share).to_dict() for name, share in dropped.items()}
+        | {"difference": mean_estimate(more).to_dict(), "p": sign_flip_test(more)},
+    }
 
 
 def _faithfulness(final: dict[str, Interactions], tables: dict[str, Tensor]) -> Json:

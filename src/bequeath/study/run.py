@@ -106,6 +106,7 @@ class Study:
         progress: bool = False,
         update: bool = False,
         listeners: Sequence[Listener] = (),
+        like: str | Path | None = None,
     ) -> Run:
         """Run the study in the folder `out`, or go on with what is finished there.
 
@@ -121,6 +122,9 @@ class Study:
             change is refused; what is still valid is kept either way.
         listeners : sequence of callable
             Each is called with a stage (`bequeath.study.status.Stage`) whenever that has come further.
+        like : path, optional
+            Folder of another run: a new run takes over what of its arrays holds for this study too, such as the tables
+            of models that both have.
 
         Raises
         ------
@@ -138,7 +142,7 @@ class Study:
             status = Status(folder, [shown.listen, *listeners])
             try:
                 inputs = Inputs(self.config)
-                stages = Stages(inputs, folder, status)
+                stages = Stages(inputs, folder, status, None if like is None else Path(like))
                 findings = stages.run(update)
                 write_whole(folder / FINDINGS, json.dumps(findings, indent=1, allow_nan=False) + "\n")
                 run = Run(folder)

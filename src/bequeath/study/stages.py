@@ -20,7 +20,7 @@ from bequeath.games.players import Text
 from bequeath.games.runner import values
 from bequeath.knowledge.regions import MODELS
 from bequeath.models.outputs import check_outputs
-from bequeath.study.carry import STORE, Carrier, replace_store
+from bequeath.study.carry import STORE, Carrier, copy_probes, replace_store
 from bequeath.study.choice import choose_cells, player_axis
 from bequeath.study.config import StudyConfig
 from bequeath.study.digests import key_of
@@ -109,8 +109,8 @@ class Inputs:
 class Stages:
     """One start of a run in a folder that is this process's own."""
 
-    def __init__(self, inputs: Inputs, folder: Path, status: Status) -> None:
-        self.inputs, self.folder, self.status = inputs, folder, status
+    def __init__(self, inputs: Inputs, folder: Path, status: Status, like: Path | None = None) -> None:
+        self.inputs, self.folder, self.status, self.like = inputs, folder, status, like
         self.timings = Timings(folder / "timings.json")
         self.failures: list[dict[str, Any]] = []
         (folder / FAILURES_FILE).unlink(missing_ok=True)  # what failed is tried again
@@ -144,7 +144,10 @@ class Stages:
     def _changed(self, update: bool) -> Carrier | None:
         """What the folder's arrays hold of a study that has changed; None where nothing has to be carried over."""
         if not (self.folder / STORE).exists():
-            return None
+            if self.like is None or not (self.like / STORE).exists():
+                return None
+            copy_probes(self.like, self.folder)
+            return Carrier(Store.open(self.like / STORE), self.inputs.axes(), self.inputs.identity)
         carrier = Carrier(Store.open(self.folder / STORE), self.inputs.axes(), self.inputs.identity)
         change = carrier.change()
         if change is None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
+from bequeath.study.data_config import DataConfig
 from bequeath.study.section import Section
 from bequeath.training.schedule import Augment, Decay, Optimizer, Schedule
+
+Disturbance = Literal["early", "middle", "late", "frozen", "shuffled"]
 
 
 class LoraSection(Section):
@@ -17,8 +22,8 @@ class LoraSection(Section):
     alpha: int = Field(16, ge=1)
 
 
-class RunSection(Section):
-    """How one of the two models is trained."""
+class _Rate(Section):
+    """Learning rate and optimizer of one model."""
 
     learning_rate: float = Field(gt=0)
     optimizer: Optimizer = "adamw"
@@ -26,6 +31,45 @@ class RunSection(Section):
     warm_up: float = Field(0.1, ge=0, lt=1)
     """Share of the steps over which the learning rate rises."""
     weight_decay: float = Field(0.01, ge=0)
+
+
+class _Budget(Section):
+    """How long, on how much."""
+
+    steps: int | None = Field(None, ge=1)
+    """Optimizer steps; or"""
+    epochs: float | None = Field(None, gt=0)
+    batch_size: int = Field(32, ge=1)
+    samples: int | None = Field(None, ge=2)
+    """Training samples, balanced over classes and the same for all; all of them by default."""
+    augment: Augment = "flip"
+    """Of images."""
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> _Budget:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give steps or epochs")
+        return self
+
+    def _schedule(
+        self, rate: _Rate, samples: int, checkpoints: int = 1, first: int | None = None
+    ) -> Schedule:
+        """Checkpoints from the first one on; without it, only the end."""
+        size = min(self.batch_size, samples)
+        steps = self.steps or max(1, round((self.epochs or 0) * (samples // size)))
+        return Schedule(
+            steps,
+            batch_size=self.batch_size,
+            augment=self.augment,
+            checkpoints=checkpoints,
+            first_checkpoint=steps if first is None else min(first, steps),
+            **rate.model_dump(include=set(_Rate.model_fields)),
+        )
+
+
+class RunSection(_Rate):
+    """How one of the two models is trained."""
+
     freeze: str | None = None
     """Freeze all layers up to this one."""
     head_only: bool = False
@@ -40,44 +84,48 @@ class RunSection(Section):
         return self
 
 
-class TrainingConfig(Section):
+class PretrainingSection(_Rate, _Budget):
+    """Pre-training on other data, where it is part of the question or no weights can be had; seed: the study's."""
+
+    data: DataConfig
+
+    def schedule(self, samples: int) -> Schedule:
+        """On so many samples; only the end is kept."""
+        return self._schedule(self, samples)
+
+
+class TrainingConfig(_Budget):
     """Same data, budget and augmentation for both models; several seeds."""
 
     finetuned: RunSection
     scratch: RunSection
-    steps: int | None = Field(None, ge=1)
-    """Optimizer steps; or"""
-    epochs: float | None = Field(None, gt=0)
-    batch_size: int = Field(32, ge=1)
-    samples: int | None = Field(None, ge=2)
-    """Training samples, balanced over classes and the same for all; all of them by default."""
-    augment: Augment = "flip"
-    """Of images."""
     checkpoints: int = Field(10, ge=1)
     """Log-spaced, at most so many of each run."""
     first_checkpoint: int = Field(1, ge=0)
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    pretraining: PretrainingSection | None = None
+    """Where models.pretrained has no weights: how it is trained."""
+    disturbed: list[Disturbance] = Field(default_factory=list)
+    """More fine-tuned models, whose start was disturbed: a third of the backbone (early, middle, late) back at a random
+    start; shuffled: pre-trained on shuffled labels (needs pretraining). Or, undisturbed, a frozen backbone."""
 
     @model_validator(mode="after")
     def _fits(self) -> TrainingConfig:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give steps or epochs")
         if self.scratch.lora is not None:
             raise ValueError("scratch.lora: adapters need a pre-trained base; leave it out")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds: {self.seeds} has one twice")
+        for name in ("seeds", "disturbed"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ValueError(f"{name}: {getattr(self, name)} has one twice")
+        if "shuffled" in self.disturbed and self.pretraining is None:
+            raise ValueError("disturbed: shuffled needs a pretraining section, whose labels it shuffles")
+        if self.disturbed and self.finetuned.lora is not None:
+            raise ValueError(
+                "disturbed: does not go with adapters, which need their base as it was; leave lora out"
+            )
         return self
 
     def schedule(self, name: str, samples: int) -> Schedule:
-        """Of one of the two models, on so many samples."""
-        run: RunSection = getattr(self, name)
-        size = min(self.batch_size, samples)
-        steps = self.steps or max(1, round((self.epochs or 0) * (samples // size)))
-        return Schedule(
-            steps,
-            batch_size=self.batch_size,
-            augment=self.augment,
-            checkpoints=self.checkpoints,
-            first_checkpoint=min(self.first_checkpoint, steps),
-            **run.model_dump(exclude={"freeze", "head_only", "lora"}),
-        )
+        """Of one of the two models, on so many samples; of a disturbed one, only the end is kept."""
+        if name in ("finetuned", "scratch"):
+            return self._schedule(getattr(self, name), samples, self.checkpoints, self.first_checkpoint)
+        return self._schedule(self.finetuned, samples)

@@ -1,0 +1,68 @@
+"""The part of findings.json that figures over several runs are pooled from: one number a sample, and back to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from bequeath.knowledge.dynamics import Dynamics
+from bequeath.knowledge.ledger import Ledger
+from bequeath.knowledge.measures import Measures
+from bequeath.knowledge.regions import MODELS
+from bequeath.study.evidence import Evidence
+
+Json = dict[str, Any]
+
+# Digits that are kept: far below what any figure rests on.
+_DIGITS = 8
+
+
+def per_sample(
+    evidence: Evidence,
+    measures: Measures,
+    reference: Measures,
+    bounds: Mapping[str, NDArray[np.float64]] | None,
+    books: Mapping[str, Ledger],
+    runs: Mapping[str, Dynamics],
+) -> Json:
+    """For JSON; the innermost axis of `strength` is the order, that of `similarity` too, with all orders first."""
+    return {
+        "strength": {name: _plain(values) for name, values in measures.by_order.items()},
+        "reference": {name: _plain(values) for name, values in reference.by_order.items()},
+        "bounds": bounds and {name: _plain(values) for name, values in bounds.items()},
+        "ledger": {
+            name: {part: _plain(effect) for part, effect in book.parts.items()}
+            for name, book in books.items()
+        },
+        "dynamics": {
+            name: {
+                "steps": run.steps.tolist(),
+                "similarity": _plain(run.similarity),
+                "strength": _plain(run.strength),
+                "dropped": _plain(run.dropped),
+            }
+            for name, run in runs.items()
+        },
+        # Of the accuracy samples, not of those that were taken apart.
+        "correct": {
+            name: [int(right) for right in evidence.correct[evidence.final(name)]] for name in MODELS
+        },
+    }
+
+
+def course(saved: Json) -> Dynamics:
+    """A run's dynamics as `per_sample` keeps them."""
+    parts = (torch.tensor(saved[name], dtype=torch.float64) for name in ("similarity", "strength", "dropped"))
+    return Dynamics(np.asarray(saved["steps"], dtype=np.int64), *parts)
+
+
+def _plain(values: ArrayLike) -> Any:
+    array = np.asarray(values, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        places = _DIGITS - 1 - np.floor(np.log10(np.maximum(np.abs(array), 1e-300)))
+    scale = 10.0 ** np.clip(places, 0, 300)
+    return np.where(array == 0, 0.0, np.round(array * scale) / scale).tolist()
