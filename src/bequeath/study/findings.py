@@ -14,7 +14,7 @@ from bequeath.knowledge import faithfulness
 from bequeath.knowledge.dynamics import Dynamics, dynamics, passage_ratio
 from bequeath.knowledge.ledger import ledger
 from bequeath.knowledge.measures import WHOLE, Measures
-from bequeath.knowledge.regions import MODELS, REGIONS, Comparison
+from bequeath.knowledge.regions import MODELS, REGIONS, Comparison, compare
 from bequeath.knowledge.statistics import (
     mean_estimate,
     mean_estimates,
@@ -50,6 +50,7 @@ def build_findings(evidence: Evidence, progress: Callable[[int], None] | None = 
     # Plain Harsanyi dividends are unique without any choice: the reference that the claims are checked against.
     reference = evidence.compared({name: decompose(tables[name], "and") for name in MODELS})
     measures, by_and = Measures.of(comparison), Measures.of(reference)
+    scaled = Measures.of(compare(**final, normalise="l1", salient=evidence.config.salient))
     runs = _dynamics(evidence, comparison)
     bounds = _bounds(evidence, comparison, tables, progress)
     interval = None if bounds is None else identifiability(bounds, measures)
@@ -61,6 +62,7 @@ def build_findings(evidence: Evidence, progress: Callable[[int], None] | None = 
         "knowledge": {
             "shares": shares(measures),
             "reference": {"decomposition": "and", "shares": shares(by_and)},
+            "scaled": {"normalise": "l1", "shares": shares(scaled)},
             "identifiability": interval,
             "by_order": _by_order(comparison),
         },
@@ -72,7 +74,9 @@ def build_findings(evidence: Evidence, progress: Callable[[int], None] | None = 
         "faithfulness": _faithfulness(final, tables),
         "certificates": rests.certificates(evidence),
         "samples": rests.samples(evidence, tables),
-        "per_sample": per_sample(evidence, measures, by_and, bounds, books, runs),
+        "per_sample": per_sample(
+            evidence, {"strength": measures, "reference": by_and, "scaled": scaled}, bounds, books, runs
+        ),
         "examples": examples(comparison, evidence.materials, plan),
         "evaluation": rests.evaluation(evidence),
         "missing": evidence.missing,

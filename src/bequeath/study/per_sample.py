@@ -23,16 +23,17 @@ _DIGITS = 8
 
 def per_sample(
     evidence: Evidence,
-    measures: Measures,
-    reference: Measures,
+    readings: Mapping[str, Measures],
     bounds: Mapping[str, NDArray[np.float64]] | None,
     books: Mapping[str, Ledger],
     runs: Mapping[str, Dynamics],
 ) -> Json:
-    """For JSON; the innermost axis of `strength` is the order, that of `similarity` too, with all orders first."""
+    """For JSON; the innermost axis of strengths is the order, that of the dynamics' with all orders first."""
     return {
-        "strength": {name: _plain(values) for name, values in measures.by_order.items()},
-        "reference": {name: _plain(values) for name, values in reference.by_order.items()},
+        **{
+            reading: {name: _plain(values) for name, values in measures.by_order.items()}
+            for reading, measures in readings.items()
+        },
         "bounds": bounds and {name: _plain(values) for name, values in bounds.items()},
         "ledger": {
             name: {part: _plain(effect) for part, effect in book.parts.items()}
