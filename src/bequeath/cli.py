@@ -109,6 +109,9 @@ def run(
     _finish(found, out, update=update, as_json=as_json)
 
 
+_SMALL = typer.Option("--small", help="Take the small form that the file gives.")
+
+
 @app.command(
     epilog="Example: bequeath train study.yaml --out trained; bequeath run trained/seed-0/study.yaml --out runs/0"
 )
@@ -117,6 +120,7 @@ def train(
         Path, typer.Argument(help="A study file with a training section (bequeath init shows it).")
     ],
     out: Annotated[Path, typer.Option(help="Where checkpoints go; a second start goes on there.")],
+    small: Annotated[bool, _SMALL] = False,
     log_level: Annotated[Level, typer.Option(help="What goes to stderr.")] = Level.warning,
 ) -> None:
     """Fine-tune and train from scratch: same data, budget and augmentation, for each seed."""
@@ -125,11 +129,46 @@ def train(
     from bequeath.study.train import train as train_all
 
     _log_to_stderr(log_level)
-    config = load_study(study)
+    config = load_study(study, small=small)
     with _stoppable(), bars(True) as shown:
         written = train_all(config, out, shown)
     for file in written:
-        typer.echo(f"Trained. Next: bequeath run {file} --out runs/{file.parent.name}")
+        run_name = file.parent.name if file.stem == "study" else f"{file.parent.name}-{file.stem}"
+        typer.echo(f"Trained. Next: bequeath run {file} --out runs/{run_name}")
+
+
+@app.command(
+    epilog="Example: bequeath suite examples/studies/*.yaml --small --out runs/small --page docs/results.md. "
+    "Exit codes: 0 done, 2 input that cannot be used, 3 a row failed (the others are there), 4 a folder is in use, "
+    "130 stopped."
+)
+def suite(
+    studies: Annotated[list[Path], typer.Argument(help="Study files, each with a training section.")],
+    out: Annotated[Path, typer.Option(help="The suite's folder; a second start goes on there.")],
+    page: Annotated[
+        Path | None, typer.Option(help="Markdown page of the results; results.md in the folder by default.")
+    ] = None,
+    small: Annotated[bool, _SMALL] = False,
+) -> None:
+    """Train and run several studies, seeds and disturbed starts included, and write one page of results."""
+    from bequeath.suite.results import results, write_results
+    from bequeath.suite.rows import run_rows
+
+    with _stoppable():
+        rows = run_rows(studies, out, small=small, progress=True, say=lambda line: typer.echo(line, err=True))
+    target = page or out / "results.md"
+    command = " ".join(
+        [
+            "bequeath suite",
+            *map(str, studies),
+            *(["--small"] if small else []),
+            f"--out {out} --page {target}",
+        ]
+    )
+    for path in write_results(results(rows), out, target, command):
+        typer.echo(f"Wrote {path}")
+    if any(row.error for row in rows):
+        raise typer.Exit(_INCOMPLETE)
 
 
 @app.command(epilog="Example: bequeath init study.yaml")

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 import bequeath as bq
+from bequeath.knowledge.dynamics import Dynamics, passage, passage_ratio
 from bequeath.lattice.subsets import orders
 
 
@@ -60,3 +61,47 @@ def test_steps_that_do_not_ascend_or_fit_are_refused():
         bq.dynamics(effects, [1, 5, 5], orders(2))
     with pytest.raises(bq.BequeathError, match="2 for 3 checkpoints"):
         bq.dynamics(effects, [1, 5], orders(2))
+
+
+def straight(shares, steps, samples=4):
+    torch.manual_seed(1)
+    target = torch.rand(samples, 2, 8, dtype=torch.float64)
+    target[..., 0] = 0
+    return bq.dynamics(torch.stack([share * target for share in shares]), steps, orders(3))
+
+
+def test_first_passage_lies_between_checkpoints_in_log_steps():
+    run = straight((0.2, 0.6, 1.0), [1, 3, 7])  # log2(1 + step) = 1, 2, 3
+    got = run.first_passage(0.5)
+    assert got.mean == pytest.approx(2**1.75 - 1)
+    assert run.first_passage(0.1).mean == pytest.approx(1)
+    assert run.first_passage(1.0).mean == pytest.approx(7)
+    assert run.first_step(0.5) == 3
+    curves = np.array([[0.1, 0.9, 0.2], [0.0, 0.1, 0.2]])
+    np.testing.assert_allclose(passage(run.steps, curves, 0.9), [3, np.nan])
+
+
+def test_first_passages_are_compared_as_ratios_on_the_same_samples():
+    early, late = straight((0.6, 0.9, 1.0), [1, 3, 7]), straight((0.0, 0.2, 1.0), [1, 3, 7])
+    got = passage_ratio(early, late, 0.5)
+    assert got.mean == pytest.approx(late.first_passage(0.5).mean / early.first_passage(0.5).mean)
+    assert got.low > 1
+
+
+def test_runs_of_several_seeds_are_one():
+    first, second = straight((0.2, 0.6, 1.0), [1, 3, 7]), straight((0.4, 0.8, 1.0), [1, 3, 7])
+    both = Dynamics.stacked([first, second])
+    np.testing.assert_allclose(both.area(), np.stack([first.area(), second.area()]))
+    mean = (first.curves() + second.curves()).mean((0,)) / 2
+    assert both.first_passage(0.5).mean == pytest.approx(passage(both.steps, mean[None], 0.5)[0])
+    assert both.first_passage(0.5).seeds == 2
+    with pytest.raises(bq.BequeathError, match="other checkpoints or samples"):
+        Dynamics.stacked([first, straight((0.2, 0.6, 1.0), [1, 3, 8])])
+
+
+def test_mean_order_is_weighted_by_strength():
+    effects = torch.zeros(2, 1, 2, 8, dtype=torch.float64)
+    effects[0, 0, 0, 1] = -3  # order 1
+    effects[1, 0, 0, 1], effects[1, 0, 1, 7] = 1, 3  # orders 1 and 3
+    run = bq.dynamics(effects, [1, 2], orders(3))
+    assert [e.mean for e in run.mean_order()] == pytest.approx([1, (1 + 9) / 4])

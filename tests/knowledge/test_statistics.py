@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bequeath.knowledge.statistics import mean_estimate, mean_estimates, ratio_estimate, ratio_estimates
+from bequeath.knowledge.statistics import (
+    correlation,
+    mean_estimate,
+    mean_estimates,
+    ratio_estimate,
+    ratio_estimates,
+    resampled,
+    sign_flip_test,
+)
 
 
 def test_the_mean_interval_is_scipys_bca():
@@ -65,3 +73,62 @@ def test_the_same_seed_gives_the_same_interval():
     x = np.random.default_rng(5).normal(size=12)
     assert mean_estimate(x, seed=1) == mean_estimate(x, seed=1)
     assert mean_estimate(x, seed=1) != mean_estimate(x, seed=2)
+
+
+def test_one_seed_in_front_gives_the_same_figure_and_nearly_the_same_interval():
+    x = np.random.default_rng(6).normal(size=40)
+    alone, in_front = mean_estimate(x), mean_estimate(x[None])
+    assert alone.mean == pytest.approx(in_front.mean)
+    assert (in_front.n, in_front.seeds) == (40, 1)
+    assert in_front.high - in_front.low == pytest.approx(alone.high - alone.low, rel=0.15)
+    assert "seeds" not in in_front.to_dict()
+    assert mean_estimate(np.stack([x, x + 1])).to_dict()["seeds"] == 2
+
+
+@pytest.mark.parametrize("seeds", [2, 4])
+def test_intervals_over_seeds_are_as_wide_as_seeds_differ(seeds):
+    """The variance over resamples of seeds alone is the unbiased one, s**2 / seeds, however few there are."""
+    rng = np.random.default_rng(7)
+    offsets = rng.normal(size=seeds)
+    values = np.repeat(offsets[:, None], 50, axis=1)
+    found = []
+    resampled(lambda mean: found.append(mean[:, 0]) or mean[:, 0], values[..., None])
+    assert found[-1].var() == pytest.approx(offsets.var(ddof=1) / seeds, rel=0.15)
+    got = mean_estimate(values)
+    if seeds == 2:  # from one seed's figure to the other's
+        assert (got.low, got.high) == pytest.approx((offsets.min(), offsets.max()))
+
+
+def test_seeds_and_samples_both_widen_the_interval_and_ratios_are_resampled_together():
+    rng = np.random.default_rng(8)
+    samples, seeds = rng.normal(size=(1, 30)), np.array([[-1.0], [0.0], [1.0]])
+    widths = [e.high - e.low for e in (mean_estimate(samples + 0 * seeds), mean_estimate(samples + seeds))]
+    assert widths[1] > 1.5 * widths[0]
+    bottom = rng.uniform(1, 10, size=(3, 30))
+    exact = ratio_estimate(0.3 * bottom, bottom)
+    assert (exact.mean, exact.low, exact.high) == pytest.approx((0.3, 0.3, 0.3))
+    assert np.isnan(ratio_estimate(0 * bottom, 0 * bottom).mean)
+
+
+def test_sign_flips_are_exact_for_few_samples_and_say_no_for_none():
+    # All of 2**6 flips: two of them are as extreme as all-positive.
+    assert sign_flip_test([1, 2, 3, 1, 2, 3]) == pytest.approx(2 / 64)
+    rng = np.random.default_rng(9)
+    p = [sign_flip_test(rng.normal(size=20), seed=i) for i in range(60)]
+    assert 0.0 < np.mean(np.array(p) < 0.1) < 0.25  # about one in ten under the null
+    assert sign_flip_test(np.zeros(5)) == 1.0
+    both = rng.normal(size=(2, 12))
+    assert sign_flip_test(both) == sign_flip_test(both.mean(0))
+
+
+def test_correlation_over_runs():
+    rng = np.random.default_rng(10)
+    x = rng.normal(size=25)
+    y = x + rng.normal(size=25)
+    got = correlation(x, y)
+    assert got.mean == pytest.approx(np.corrcoef(x, y)[0, 1])
+    assert -1 <= got.low < got.mean < got.high <= 1
+    fisher = stats.pearsonr(x, y).confidence_interval()
+    assert abs(got.low - fisher.low) < 0.25
+    assert correlation(x[:3], y[:3]).to_dict()["mean"] is None
+    assert correlation(np.ones(9), y[:9]).to_dict()["mean"] is None

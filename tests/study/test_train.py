@@ -138,6 +138,11 @@ def test_other_settings_in_the_same_folder_are_refused_and_more_seeds_are_not(to
         ("training.seeds", [1, 1], r"seeds: \[1, 1\] has one twice"),
         ("training.finetuned.learning_rate", 0, r"training\.finetuned\.learning_rate: .*greater than 0"),
         ("training.optimiser", "sgd", r"training\.optimiser: unknown key"),
+        ("training.disturbed", ["shuffled"], r"disturbed: shuffled needs a pretraining section"),
+        ("training.disturbed", ["late", "late"], r"disturbed: \['late', 'late'\] has one twice"),
+        ("training.disturbed", ["nowhere"], r"training\.disturbed\.0: "),
+        ("training.disturbed", ["late"], r"disturbed: Sequential has 2 layers below its head; 3 are needed"),
+        ("models.pretrained.weights", None, r"models\.pretrained: probe goes with weights"),
     ],
 )
 def test_bad_settings_are_named(to_train, edit, path, value, message):
@@ -152,6 +157,98 @@ def test_bad_settings_are_named(to_train, edit, path, value, message):
 def test_a_study_that_is_to_be_trained_cannot_be_run_before(to_train):
     with pytest.raises(bq.BequeathError, match=r"models\.finetuned: not trained yet; first bequeath train"):
         Study.from_yaml(to_train / "study.yaml").run(to_train / "out")
+
+
+DEEPER = """
+from torch import nn
+
+
+def build(num_classes):
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, num_classes),
+    )
+"""
+DISTURBED = ["early", "middle", "late", "frozen", "shuffled"]
+
+
+@pytest.fixture
+def to_pretrain(to_train, edit):
+    """Pre-trained here, and so little fine-tuned that ends are starts."""
+    (to_train / "deeper_net.py").write_text(DEEPER)
+    edit("models.pretrained", {"architecture": "deeper_net:build", "probe": True})
+    pretraining = {
+        "data": {"kind": "image_folder", "path": "val", "train": "train", "size": 24},
+        "steps": 30,
+        "learning_rate": 0.01,
+        "batch_size": 8,
+    }
+    still = {"learning_rate": 1e-12, "weight_decay": 0}
+    training = {"steps": 3, "seeds": [0], "pretraining": pretraining, "disturbed": DISTURBED}
+    edit("training", {**training, "finetuned": still, "scratch": {"learning_rate": 0.01}})
+    return to_train
+
+
+def test_pre_training_here_and_disturbed_starts(to_pretrain):
+    files = trained(to_pretrain)
+    assert [file.name for file in files] == ["study.yaml", *(f"disturbed-{name}.yaml" for name in DISTURBED)]
+    out = to_pretrain / "trained"
+    source = {name: states(out / name) for name in ("pretrained", "pretrained-shuffled")}
+    assert all(list(found) == [30] for found in source.values())  # only the end is kept
+    given, noise = (found[30] for found in source.values())
+    assert not torch.allclose(given["0.weight"], noise["0.weight"], atol=1e-3)
+    ends = {name: states(out / f"seed-0/disturbed-{name}")[3] for name in DISTURBED}
+    layers = {"early": "0", "middle": "2", "late": "4"}
+    for name, end in ends.items():
+        start = noise if name == "shuffled" else given
+        for layer in ("0", "2", "4"):
+            kept = torch.allclose(end[f"{layer}.weight"], start[f"{layer}.weight"], atol=1e-6)
+            assert kept == (layers.get(name) != layer), (name, layer)
+    finetuned = states(out / "seed-0/finetuned")[3]
+    assert torch.allclose(finetuned["4.weight"], given["4.weight"], atol=1e-6)
+
+
+def test_runs_with_disturbed_starts_take_over_what_they_share(to_pretrain, without_report):
+    main, early, *_ = trained(to_pretrain)
+    whole = Study.from_yaml(main).run(to_pretrain / "main")
+    begun = {}
+    listen = [lambda stage: begun.setdefault(stage.name, (stage.done, stage.total))]
+    Study.from_yaml(early).run(to_pretrain / "like", like=to_pretrain / "main", listeners=listen)
+    Study.from_yaml(early).run(to_pretrain / "alone")
+    # Tables and interactions of the pre-trained and of the last scratch model are there.
+    assert begun["value tables"] == (12, 18)
+    assert begun["interactions"] == (12, 18)
+    assert findings_of(to_pretrain / "like") == findings_of(to_pretrain / "alone")
+    assert whole.findings["models"]["pretrained"]["accuracy"]["mean"] > 1 / 3
+    assert next(iter((to_pretrain / "like").glob("probe-*.npz"))).name in {
+        file.name for file in (to_pretrain / "main").iterdir()
+    }
+
+
+def test_more_disturbances_are_only_more_runs_and_finished_ones_are_left(to_pretrain, edit):
+    edit("training.disturbed", ["late"])
+    trained(to_pretrain)
+    before = (to_pretrain / "trained/seed-0/disturbed-late/step-000003.safetensors").stat().st_mtime_ns
+    edit("training.disturbed", ["late", "frozen"])
+    assert len(trained(to_pretrain)) == 3
+    after = (to_pretrain / "trained/seed-0/disturbed-late/step-000003.safetensors").stat().st_mtime_ns
+    assert after == before
+
+
+def test_a_small_form_takes_the_place_of_sections(to_train, edit):
+    edit("small", {"samples": 3, "training": {**TRAINING, "steps": 2, "seeds": [4]}})
+    large, small = (load_study(to_train / "study.yaml", small=small) for small in (False, True))
+    assert (large.samples, large.training.steps, large.training.seeds) == (6, 24, [0, 1])
+    assert (small.samples, small.training.steps, small.training.seeds) == (3, 2, [4])
+    assert small.players == large.players
+    edit("small.training.steps", 0)
+    with pytest.raises(bq.BequeathError, match=r"study\.yaml:\d+: training\.steps: ") as error:
+        load_study(to_train / "study.yaml", small=True)
+    line = int(str(error.value).split("study.yaml:")[1].split(":")[0])
+    assert (to_train / "study.yaml").read_text().splitlines()[line - 1].strip() == "steps: 0"
+    edit("small", None)
+    with pytest.raises(bq.BequeathError, match="the study has no small form"):
+        load_study(to_train / "study.yaml", small=True)
 
 
 def test_epochs_and_a_part_of_the_data(to_train, edit):

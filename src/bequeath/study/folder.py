@@ -94,7 +94,7 @@ def keep_study(folder: Path, config: StudyConfig) -> None:
         If the study that lies there was written by somebody else, and is not the one that is to be run.
     """
     path, mark = folder / _STUDY, folder / _MARK
-    resolved = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    resolved = _resolved(config)
     if path.exists():
         text = path.read_text(encoding="utf-8", errors="replace")
         if _digest(text) != read_json(mark).get(_STUDY) and not _is(text, config):
@@ -107,6 +107,16 @@ def keep_study(folder: Path, config: StudyConfig) -> None:
                 (folder / stale).unlink(missing_ok=True)
     write_whole(path, resolved)
     write_whole(mark, json.dumps({"format": _FORMAT, _STUDY: _digest(resolved)}))
+
+
+def holds_study(folder: Path, config: StudyConfig) -> bool:
+    """Whether the study as resolved lies in a folder."""
+    path = folder / _STUDY
+    return path.is_file() and path.read_text(encoding="utf-8", errors="replace") == _resolved(config)
+
+
+def _resolved(config: StudyConfig) -> str:
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
 def _digest(text: str) -> str:

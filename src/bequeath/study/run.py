@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 from bequeath.errors import BequeathError, IncompleteRun
 from bequeath.study.carry import mend_folder
 from bequeath.study.config import StudyConfig, load_study, with_engine
-from bequeath.study.folder import FINDINGS, REPORT, claim, only_one, read_json, write_whole
+from bequeath.study.folder import (
+    FINDINGS,
+    REPORT,
+    claim,
+    holds_study,
+    only_one,
+    read_json,
+    write_whole,
+)
 from bequeath.study.progress import Listener, bars
 from bequeath.study.stages import Inputs, Stages
 from bequeath.study.status import State, Status, read_status
@@ -98,6 +106,17 @@ class Study:
         from bequeath.study.estimate import estimate
 
         return estimate(self.config, Path(out))
+
+    def finished(self, out: str | Path) -> Run | None:
+        """The run in the folder `out`, where it is of just this study and has ended with nothing missing.
+
+        The files that the study names are not read again: `run` would notice weights that have changed.
+        """
+        run = Run(Path(out))
+        status = run.status
+        if status is None or status["state"] != "finished" or not holds_study(run.folder, self.config):
+            return None
+        return run if run.findings_if_any is not None else None
 
     def run(
         self,

@@ -98,5 +98,7 @@ def run_rows(
     return rows
 
 
-def _findings(study: Path, out: Path, like: Path | None, progress: bool) -> Json:
-    return Study.from_yaml(study).run(out, progress=progress, like=like).findings
+def _findings(file: Path, out: Path, like: Path | None, progress: bool) -> Json:
+    study = Study.from_yaml(file)
+    done = study.finished(out)
+    return (done or study.run(out, progress=progress, like=like)).findings

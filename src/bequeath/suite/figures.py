@@ -1,0 +1,203 @@
+"""Pictures of a suite's results. One function, one figure, of those rows that have something to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from bequeath.report.figures import ends, mean
+from bequeath.report.style import COLOURS, LABELS, styled
+
+Json = dict[str, Any]
+
+# Height of a row, and of what stands around the rows, in CSS pixels.
+_ROW, _AROUND = 34, 70
+_WIDTH = 860
+_NAMES = 300
+_RUNS = {"finetuned": "-", "scratch": "--"}
+# Okabe and Ito's colours, without those that mean a model or a part elsewhere on the page.
+_STARTS = {
+    "none": ("#009e73", "o"),
+    "early": ("#0072b2", "^"),
+    "middle": ("#56b4e9", "s"),
+    "late": ("#cc79a7", "v"),
+    "frozen": ("#6f7782", "D"),
+    "shuffled": ("#d55e00", "X"),
+}
+
+
+def finished(document: Json) -> list[Json]:
+    """Rows with a finished seed."""
+    return [row for row in document["rows"] if row["pooled"]]
+
+
+def followed(document: Json) -> list[Json]:
+    """Rows whose runs have checkpoints enough to speak of a course."""
+    return [row for row in finished(document) if row["pooled"]["dynamics"]]
+
+
+def disturbed(document: Json) -> list[Json]:
+    """Rows with disturbed starts."""
+    return [row for row in finished(document) if row["causal"]]
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _panel(axes: Axes, count: int, title: str) -> None:
+    axes.set_title(title)
+    axes.set_ylim(count - 0.4, -0.6)
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.grid(axis="x")
+    axes.grid(visible=False, axis="y")
+
+
+def _point(axes: Axes, estimate: Json | None, y: float, colour: str, marker: str, name: str | None) -> None:
+    axes.hlines(y, *ends(estimate), colors=colour, linewidth=2, zorder=3)
+    axes.plot([mean(estimate)], [y], marker, color=colour, markersize=6, zorder=4, label=name)
+
+
+@styled
+def shares(document: Json) -> Figure:
+    """Preserved share and R of every row with intervals; the grey bar is all that equally sparse splits allow."""
+    rows = finished(document)
+    figure = _figure(_WIDTH, _ROW * len(rows) + _AROUND)
+    left, right = figure.subplots(
+        1,
+        2,
+        sharey=True,
+        gridspec_kw={
+            "left": _NAMES / _WIDTH,
+            "right": 0.98,
+            "top": 1 - 46 / (_ROW * len(rows) + _AROUND),
+            "bottom": 24 / (_ROW * len(rows) + _AROUND),
+            "wspace": 0.1,
+        },
+    )
+    _panel(left, len(rows), "Preserved share")
+    _panel(right, len(rows), "R: preserved, and found from scratch too")
+    for y, row in enumerate(rows):
+        knowledge, first = row["pooled"]["knowledge"], y == 0
+        bounds = knowledge["identifiability"]
+        if bounds:
+            left.barh(
+                y,
+                mean(bounds["greatest"]) - mean(bounds["least"]),
+                left=mean(bounds["least"]),
+                height=0.62,
+                color=COLOURS["line"],
+                label="any equally sparse split" if first else None,
+            )
+        readings = (
+            (knowledge["shares"], -0.18, COLOURS["preserved"], "o", "AND-OR, raw"),
+            (
+                knowledge["scaled"]["shares"],
+                0.02,
+                COLOURS["relearned"],
+                "s",
+                "AND-OR, each model's own scale",
+            ),
+            (knowledge["reference"]["shares"], 0.22, COLOURS["muted"], "D", "plain AND, raw"),
+        )
+        for reading, shift, colour, marker, name in readings:
+            _point(left, reading["preserved"], y + shift, colour, marker, name if first else None)
+            _point(right, reading["relearned"], y + shift, colour, marker, None)
+    left.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    left.tick_params(axis="y", labelcolor=COLOURS["ink"])
+    right.axvspan(0.13, 0.45, color=COLOURS["discarded"], alpha=0.15, linewidth=0)
+    figure.legend(loc="upper center", ncols=4, borderaxespad=0.1, fontsize=9)
+    right.text(0.29, len(rows) - 0.45, "the paper's range", ha="center", va="bottom", fontsize=8.5)
+    return figure
+
+
+@styled
+def courses(document: Json) -> Figure:
+    """Similarity to each run's own final knowledge over training steps, one panel a row."""
+    rows = followed(document)
+    columns = min(4, len(rows))
+    lines = -(-len(rows) // columns)
+    height = 200 * lines + 40
+    figure = _figure(_WIDTH, height)
+    panels = figure.subplots(
+        lines,
+        columns,
+        squeeze=False,
+        sharey=True,
+        gridspec_kw={
+            "left": 0.05,
+            "right": 0.99,
+            "top": 1 - 52 / height,
+            "bottom": 40 / height,
+            "wspace": 0.1,
+            "hspace": 0.5,
+        },
+    )
+    flat = [axes for line in panels for axes in line]
+    for axes, row in zip(flat, rows, strict=False):
+        for run, line in _RUNS.items():
+            points = row["pooled"]["dynamics"][run]
+            x = [point["step"] for point in points]
+            lows, highs = zip(*(ends(point["similarity"]) for point in points), strict=True)
+            y = [mean(point["similarity"]) for point in points]
+            axes.fill_between(x, lows, highs, color=COLOURS[run], alpha=0.18, linewidth=0)
+            axes.plot(x, y, line, marker="o", markersize=3.5, color=COLOURS[run], label=LABELS[run])
+        axes.set_xscale("log")
+        axes.set_ylim(0, 1.03)
+        axes.set_title(row["name"], fontsize=9)
+    for axes in flat[len(rows) :]:
+        axes.set_axis_off()
+    handles, labels = flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper right", ncols=2, borderaxespad=0.1)
+    figure.supxlabel("training step (log scale)", fontsize=10, color=COLOURS["muted"])
+    return figure
+
+
+@styled
+def causal(document: Json) -> Figure:
+    """Accuracy against preserved share of the fine-tuned models, by what was done to their start; one panel a row."""
+    rows = disturbed(document)
+    figure = _figure(_WIDTH, 290)
+    panels = figure.subplots(
+        1,
+        len(rows),
+        squeeze=False,
+        gridspec_kw={"left": 0.07, "right": 0.99, "top": 0.8, "bottom": 0.16, "wspace": 0.25},
+    )[0]
+    names: dict[str, Any] = {}
+    for axes, row in zip(panels, rows, strict=True):
+        for run in row["causal"]["runs"]:
+            colour, marker = _STARTS[run["start"]]
+            (dot,) = axes.plot(
+                run["preserved"], run["accuracy"], marker, color=colour, markersize=7, alpha=0.85
+            )
+            names.setdefault(run["start"], dot)
+        axes.set_title(row["name"], fontsize=9.5)
+        axes.set_xlabel("preserved share")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1, decimals=0))
+    panels[0].set_ylabel("accuracy")
+    figure.legend(
+        list(names.values()),
+        ["as pre-trained" if name == "none" else name for name in names],
+        loc="upper center",
+        ncols=len(names),
+        borderaxespad=0.1,
+    )
+    return figure
+
+
+# Name -> what draws it, the rows that it is of, its title.
+ALL: dict[str, tuple[Callable[[Json], Figure], Callable[[Json], list[Json]], str]] = {
+    "shares": (shares, finished, "Preserved share and R of every row"),
+    "courses": (courses, followed, "Similarity to the final knowledge over training"),
+    "causal": (causal, disturbed, "Accuracy and preserved share of models fine-tuned from disturbed starts"),
+}

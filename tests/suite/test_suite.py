@@ -1,0 +1,254 @@
+"""A suite of two small studies, from their files to a page: what fails is told, what is finished stays."""
+
+import json
+import re
+import signal
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from study_runs import bequeath, start, wait_until
+from tiny_study import write_study
+
+import bequeath as bq
+from bequeath.knowledge.statistics import ratio_estimate
+from bequeath.study.run import Run
+from bequeath.suite.causal import correlations
+from bequeath.suite.pool import pool
+from bequeath.suite.results import render, results, write_results
+from bequeath.suite.rows import Row, run_rows
+
+TRAINING = {
+    "steps": 24,
+    "batch_size": 8,
+    "seeds": [0, 1],
+    "checkpoints": 4,
+    "finetuned": {"learning_rate": 0.01},
+    "scratch": {"learning_rate": 0.02},
+}
+DEEPER = """
+from torch import nn
+
+
+def build(num_classes):
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, num_classes),
+    )
+"""
+
+
+def write_two_studies(folder):
+    """One from given weights; one that pre-trains here, and disturbs its starts; both in small forms, too."""
+    (folder / "deeper_net.py").write_text(DEEPER)
+    study = yaml.safe_load((folder / "study.yaml").read_text())
+    for name in ("finetuned", "scratch"):
+        study["models"].pop(name)
+    small = {"name": "small colours", "samples": 4, "training": TRAINING}
+    given = {**study, "training": {**TRAINING, "steps": 10_000}, "small": small}
+    (folder / "given.yaml").write_text(yaml.safe_dump(given, sort_keys=False))
+    pretraining = {"data": study["data"], "steps": 20, "learning_rate": 0.01, "batch_size": 8}
+    training = {**TRAINING, "pretraining": pretraining, "disturbed": ["early", "late", "frozen"]}
+    made = {
+        **study,
+        "name": "made here",
+        "models": {"pretrained": {"architecture": "deeper_net:build", "probe": True}},
+        "small": {"training": training},
+    }
+    (folder / "made.yaml").write_text(yaml.safe_dump(made, sort_keys=False))
+
+
+@pytest.fixture
+def two_studies(study_dir):
+    write_two_studies(study_dir)
+    return study_dir
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """Both studies, done."""
+    folder = tmp_path_factory.mktemp("suite")
+    write_study(folder)
+    write_two_studies(folder)
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delitem(sys.modules, "tiny_net_for_study", raising=False)
+        patch.setattr(Run, "report", lambda run: None)  # drawing it takes as long as all the rest
+        files = [folder / f"{name}.yaml" for name in ("given", "made")]
+        found = run_rows(files, folder / "suite", small=True, progress=False, say=said.append)
+    assert any("made here" in line for line in said)
+    return found
+
+
+def test_from_study_files_to_a_page(rows, tmp_path):
+    assert [(row.key, row.error, len(row.seeds)) for row in rows] == [("given", None, 2), ("made", None, 2)]
+    assert {key: len(runs) for key, runs in rows[1].disturbed.items()} == {"early": 2, "late": 2, "frozen": 2}
+    assert rows[0].seeds[0]["study"]["n_samples"] == 4  # of the small form
+    document = results(rows)
+    page = tmp_path / "docs/results.md"
+    written = write_results(document, tmp_path, page, "the command")
+    assert {path.name for path in written} == {
+        "results.json",
+        "results.md",
+        "results-shares.svg",
+        "results-courses.svg",
+        "results-causal.svg",
+    }
+    assert json.loads((tmp_path / "results.json").read_text()) == document
+    text = page.read_text()
+    assert "Made by `the command`" in text
+    for link in re.findall(r"\]\((results-[^)]+)\)", text):
+        assert (page.parent / link).exists()
+    # The tables say what the document says.
+    shares = document["rows"][1]["pooled"]["knowledge"]["shares"]
+    line = next(line for line in text.splitlines() if line.startswith("| made here |") and "to" in line)
+    cells = [cell.strip() for cell in line.split("|")]
+    assert cells[5].startswith(f"{100 * shares['preserved']['mean']:.0f}% [")
+    assert cells[9].startswith(f"{100 * shares['relearned']['mean']:.0f}% [")
+    widths = {line.count("|") for line in _table(text, "| row | start |")}
+    assert len(widths) == 1
+    assert len(_table(text, "| row | start |")) == 2 + 4
+    for claim, counts in document["verdicts"].items():
+        assert sum(counts.values()) == 2, claim
+
+
+def _table(text, head):
+    lines = text.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith(head))
+    last = next(i for i in range(first, len(lines)) if not lines[i].startswith("|"))
+    return lines[first:last]
+
+
+def test_every_table_of_the_page_is_one(rows):
+    text = render(results(rows), {}, "x")
+    heads = [i for i, line in enumerate(text.splitlines()) if re.fullmatch(r"\|(---\|)+", line)]
+    assert len(heads) >= 9
+    lines = text.splitlines()
+    for head in heads:
+        block, place = [lines[head - 1]], head
+        while lines[place].startswith("|"):
+            block.append(lines[place])
+            place += 1
+        assert len(block) > 2, lines[head - 1]
+        assert len({line.count("|") for line in block}) == 1, block
+
+
+def test_pooled_figures_are_those_of_the_seeds_together(rows):
+    seeds = rows[0].seeds
+    pooled = pool(seeds)
+    parts = {
+        name: np.array([np.sum(one["per_sample"]["strength"][name], axis=-1) for one in seeds])
+        for name in ("preserved", "pretrained")
+    }
+    assert pooled["knowledge"]["shares"]["preserved"] == (
+        ratio_estimate(parts["preserved"], parts["pretrained"]).to_dict()
+    )
+    for name in ("finetuned", "scratch"):
+        each = [one["models"][name]["accuracy"]["mean"] for one in seeds]
+        got = pooled["models"][name]["accuracy"]
+        assert got["mean"] == pytest.approx(np.mean(each))
+        assert got["low"] <= min(each)
+        assert got["high"] >= max(each)
+    # Two seeds with one result: what is pooled is that result.
+    same = pool([seeds[0], seeds[0]])
+    for name, share in seeds[0]["knowledge"]["shares"].items():
+        assert same["knowledge"]["shares"][name]["mean"] == pytest.approx(share["mean"], rel=1e-6)
+    for reading in ("reference", "scaled"):
+        mean = seeds[0]["knowledge"][reading]["shares"]["preserved"]["mean"]
+        assert same["knowledge"][reading]["shares"]["preserved"]["mean"] == pytest.approx(mean, rel=1e-6)
+    assert same["dynamics"]["area"]["difference"]["mean"] == pytest.approx(
+        seeds[0]["dynamics"]["area"]["difference"]["mean"], rel=1e-6
+    )
+    for model in ("pretrained", "finetuned", "scratch"):
+        for ours, theirs in zip(same["ledger"][model], seeds[0]["ledger"][model], strict=True):
+            assert ours["effect"]["mean"] == pytest.approx(theirs["effect"]["mean"], rel=1e-6, abs=1e-9)
+            assert ours["positive_without"]["mean"] == theirs["positive_without"]["mean"]
+    least = seeds[0]["knowledge"]["identifiability"]["least"]["mean"]
+    assert same["knowledge"]["identifiability"]["least"]["mean"] == pytest.approx(least, rel=1e-6)
+
+
+def test_effects_of_the_regions_add_up_to_each_models_output(rows):
+    pooled = pool(rows[1].seeds)
+    effects = {row["region"]: row["effect"]["mean"] for row in pooled["regions"]}
+    for model in ("pretrained", "finetuned", "scratch"):
+        total = pooled["ledger"][model][0]["effect"]["mean"]
+        inside = [
+            effect for region, effect in effects.items() if region == "all" or model in region.split("+")
+        ]
+        assert sum(inside) == pytest.approx(total, rel=1e-5, abs=1e-6)
+
+
+def test_seeds_on_other_samples_are_not_pooled(rows):
+    other = json.loads(json.dumps(rows[0].seeds[1]))
+    other["samples"][0]["id"] = "elsewhere"
+    with pytest.raises(bq.BequeathError, match="read on other samples"):
+        pool([rows[0].seeds[0], other])
+
+
+def test_correlations_are_within_rows():
+    def runs(offset):
+        return [
+            {"start": start, "preserved": offset + x, "accuracy": offset + 2 * x, "relearned": 1 - x}
+            for start, x in (("none", 0.3), ("early", 0.1), ("late", 0.2), ("middle", 0.0), ("frozen", 9.0))
+        ]
+
+    alone = correlations([runs(0.0)])
+    assert alone[0]["correlation"]["mean"] == pytest.approx(1)
+    assert alone[0]["correlation"]["n"] == 4  # the frozen one is not trained as the others
+    assert alone[2]["correlation"]["mean"] == pytest.approx(-1)
+    # One row's level says nothing: it would turn this one's sign if rows were not taken relative to themselves.
+    both = correlations([runs(0.0), runs(50.0)])
+    assert both[2]["correlation"]["mean"] == pytest.approx(-1)
+    assert both[2]["correlation"]["n"] == 8
+
+
+def test_a_row_that_fails_is_told_and_the_others_go_on(two_studies, without_report):
+    broken = two_studies / "broken.yaml"
+    broken.write_text(
+        (two_studies / "given.yaml").read_text().replace("tiny_net_for_study:build", "nowhere:build")
+    )
+    files = [broken, two_studies / "given.yaml"]
+    found = run_rows(files, two_studies / "suite", small=True, progress=False, say=lambda line: None)
+    assert "no module 'nowhere'" in found[0].error
+    assert found[1].error is None
+    document = results(found)
+    assert document["rows"][0]["pooled"] is None
+    text = render(document, {}, "x")
+    assert "**small colours is not complete:** " in text
+    assert sum(document["verdicts"]["F1"].values()) == 1
+    with pytest.raises(bq.BequeathError, match="no row has a finished seed"):
+        write_results(results([Row("a", "b", error="c")]), two_studies / "suite", two_studies / "x.md", "y")
+
+
+def test_what_cannot_be_a_row_is_refused_before_any_work(two_studies):
+    def refused(names, message, small=True):
+        files = [two_studies / name for name in names]
+        with pytest.raises(bq.BequeathError, match=message):
+            run_rows(files, two_studies / "suite", small=small, progress=False, say=lambda line: None)
+        assert not (two_studies / "suite").exists()
+
+    refused(["given.yaml", "study.yaml"], "no small form")
+    refused(["study.yaml"], "training: missing", small=False)
+    (two_studies / "more").mkdir()
+    (two_studies / "more/given.yaml").write_text((two_studies / "given.yaml").read_text())
+    refused(["given.yaml", "given.yaml"], "two files of the same name")
+
+
+def test_a_killed_suite_goes_on_and_finished_runs_are_not_touched(two_studies):
+    args = ("suite", "given.yaml", "--small", "--out", "suite", "--page", "docs/results.md")
+    process = start(two_studies, *args)
+    first = two_studies / "suite/given/seed-0/findings.json"
+    wait_until(lambda: first.exists() and (two_studies / "suite/given/seed-1").exists(), 120)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = first.stat().st_mtime_ns
+    got = bequeath(two_studies, *args)
+    assert got.returncode == 0, got.stderr
+    assert first.stat().st_mtime_ns == before
+    page = (two_studies / "docs/results.md").read_text()
+    assert "bequeath suite given.yaml --small --out suite --page docs/results.md" in page
+    again = bequeath(two_studies, *args)
+    assert again.returncode == 0
+    assert (two_studies / "docs/results.md").read_text() == page
