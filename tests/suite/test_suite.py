@@ -94,6 +94,7 @@ def test_from_study_files_to_a_page(rows, tmp_path):
         "results.md",
         "results-shares.svg",
         "results-courses.svg",
+        "results-phases.svg",
         "results-causal.svg",
     }
     assert json.loads((tmp_path / "results.json").read_text()) == document

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, PercentFormatter
 
 from bequeath.report.figures import ends, mean
 from bequeath.report.style import COLOURS, LABELS, styled
@@ -19,6 +19,8 @@ Json = dict[str, Any]
 _ROW, _AROUND = 34, 70
 _WIDTH = 860
 _NAMES = 300
+# Panels beside each other, and the height of one.
+_COLUMNS, _PANEL = 4, 200
 _RUNS = {"finetuned": "-", "scratch": "--"}
 # Okabe and Ito's colours, without those that mean a model or a part elsewhere on the page.
 _STARTS = {
@@ -57,6 +59,7 @@ def _panel(axes: Axes, count: int, title: str) -> None:
     axes.set_ylim(count - 0.4, -0.6)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.xaxis.set_major_locator(FixedLocator([0, 0.2, 0.4, 0.6, 0.8]))
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")
 
@@ -119,72 +122,85 @@ def shares(document: Json) -> Figure:
     return figure
 
 
-@styled
-def courses(document: Json) -> Figure:
-    """Similarity to each run's own final knowledge over training steps, one panel a row."""
-    rows = followed(document)
-    columns = min(4, len(rows))
+def _grid(rows: list[Json], top: int, sharey: bool) -> tuple[Figure, list[Axes]]:
+    """A panel a row, at most four beside each other; `top` is the height of what stands above them."""
+    columns = min(_COLUMNS, len(rows))
     lines = -(-len(rows) // columns)
-    height = 200 * lines + 40
+    height = _PANEL * lines + top + 24
     figure = _figure(_WIDTH, height)
     panels = figure.subplots(
         lines,
         columns,
         squeeze=False,
-        sharey=True,
+        sharey=sharey,
         gridspec_kw={
-            "left": 0.05,
+            "left": 0.06,
             "right": 0.99,
-            "top": 1 - 52 / height,
-            "bottom": 40 / height,
-            "wspace": 0.1,
-            "hspace": 0.5,
+            "top": 1 - top / height,
+            "bottom": 44 / height,
+            "wspace": 0.1 if sharey else 0.28,
+            "hspace": 0.45,
         },
     )
     flat = [axes for line in panels for axes in line]
     for axes, row in zip(flat, rows, strict=False):
-        for run, line in _RUNS.items():
-            points = row["pooled"]["dynamics"][run]
-            x = [point["step"] for point in points]
-            lows, highs = zip(*(ends(point["similarity"]) for point in points), strict=True)
-            y = [mean(point["similarity"]) for point in points]
-            axes.fill_between(x, lows, highs, color=COLOURS[run], alpha=0.18, linewidth=0)
-            axes.plot(x, y, line, marker="o", markersize=3.5, color=COLOURS[run], label=LABELS[run])
-        axes.set_xscale("log")
-        axes.set_ylim(0, 1.03)
         axes.set_title(row["name"], fontsize=9)
     for axes in flat[len(rows) :]:
         axes.set_axis_off()
-    handles, labels = flat[0].get_legend_handles_labels()
+    return figure, flat[: len(rows)]
+
+
+def _over_steps(document: Json, key: str) -> tuple[Figure, list[Axes]]:
+    """An estimate of each checkpoint of both runs over training steps, one panel a row."""
+    rows = followed(document)
+    figure, panels = _grid(rows, 48, sharey=True)
+    for axes, row in zip(panels, rows, strict=True):
+        for run, line in _RUNS.items():
+            points = row["pooled"]["dynamics"][run]
+            x = [max(point["step"], 1) for point in points]
+            lows, highs = zip(*(ends(point[key]) for point in points), strict=True)
+            y = [mean(point[key]) for point in points]
+            axes.fill_between(x, lows, highs, color=COLOURS[run], alpha=0.18, linewidth=0)
+            axes.plot(x, y, line, marker="o", markersize=3.5, color=COLOURS[run], label=LABELS[run])
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
+    handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper right", ncols=2, borderaxespad=0.1)
     figure.supxlabel("training step (log scale)", fontsize=10, color=COLOURS["muted"])
+    return figure, panels
+
+
+@styled
+def courses(document: Json) -> Figure:
+    """Similarity to each run's own final knowledge over training steps, one panel a row."""
+    figure, panels = _over_steps(document, "similarity")
+    panels[0].set_ylim(0, 1.03)
     return figure
+
+
+@styled
+def phases(document: Json) -> Figure:
+    """Mean order of the interactions, weighted by strength, over training steps, one panel a row."""
+    return _over_steps(document, "mean_order")[0]
 
 
 @styled
 def causal(document: Json) -> Figure:
     """Accuracy against preserved share of the fine-tuned models, by what was done to their start; one panel a row."""
     rows = disturbed(document)
-    figure = _figure(_WIDTH, 290)
-    panels = figure.subplots(
-        1,
-        len(rows),
-        squeeze=False,
-        gridspec_kw={"left": 0.07, "right": 0.99, "top": 0.8, "bottom": 0.16, "wspace": 0.25},
-    )[0]
+    figure, panels = _grid(rows, 58, sharey=False)
     names: dict[str, Any] = {}
     for axes, row in zip(panels, rows, strict=True):
         for run in row["causal"]["runs"]:
             colour, marker = _STARTS[run["start"]]
-            (dot,) = axes.plot(
-                run["preserved"], run["accuracy"], marker, color=colour, markersize=7, alpha=0.85
-            )
+            x, y = run["preserved"], run["accuracy"]
+            (dot,) = axes.plot(x, y, marker, color=colour, markersize=7, alpha=0.85, linestyle="none")
             names.setdefault(run["start"], dot)
-        axes.set_title(row["name"], fontsize=9.5)
-        axes.set_xlabel("preserved share")
+        axes.margins(0.12)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
     panels[0].set_ylabel("accuracy")
+    figure.supxlabel("preserved share", fontsize=10, color=COLOURS["muted"])
     figure.legend(
         list(names.values()),
         ["as pre-trained" if name == "none" else name for name in names],
@@ -199,5 +215,6 @@ def causal(document: Json) -> Figure:
 ALL: dict[str, tuple[Callable[[Json], Figure], Callable[[Json], list[Json]], str]] = {
     "shares": (shares, finished, "Preserved share and R of every row"),
     "courses": (courses, followed, "Similarity to the final knowledge over training"),
+    "phases": (phases, followed, "Mean order of the interactions over training"),
     "causal": (causal, disturbed, "Accuracy and preserved share of models fine-tuned from disturbed starts"),
 }
