@@ -308,6 +308,14 @@ def test_the_course_of_orders_has_its_numbers(image_findings: dict[str, Any]) ->
     ]
 
 
+def test_orders_that_are_drawn_together_are_spoken_of(image_findings: dict[str, Any], usual: str) -> None:
+    for point in image_findings["dynamics"]["finetuned"] + image_findings["dynamics"]["scratch"]:
+        for strengths in (point["by_order"], point["strength_by_order"]):
+            strengths.append(strengths[-1])
+    assert "Neighbouring orders are drawn together" not in usual
+    assert "Neighbouring orders are drawn together" in changed(image_findings, {"study.n_players": 7})
+
+
 def test_seeds_are_told_where_there_are_several(image_findings: dict[str, Any], usual: str) -> None:
     assert "seeds" not in usual.replace("over seeds where", "").replace("training seeds", "")
     image_findings["knowledge"]["shares"]["preserved"]["seeds"] = 3

@@ -182,5 +182,6 @@ def render(findings: dict[str, Any]) -> str:
             regions=figures.ordered_regions(findings) if findings["regions"] else [],
             colours=style.COLOURS,
             dark=style.DARK,
+            shades=style.SHADES,
         )
     )
