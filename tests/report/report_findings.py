@@ -109,6 +109,8 @@ def _run(speed: float, best: float) -> list[dict[str, Any]]:
     points = []
     for place, step in enumerate((0, 1, 3, 10, 32, 100, 240)):
         near = (place / 6) ** speed
+        # High orders shrink while low ones grow.
+        strength = [speed * ((1 - near) * 0.4 * order + near * math.exp(-0.4 * order)) for order in range(N)]
         points.append(
             {
                 "name": f"step{step}",
@@ -116,7 +118,11 @@ def _run(speed: float, best: float) -> list[dict[str, Any]]:
                 "accuracy": estimate(0.5 + (best - 0.5) * near, 0.05, 153),
                 "similarity": estimate(near, 0.08 * (1 - near)),
                 "by_order": [estimate(near ** (1 + 0.1 * order), 0.08 * (1 - near)) for order in range(N)],
-                "strength_by_order": [estimate(near * math.exp(-0.4 * order)) for order in range(N)],
+                "strength": estimate(sum(strength)),
+                "strength_by_order": [estimate(value) for value in strength],
+                "mean_order": estimate(
+                    sum((order + 1) * value for order, value in enumerate(strength)) / sum(strength), 0.02
+                ),
             }
         )
     return points
@@ -193,6 +199,15 @@ def make_findings(kind: str = "image") -> dict[str, Any]:
                     "relearned": estimate(0.25, 0.1),
                 },
             },
+            "scaled": {
+                "normalise": "l1",
+                "shares": {
+                    "preserved": estimate(0.663, 0.05),
+                    "discarded": estimate(0.337, 0.04),
+                    "new": estimate(0.337, 0.04),
+                    "relearned": estimate(0.282, 0.1),
+                },
+            },
             "by_order": _by_order(),
         },
         "regions": [
@@ -217,9 +232,21 @@ def make_findings(kind: str = "image") -> dict[str, Any]:
                 "finetuned": estimate(0.64),
                 "scratch": estimate(0.38),
                 "difference": estimate(0.26, 0.2),
+                "p": 0.0002,
             },
             "first_step": {"level": 0.5, "finetuned": 10, "scratch": 1100},
-            "dropped": {"finetuned": estimate(0.21), "scratch": estimate(0.37)},
+            "first_passage": {
+                "level": 0.5,
+                "finetuned": estimate(4.2),
+                "scratch": estimate(52.5),
+                "ratio": estimate(12.5, 0.2),
+            },
+            "dropped": {
+                "finetuned": estimate(0.21),
+                "scratch": estimate(0.37),
+                "difference": estimate(0.16, 0.25),
+                "p": 0.0312,
+            },
         },
         "claims": {
             key: {"verdict": verdict, "text": f"The sentence of {key}.", "rule": f"The rule of {key}."}

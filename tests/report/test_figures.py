@@ -1,12 +1,16 @@
 """Each figure draws what the findings say: bars, points, labels, and one colour for one meaning."""
 
+# ruff: noqa: RUF001 -- labels have real dashes.
+
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from bequeath.report import curves, figures, style
@@ -109,10 +113,83 @@ def test_curves_over_steps(image_findings: dict[str, Any]) -> None:
     assert third.get_title("left") == "Order 3"
 
 
+def bands(axes: Axes) -> list[list[tuple[float, float]]]:
+    """The interval of each point of each band."""
+    found = []
+    for band in axes.collections:
+        # Once there along the one side, and back along the other.
+        (path,) = (path.vertices for path in band.get_paths())
+        at = {x: sorted({y for other, y in path.tolist() if other == x}) for x in path[:, 0].tolist()}
+        found.append([(at[x][0], at[x][-1]) for x in sorted(at)])
+    return found
+
+
+@pytest.mark.parametrize("run", ["finetuned", "scratch"])
+def test_strength_over_steps_has_a_line_and_a_band_an_order(image_findings: dict[str, Any], run: str) -> None:
+    axes = axes_of(curves.strength_over_steps(image_findings, run))
+    points = image_findings["dynamics"][run]
+    assert [line.get_label() for line in axes.lines] == ["1", "2", "3", "4", "5", "6"]
+    for order, (line, band) in enumerate(zip(axes.lines, bands(axes), strict=True)):
+        estimates = [point["strength_by_order"][order] for point in points]
+        assert line.get_color() == style.COLOURS[f"orders-{order}"]
+        assert list(line.get_xdata()) == [point["step"] for point in points]
+        assert list(line.get_ydata()) == [e["mean"] for e in estimates]
+        assert band == [(e["low"], e["high"]) for e in estimates]
+    assert axes.get_title("left") == f"{style.LABELS[run].capitalize()}: strength by order"
+
+
+def test_both_runs_strengths_are_on_the_same_axes(image_findings: dict[str, Any]) -> None:
+    first, second = (axes_of(curves.strength_over_steps(image_findings, run)) for run in curves.RUNS)
+    assert (first.get_xlim(), first.get_ylim()) == (second.get_xlim(), second.get_ylim())
+    every = [p for run in curves.RUNS for p in image_findings["dynamics"][run]]
+    highest = max(e["high"] for p in every for e in p["strength_by_order"])
+    assert highest < first.get_ylim()[1] < 1.1 * highest
+
+
+@pytest.mark.parametrize(
+    ("orders", "names"),
+    [
+        (1, ["1"]),
+        (7, ["1–2", "3–4", "5–6", "7"]),
+        (12, ["1–2", "3–4", "5–6", "7–8", "9–10", "11–12"]),
+        (13, ["1–3", "4–6", "7–9", "10–12", "13"]),
+    ],
+)
+def test_many_orders_are_drawn_in_groups_of_neighbours(
+    image_findings: dict[str, Any], orders: int, names: list[str]
+) -> None:
+    for run in curves.RUNS:
+        for point in image_findings["dynamics"][run]:
+            point["strength_by_order"] = [
+                {"mean": 2.0**k, "low": 2.0**k - 0.25, "high": 2.0**k + 0.5, "n": 9} for k in range(orders)
+            ]
+    axes = axes_of(curves.strength_over_steps(image_findings, "finetuned"))
+    assert [line.get_label() for line in axes.lines] == names
+    assert sum(line.get_ydata()[0] for line in axes.lines) == 2**orders - 1
+    shades = [line.get_color() for line in axes.lines]
+    assert len(set(shades)) == len(shades)
+    if orders == 12:
+        assert axes.lines[1].get_ydata()[3] == 4 + 8
+        assert bands(axes)[1][3] == (12 - 0.5, 12 + 1)
+
+
+def test_mean_order_has_both_runs_with_their_bands(image_findings: dict[str, Any]) -> None:
+    axes = axes_of(curves.mean_order_over_steps(image_findings))
+    assert [line.get_label() for line in axes.lines] == ["fine-tuned", "scratch"]
+    for run, line, band in zip(curves.RUNS, axes.lines, bands(axes), strict=True):
+        estimates = [point["mean_order"] for point in image_findings["dynamics"][run]]
+        assert list(line.get_ydata()) == [e["mean"] for e in estimates]
+        assert band == [(e["low"], e["high"]) for e in estimates]
+    # Orders of around 4 are not drawn from 0.
+    assert axes.get_ylim()[0] > 1
+
+
 def test_one_run_alone_is_drawn(image_findings: dict[str, Any]) -> None:
     image_findings["dynamics"]["scratch"] = None
     axes = axes_of(curves.similarity_over_steps(image_findings))
     assert [line.get_label() for line in axes.lines] == ["fine-tuned"]
+    assert len(axes_of(curves.strength_over_steps(image_findings, "finetuned")).lines) == 6
+    assert len(axes_of(curves.mean_order_over_steps(image_findings)).lines) == 1
 
 
 def test_sparsity_curves(image_findings: dict[str, Any]) -> None:
@@ -147,3 +224,19 @@ def test_meanings_have_their_own_colours_in_light_and_dark() -> None:
     for palette in (style.COLOURS, style.DARK):
         assert len(set(palette.values())) == len(palette)
         assert all(colour == colour.lower() for colour in palette.values())
+
+
+@pytest.mark.parametrize("palette", [style.COLOURS, style.DARK], ids=["light", "dark"])
+def test_orders_differ_in_lightness_and_stand_out_from_the_paper(palette: dict[str, str]) -> None:
+    def luminance(colour: str) -> float:
+        parts = np.array(to_rgb(colour))
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    shades = [luminance(palette[f"orders-{place}"]) for place in range(style.SHADES)]
+    assert shades == sorted(shades, reverse=True)
+    paper = luminance(palette["paper"])
+    contrasts = [(max(paper, shade) + 0.05) / (min(paper, shade) + 0.05) for shade in shades]
+    # What WCAG asks of graphics.
+    assert min(contrasts) >= 3
+    assert all(a / b > 1.15 or b / a > 1.15 for a, b in pairwise(contrasts))

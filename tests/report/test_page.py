@@ -123,7 +123,14 @@ def test_the_answers_and_figures_are_there(usual: str) -> None:
         "relearned, R 30.0% [27.0, 33.9] n = 40",
         "largest deviation over samples: 3.1 × 10⁻¹²",
         "fine-tuned 0.64 [0.59, 0.71], scratch 0.38",
-        "difference, paired on samples, +0.26",
+        "difference, paired on samples, +0.26 [0.21, 0.33], n = 40, p < 0.001.",
+        "mean similarity first passes 0.50 at step 4.20 [3.86, 4.64] of the fine-tuned run and "
+        "52.5 [48.3, 58.0] of the scratch run; scratch takes 12.5 [10.0, 15.8] times as many steps, n = 40.",
+        "scratch minus fine-tuned, paired on samples, +16.0 [12.0, 21.2] points, p = 0.031.",
+        "as above 60.0% [57.0, 63.9]",
+        "plain AND 55.0% [52.3, 58.6]",
+        "each model on its own scale 66.3% [63.0, 70.6] 33.7%",
+        "because a probe's log-odds and a fine-tuned model's differ in scale",
         "passes 0.50 at step 10 of the fine-tuned run and at step 1,100 of the scratch run",
         "Short run: 240 steps.",
         "123,456 model evaluations",
@@ -219,6 +226,7 @@ PARTLY = {
     "dynamics.finetuned": (None, "The fine-tuned run has fewer than 3 checkpoints"),
     "dynamics.area.difference": (None, "no paired difference"),
     "dynamics.first_step.scratch": (None, "at no checkpoint of the scratch run"),
+    "dynamics.first_passage.scratch": (None, "and – of the scratch run"),
     "regions": ([], "These findings hold no split into regions."),
     "knowledge.shares.relearned": (None, "relearned, R – of the preserved strength"),
     "claims.F3": (None, "not assessed Does fine-tuning reach its final knowledge"),
@@ -242,11 +250,13 @@ def test_what_is_absent_is_said(
 def test_what_is_absent_is_not_spoken_of(image_findings: dict[str, Any], usual: str) -> None:
     silent = {
         "dynamics.first_step": (None, "Mean similarity passes"),
+        "dynamics.first_passage": (None, "mean similarity first passes"),
         "dynamics.dropped": (None, "dropped again"),
         "dynamics.area": (None, "Area under similarity"),
         "samples": ([], "All samples and their outputs"),
         "warnings": ([], "Before you rely on this"),
         "ledger_error": (None, "largest deviation"),
+        "knowledge.scaled": (None, "on its own scale"),
         "knowledge.identifiability": (None, "Over all splits within 0.1% of the sparsest"),
         "models.scratch.checkpoints": ([], "scratch mobilenet_v2, scratch 1 last, step 240"),
     }
@@ -254,6 +264,65 @@ def test_what_is_absent_is_not_spoken_of(image_findings: dict[str, Any], usual: 
     for text in (text for _, text in silent.values()):
         assert text in usual
         assert text not in words
+
+
+NEWER = {
+    "knowledge": {"scaled": "own scale"},
+    "dynamics": {"first_passage": "times as many steps"},
+    "dynamics.area": {"p": "p is two-sided"},
+    "dynamics.dropped": {"difference": "scratch minus fine-tuned", "p": "p = 0.031"},
+}
+
+
+def test_findings_of_older_versions_are_shown(image_findings: dict[str, Any], usual: str) -> None:
+    for path, keys in NEWER.items():
+        place = image_findings
+        for key in path.split("."):
+            place = place[key]
+        for key in keys:
+            del place[key]
+    for run in ("finetuned", "scratch"):
+        for point in image_findings["dynamics"][run]:
+            del point["strength"], point["mean_order"]
+    html = render(image_findings)
+    words = Page(html).words
+    for text in (text for keys in NEWER.values() for text in keys.values()):
+        assert text in usual
+        assert text not in words
+    assert 'id="orders-finetuned-title"' in html
+    assert 'id="mean-order-title"' not in html
+
+
+def test_the_course_of_orders_has_its_numbers(image_findings: dict[str, Any]) -> None:
+    point = image_findings["dynamics"]["scratch"][3]
+    point["mean_order"]["mean"], point["strength"]["mean"] = 4.321, 0.7621
+    image_findings["dynamics"]["finetuned"] = None
+    html = render(image_findings)
+    assert re.search(r"scratch 10 4\.32 \[[^]]*\] 0\.76 \[", Page(html).words)
+    assert [
+        f'id="{name}-title"' in html for name in ("orders-finetuned", "orders-scratch", "mean-order")
+    ] == [
+        False,
+        True,
+        True,
+    ]
+
+
+def test_orders_that_are_drawn_together_are_spoken_of(image_findings: dict[str, Any], usual: str) -> None:
+    for point in image_findings["dynamics"]["finetuned"] + image_findings["dynamics"]["scratch"]:
+        for strengths in (point["by_order"], point["strength_by_order"]):
+            strengths.append(strengths[-1])
+    assert "Neighbouring orders are drawn together" not in usual
+    assert "Neighbouring orders are drawn together" in changed(image_findings, {"study.n_players": 7})
+
+
+def test_seeds_are_told_where_there_are_several(image_findings: dict[str, Any], usual: str) -> None:
+    assert "seeds" not in usual.replace("over seeds where", "").replace("training seeds", "")
+    image_findings["knowledge"]["shares"]["preserved"]["seeds"] = 3
+    image_findings["dynamics"]["area"]["difference"]["seeds"] = 4
+    words = Page(render(image_findings)).words
+    assert "preserved 60.0% [57.0, 63.9] n = 40, 3 seeds" in words
+    assert "n = 40, 4 seeds, p < 0.001" in words
 
 
 def test_runs_with_two_checkpoints_have_no_course(image_findings: dict[str, Any]) -> None:

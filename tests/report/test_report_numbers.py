@@ -32,6 +32,18 @@ def test_signed(x: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("x", "shown"), [(0.16, "+16.0"), (-0.0421, "−4.2"), (0.0001, "0.0"), (0, "0.0"), (None, "–")]
+)
+def test_points(x: float | None, shown: str) -> None:
+    assert text.points(x) == shown
+
+
+@pytest.mark.parametrize(("p", "shown"), [(0.0312, "p = 0.031"), (1, "p = 1.000"), (9.9e-4, "p < 0.001")])
+def test_chance(p: float, shown: str) -> None:
+    assert text.chance(p) == shown
+
+
+@pytest.mark.parametrize(
     ("x", "shown"),
     [(3.14e-12, "3.1 × 10⁻¹²"), (1e-3, "0.001"), (0, "0"), (-2e-6, "−2.0 × 10⁻⁶"), (2.5e7, "2.5 × 10⁷")],
 )
@@ -44,6 +56,7 @@ def test_interval_takes_the_decimals_of_its_mean() -> None:
     assert text.percent(estimate["mean"]) == "42.1%"
     assert text.interval(estimate, "percent") == "[38.0, 45.7]"
     assert text.interval({**estimate, "mean": 12.3, "low": 9.87, "high": 101.0}) == "[9.9, 101.0]"
+    assert text.interval({**estimate, "mean": -0.02, "low": -0.041, "high": 0.3}, "points") == "[−4.1, 30.0]"
     assert text.interval({**estimate, "low": None}) == ""
     assert text.interval(None) == ""
 

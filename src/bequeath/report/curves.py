@@ -1,5 +1,7 @@
 """Figures of curves: over training steps, and over the number of interactions. One function, one figure."""
 
+# ruff: noqa: RUF001 -- the page prints real dashes.
+
 from __future__ import annotations
 
 import math
@@ -11,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
 from bequeath.report.figures import LARGE, SMALL, Estimate, Findings, ends, mean
-from bequeath.report.style import COLOURS, LABELS, MODELS, canvas, styled
+from bequeath.report.style import COLOURS, LABELS, MODELS, SHADES, canvas, styled
 
 RUNS = ("finetuned", "scratch")
 _MARKS = {"pretrained": ("D", ":"), "finetuned": ("o", "-"), "scratch": ("s", "--")}
@@ -51,26 +53,27 @@ def _runs(findings: Findings) -> dict[str, list[dict[str, Any]]]:
     return {run: findings["dynamics"][run] for run in RUNS if findings["dynamics"][run]}
 
 
-def _curve(axes: Axes, model: str, x: list[float], estimates: list[Estimate], size: float = 4.5) -> None:
-    lows, highs = zip(*(ends(e) for e in estimates), strict=True)
-    axes.fill_between(x, lows, highs, color=COLOURS[model], alpha=0.18, linewidth=0)
-    marker, line = _MARKS[model]
-    y = [mean(e) for e in estimates]
-    axes.plot(x, y, marker=marker, linestyle=line, markersize=size, color=COLOURS[model], label=LABELS[model])
-
-
-def _over_steps(
-    axes: Axes, findings: Findings, curves: dict[str, list[Estimate]], size: tuple[int, int]
+def _curve(
+    axes: Axes, points: list[dict[str, Any]], estimates: list[Estimate], colour: str, **line: Any
 ) -> None:
-    large = size == LARGE
-    runs = _runs(findings)
-    for run, estimates in curves.items():
-        steps = [float(point["step"]) for point in runs[run]]
-        _curve(axes, run, steps, estimates, 4.5 if large else 3)
-    every = [float(point["step"]) for points in runs.values() for point in points]
+    steps = [float(point["step"]) for point in points]
+    lows, highs = zip(*(ends(e) for e in estimates), strict=True)
+    axes.fill_between(steps, lows, highs, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(steps, [mean(e) for e in estimates], color=colour, **line)
+
+
+def _step_axis(axes: Axes, findings: Findings, large: bool) -> None:
+    every = [float(point["step"]) for points in _runs(findings).values() for point in points]
     label = "training step (log scale)" if large else "step"
     _log_axis(axes, every, label, shifted=True, few=not large)
-    axes.set_ylim(0, 1.03)
+
+
+def _over_steps(axes: Axes, findings: Findings, curves: dict[str, list[Estimate]], large: bool) -> None:
+    for run, estimates in curves.items():
+        marker, line = _MARKS[run]
+        look = {"marker": marker, "linestyle": line, "markersize": 4.5 if large else 3}
+        _curve(axes, findings["dynamics"][run], estimates, COLOURS[run], label=LABELS[run], **look)
+    _step_axis(axes, findings, large)
     if large:
         axes.legend(loc="best")
 
@@ -94,7 +97,8 @@ def similarity_over_steps(findings: Findings, order: int = 0, size: tuple[int, i
         run: [point["by_order"][order - 1] if order else point["similarity"] for point in points]
         for run, points in _runs(findings).items()
     }
-    _over_steps(axes, findings, curves, size)
+    _over_steps(axes, findings, curves, size == LARGE)
+    axes.set_ylim(0, 1.03)
     axes.set_title(f"Order {order}" if order else "Similarity to the run's own final state")
     if not order:
         axes.set_ylabel("similarity")
@@ -106,10 +110,67 @@ def accuracy_over_steps(findings: Findings) -> Figure:
     """Accuracy of both runs, on the step axis of `similarity_over_steps`."""
     figure, axes = canvas(LARGE)
     curves = {run: [point["accuracy"] for point in points] for run, points in _runs(findings).items()}
-    _over_steps(axes, findings, curves, LARGE)
+    _over_steps(axes, findings, curves, True)
+    axes.set_ylim(0, 1.03)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_title("Accuracy")
     axes.set_ylabel("accuracy")
+    return figure
+
+
+def _grouped(by_order: list[Estimate]) -> dict[str, Estimate]:
+    """Strengths of orders 1 to n, in groups of equal size (the last one may be smaller), by the orders' names."""
+    size = math.ceil(len(by_order) / SHADES)
+    groups: dict[str, Estimate] = {}
+    for start in range(0, len(by_order), size):
+        inside = by_order[start : start + size]
+        name = f"{start + 1}" if len(inside) == 1 else f"{start + 1}–{start + len(inside)}"
+        low, high = (sum(side) for side in zip(*(ends(e) for e in inside), strict=True))
+        groups[name] = {"mean": sum(mean(e) for e in inside), "low": low, "high": high}
+    return groups
+
+
+@styled
+def strength_over_steps(findings: Findings, run: str) -> Figure:
+    """One run's strength by order, on axes that both runs share: one line a group of neighbouring orders.
+
+    The band of a group is the sum of its orders' intervals: rather too wide than too narrow.
+
+    Parameters
+    ----------
+    findings
+        A findings document with dynamics.
+    run
+        `"finetuned"` or `"scratch"`; one that was followed.
+    """
+    figure, axes = canvas(LARGE, right=62)
+    grouped = {
+        name: [_grouped(point["strength_by_order"]) for point in points]
+        for name, points in _runs(findings).items()
+    }
+    groups = list(grouped[run][0])
+    for place, group in enumerate(groups):
+        estimates = [strengths[group] for strengths in grouped[run]]
+        shade = COLOURS[f"orders-{round(place * (SHADES - 1) / max(len(groups) - 1, 1))}"]
+        _curve(axes, findings["dynamics"][run], estimates, shade, label=group, marker="o", markersize=4)
+    _step_axis(axes, findings, True)
+    every = [e for points in grouped.values() for strengths in points for e in strengths.values()]
+    axes.set_ylim(0, 1.03 * max((ends(e)[1] for e in every if ends(e)[1] > 0), default=1.0))
+    axes.set_title(f"{LABELS[run].capitalize()}: strength by order")
+    axes.set_ylabel("mean strength per sample")
+    # Beside the axes, where no line can lie under it.
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), title="order", handlelength=1)
+    return figure
+
+
+@styled
+def mean_order_over_steps(findings: Findings) -> Figure:
+    """Mean order of both runs' interactions, weighted by strength, on the step axis of the other figures."""
+    figure, axes = canvas(LARGE)
+    curves = {run: [point["mean_order"] for point in points] for run, points in _runs(findings).items()}
+    _over_steps(axes, findings, curves, True)
+    axes.set_title("Mean order, weighted by strength")
+    axes.set_ylabel("mean order")
     return figure
 
 

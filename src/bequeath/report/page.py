@@ -98,6 +98,22 @@ def _dynamics_figures(findings: dict[str, Any]) -> dict[str, Markup]:
             "Lines over training steps, one a run, with interval bands, on the same axis as similarity.",
         ),
     }
+    followed = [run for run in curves.RUNS if findings["dynamics"][run]]
+    for run in followed:
+        drawn[f"orders_{run}"] = style.to_svg(
+            curves.strength_over_steps(findings, run),
+            f"orders-{run}",
+            f"Strength of the {text.label(run)} run's orders over training",
+            "Lines over training steps, one a group of orders, with interval bands. The numbers follow.",
+        )
+    # Findings from before there was a mean order have none.
+    if all("mean_order" in point for run in followed for point in findings["dynamics"][run]):
+        drawn["mean_order"] = style.to_svg(
+            curves.mean_order_over_steps(findings),
+            "mean-order",
+            "Mean order over training",
+            "Lines over training steps, one a run, with interval bands, on the same axis as similarity.",
+        )
     for order in range(1, findings["study"]["n_players"] + 1):
         drawn[f"similarity_{order}"] = style.to_svg(
             curves.similarity_over_steps(findings, order),
@@ -166,5 +182,6 @@ def render(findings: dict[str, Any]) -> str:
             regions=figures.ordered_regions(findings) if findings["regions"] else [],
             colours=style.COLOURS,
             dark=style.DARK,
+            shades=style.SHADES,
         )
     )

@@ -9,14 +9,25 @@ from collections.abc import Callable
 from typing import ParamSpec
 
 import matplotlib.style
+import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 P = ParamSpec("P")
 
 MODELS = ("pretrained", "finetuned", "scratch")
+# So many lines over orders are told apart at a glance; more orders are drawn in groups.
+SHADES = 6
+
+
+def _shades(low: float, high: float) -> dict[str, str]:
+    # From low orders to high ones, in even steps of lightness, which colour-blind readers see too.
+    shades = matplotlib.colormaps["plasma"](np.linspace(low, high, SHADES))
+    return {f"orders-{place}": to_hex(shade) for place, shade in enumerate(shades)}
+
 
 # Okabe and Ito's palette, which stays apart under the common colour-vision deficiencies; grey for scratch.
 # Lower case, because matplotlib writes hex colours so and `to_svg` looks for them.
@@ -32,6 +43,7 @@ COLOURS = {
     "muted": "#5b636e",
     "line": "#d5d9df",
     "paper": "#ffffff",
+    **_shades(0.64, 0.0),
 }
 DARK = {
     "pretrained": "#4fa8de",
@@ -45,6 +57,7 @@ DARK = {
     "muted": "#a2aab5",
     "line": "#3a414b",
     "paper": "#15181d",
+    **_shades(1.0, 0.42),
 }
 LABELS = {
     "pretrained": "pre-trained",
@@ -113,7 +126,9 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return inner
 
 
-def canvas(size: tuple[int, int], left: int = 54, top: int = 26, bottom: int = 40) -> tuple[Figure, Axes]:
+def canvas(
+    size: tuple[int, int], left: int = 54, top: int = 26, bottom: int = 40, right: int = 10
+) -> tuple[Figure, Axes]:
     """A figure with one axes; sizes and margins in CSS pixels, because one SVG unit is shown as one pixel.
 
     Margins are given, not fitted: figures side by side keep their axes in line, and fitting doubles the time.
@@ -121,7 +136,7 @@ def canvas(size: tuple[int, int], left: int = 54, top: int = 26, bottom: int = 4
     width, height = size
     figure = Figure(figsize=(width / 72, height / 72), dpi=72)
     FigureCanvasAgg(figure)
-    inside = (width - left - 10, height - top - bottom)
+    inside = (width - left - right, height - top - bottom)
     axes = figure.add_axes((left / width, bottom / height, inside[0] / width, inside[1] / height))
     return figure, axes
 

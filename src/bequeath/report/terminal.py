@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console, ConsoleRenderable
@@ -29,10 +30,23 @@ def show_findings(findings: dict[str, Any]) -> None:
     )
     for label, name in _ROWS.items():
         table.add_row(label, escape(_percent(shares[name])), escape(_percent(reference[name])))
+    scaled = findings["knowledge"].get("scaled")
+    if scaled:
+        preserved = escape(_percent(scaled["shares"]["preserved"]))
+        table.add_row("preserved, each model on its own scale", preserved, "")
     table.add_section()
     for name, model in findings["models"].items():
         table.add_row(f"accuracy, {name}", escape(_percent(model["accuracy"])), "")
     _print(table)
+    passage = (findings["dynamics"] or {}).get("first_passage")
+    if passage:
+        finetuned, scratch, ratio = (
+            escape(_shown(passage[name], rounded)) for name in ("finetuned", "scratch", "ratio")
+        )
+        _print(
+            f"Similarity of {passage['level']} to its own final knowledge: the fine-tuned run at step {finetuned}, "
+            f"the scratch run at step {scratch}; {ratio} times as many."
+        )
     for name, claim in findings["claims"].items():
         _print(f"[bold]{name} {claim['verdict']}.[/bold] {escape(claim['text'])}")
     if findings.get("missing"):
@@ -111,11 +125,15 @@ def size(count: float) -> str:
 
 
 def _percent(estimate: dict[str, Any]) -> str:
+    return _shown(estimate, lambda x: f"{100 * x:.1f}%", "  ")
+
+
+def _shown(estimate: dict[str, Any], show: Callable[[float], str], gap: str = " ") -> str:
     if estimate["mean"] is None:
         return "-"
-    text = f"{100 * estimate['mean']:.1f}%"
+    text = show(estimate["mean"])
     if estimate["low"] is not None:
-        text += f"  [{100 * estimate['low']:.1f}%, {100 * estimate['high']:.1f}%]"
+        text += f"{gap}[{show(estimate['low'])}, {show(estimate['high'])}]"
     return text
 
 

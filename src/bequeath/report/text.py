@@ -55,8 +55,7 @@ def small(x: float | None) -> str:
 
 def signed(x: float | None) -> str:
     """As `number`, with a plus sign where it applies."""
-    text = number(x)
-    return f"+{text}" if x is not None and not absent(x) and x > 0 and text.strip("0.,") else text
+    return _with_plus(x, number(x))
 
 
 def percent(x: float | None) -> str:
@@ -64,11 +63,25 @@ def percent(x: float | None) -> str:
     return NONE if x is None or absent(x) else f"{_fixed(100 * x, 1)}%"
 
 
+def points(x: float | None) -> str:
+    """A difference of shares in percentage points, as `percent`, with a plus sign where it applies."""
+    return _with_plus(x, percent(x).removesuffix("%"))
+
+
+def _with_plus(x: float | None, text: str) -> str:
+    return f"+{text}" if x is not None and not absent(x) and x > 0 and text.strip("0.,") else text
+
+
+def chance(p: float) -> str:
+    """A p-value."""
+    return "p < 0.001" if p < 1e-3 else f"p = {p:.3f}"
+
+
 def interval(estimate: Estimate, unit: str = "number") -> str:
     """Its interval in brackets, with the decimals of its mean; empty where there is none."""
     if estimate is None or any(absent(estimate[key]) for key in ("mean", "low", "high")):
         return ""
-    scale, digits = (100, 1) if unit == "percent" else (1, _digits(estimate["mean"]))
+    scale, digits = (100, 1) if unit in ("percent", "points") else (1, _digits(estimate["mean"]))
     return f"[{_fixed(scale * estimate['low'], digits)}, {_fixed(scale * estimate['high'], digits)}]"
 
 
@@ -105,6 +118,8 @@ FILTERS = {
     "small": small,
     "signed": signed,
     "percent": percent,
+    "points": points,
+    "chance": chance,
     "interval": interval,
     "label": label,
     "part": part,
