@@ -12,6 +12,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from report_findings import estimate
 
 from bequeath.report import curves, figures, style
 
@@ -70,6 +71,20 @@ def test_overview_puts_preserved_between_discarded_and_new(image_findings: dict[
     assert bars[0][2] + bars[1][2] == pytest.approx(strength["pretrained"]["mean"])
     assert bars[1][2] + bars[2][2] == pytest.approx(strength["finetuned"]["mean"])
     assert bars[3][1] == bars[1][1]
+
+
+@pytest.mark.parametrize(("discarded", "new"), [(60.0, 1.0), (1.0, 60.0), (5.0, 5.0)])
+def test_overview_keeps_its_labels_inside(
+    image_findings: dict[str, Any], discarded: float, new: float
+) -> None:
+    strength = image_findings["knowledge"]["by_order"][0]["strength"]
+    strength |= {"discarded": estimate(discarded), "preserved": estimate(1.0), "new": estimate(new)}
+    figure = figures.overview(image_findings)
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    for text in figure.axes[0].texts:
+        box = text.get_window_extent(renderer)
+        assert figure.bbox.x0 <= box.x0, text.get_text()
+        assert box.x1 <= figure.bbox.x1, text.get_text()
 
 
 @pytest.mark.parametrize("share", ["preserved", "relearned"])

@@ -96,11 +96,20 @@ def overview(findings: Findings) -> Figure:
         ("finetuned", starts[1], total, -0.68, -1),
     ):
         axes.plot([first, first, last, last], [y - side * 0.12, y, y, y - side * 0.12], color=COLOURS[model])
+        # Over a narrow bracket at an edge, a centred label would leave the picture.
+        middle = (first + last) / (2 * total or 1)
+        ha, x = (
+            ("left", first)
+            if middle < 0.3
+            else ("right", last)
+            if middle > 0.7
+            else ("center", (first + last) / 2)
+        )
         axes.text(
-            (first + last) / 2,
+            x,
             y + side * 0.08,
             f"{LABELS[model]}: {number(last - first)} {interval(strength[model])}",
-            ha="center",
+            ha=ha,
             va="bottom" if side > 0 else "top",
             color=COLOURS["ink"],
         )
