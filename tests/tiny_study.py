@@ -25,6 +25,18 @@ def build(num_classes):
     )
 """
 
+# Layers enough to be parted into thirds.
+DEEPER = """
+from torch import nn
+
+
+def build(num_classes):
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, num_classes),
+    )
+"""
+
 
 def _build(num_classes: int) -> nn.Module:
     space: dict[str, object] = {}

@@ -7,6 +7,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 from study_runs import bequeath, findings_of, start, wait_until
+from tiny_study import DEEPER
 from tiny_text import DATA, make_project
 
 import bequeath as bq
@@ -159,16 +160,6 @@ def test_a_study_that_is_to_be_trained_cannot_be_run_before(to_train):
         Study.from_yaml(to_train / "study.yaml").run(to_train / "out")
 
 
-DEEPER = """
-from torch import nn
-
-
-def build(num_classes):
-    return nn.Sequential(
-        nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, num_classes),
-    )
-"""
 DISTURBED = ["early", "middle", "late", "frozen", "shuffled"]
 
 

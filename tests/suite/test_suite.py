@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from study_runs import bequeath, start, wait_until
-from tiny_study import write_study
+from tiny_study import DEEPER, write_study
 
 import bequeath as bq
 from bequeath.knowledge.statistics import ratio_estimate
@@ -27,16 +27,6 @@ TRAINING = {
     "finetuned": {"learning_rate": 0.01},
     "scratch": {"learning_rate": 0.02},
 }
-DEEPER = """
-from torch import nn
-
-
-def build(num_classes):
-    return nn.Sequential(
-        nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, num_classes),
-    )
-"""
 
 
 def write_two_studies(folder):
@@ -107,7 +97,13 @@ def test_from_study_files_to_a_page(rows, tmp_path):
     line = next(line for line in text.splitlines() if line.startswith("| made here |") and "to" in line)
     cells = [cell.strip() for cell in line.split("|")]
     assert cells[5].startswith(f"{100 * shares['preserved']['mean']:.0f}% [")
-    assert cells[9].startswith(f"{100 * shares['relearned']['mean']:.0f}% [")
+    assert cells[10].startswith(f"{100 * shares['relearned']['mean']:.0f}% [")
+    bounds = document["rows"][1]["pooled"]["knowledge"]["identifiability"]
+    assert cells[6] == f"{100 * bounds['least']['mean']:.1f}% to {100 * bounds['greatest']['mean']:.1f}%"
+    for which in (bounds, bounds["new"]):
+        assert which["least"]["mean"] <= which["greatest"]["mean"]
+    assert bounds["new"]["least"]["mean"] <= shares["new"]["mean"] + 1e-3
+    assert shares["new"]["mean"] <= bounds["new"]["greatest"]["mean"] + 1e-3
     widths = {line.count("|") for line in _table(text, "| row | start |")}
     assert len(widths) == 1
     assert len(_table(text, "| row | start |")) == 2 + 4

@@ -110,9 +110,14 @@ def _bounds(
 
 def identifiability(bounds: Mapping[str, NDArray[np.float64]], measures: Measures) -> Json:
     """Bounds of samples, (samples,) or (seeds, samples), as bounds of the ratio of sums."""
-    total = measures.total("pretrained")
-    found = {name: ratio_estimate(bounds[name] * total, total).to_dict() for name in BOUNDS}
-    return {"slack": SLACK, **found}
+    before, after = measures.total("pretrained"), measures.total("finetuned")
+    found = {name: ratio_estimate(bounds[name] * before, before).to_dict() for name in BOUNDS}
+    # What is not preserved of the fine-tuned model is new.
+    new = {
+        name: ratio_estimate(after - bounds[other] * before, after).to_dict()
+        for name, other in (("least", "greatest"), ("greatest", "least"))
+    }
+    return {"slack": SLACK, **found, "new": new}
 
 
 def _with_all(by_type: Tensor) -> NDArray[np.float64]:
