@@ -1,10 +1,12 @@
 """Verdicts follow their stated rules, on comparisons made to be clear-cut."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 import bequeath as bq
-from bequeath.knowledge.measures import Measures
+from bequeath.knowledge.measures import Measures, Readings
 from bequeath.study.claims import judge
 
 N = 4
@@ -31,6 +33,10 @@ def comparison(kept_low, kept_high, relearned):
     )
 
 
+def alike(measures):
+    return Readings(measures, measures, measures)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [
@@ -42,21 +48,24 @@ def comparison(kept_low, kept_high, relearned):
 )
 def test_f1(low, high, verdict):
     c = comparison(low, high, 0.5)
-    assert judge(c, c, None, None, None)["F1"]["verdict"] == verdict
+    assert judge(alike(c), None, None, None)["F1"]["verdict"] == verdict
 
 
 @pytest.mark.parametrize(("share", "verdict"), [(0.2, "supported"), (0.8, "contradicted")])
 def test_f2(share, verdict):
     c = comparison(0.4, 0.2, share)
-    got = judge(c, c, None, None, None)["F2"]
+    got = judge(alike(c), None, None, None)["F2"]
     assert got["verdict"] == verdict
     assert f"{100 * share:.0f}%" in got["text"]
 
 
-def test_readings_that_disagree_leave_a_claim_undecided():
-    got = judge(comparison(0.4, 0.2, 0.2), comparison(0.2, 0.4, 0.8), None, None, None)
+@pytest.mark.parametrize("which", ["reference", "scaled"])
+def test_readings_that_disagree_leave_a_claim_undecided(which):
+    there = alike(comparison(0.4, 0.2, 0.2))
+    got = judge(replace(there, **{which: comparison(0.2, 0.4, 0.8)}), None, None, None)
     assert got["F1"]["verdict"] == got["F2"]["verdict"] == "undecided"
-    assert "by the plain AND reading: contradicted" in got["F2"]["text"]
+    words = {"reference": "by the plain AND reading: contradicted", "scaled": "own scale: contradicted"}
+    assert words[which] in got["F2"]["text"]
 
 
 def run(path):
@@ -76,12 +85,12 @@ EARLY, LATE, DETOUR = (0.7, 0.8, 0.9, 1), (0.1, 0.2, 0.3, 1), (-2, 0.1, 0.2, 1)
 )
 def test_f3(finetuned, scratch, verdict):
     c = comparison(0.4, 0.2, 0.2)
-    assert judge(c, c, None, run(finetuned), run(scratch))["F3"]["verdict"] == verdict
+    assert judge(alike(c), None, run(finetuned), run(scratch))["F3"]["verdict"] == verdict
 
 
 def test_f3_needs_checkpoints():
     c = comparison(0.4, 0.2, 0.2)
-    assert "at least 3 checkpoints" in judge(c, c, None, run(EARLY), None)["F3"]["text"]
+    assert "at least 3 checkpoints" in judge(alike(c), None, run(EARLY), None)["F3"]["text"]
 
 
 @pytest.mark.parametrize(
@@ -90,8 +99,8 @@ def test_f3_needs_checkpoints():
 )
 def test_f1_must_hold_for_every_equally_sparse_split(least: float, greatest: float, verdict: str) -> None:
     c = comparison(0.4, 0.2, 0.2)
-    assert judge(c, c, None, None, None)["F1"]["verdict"] == "supported"
+    assert judge(alike(c), None, None, None)["F1"]["verdict"] == "supported"
     interval = {"slack": 1e-3, "least": {"mean": least}, "greatest": {"mean": greatest}}
-    found = judge(c, c, interval, None, None)["F1"]
+    found = judge(alike(c), interval, None, None)["F1"]
     assert found["verdict"] == verdict
     assert f"between 10% and {100 * greatest:.0f}%" in found["text"]

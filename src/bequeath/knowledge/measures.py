@@ -80,3 +80,22 @@ class Measures:
             for part in (slice(None, half), slice(half, None))
         )
         return mean_estimate(low - high)
+
+
+@dataclass(frozen=True)
+class Readings:
+    """One comparison read in three ways, which a verdict must not depend on.
+
+    Attributes
+    ----------
+    measures : Measures
+        By the study's decomposition and normalisation.
+    reference : Measures
+        By plain AND interactions, which are unique without any choice.
+    scaled : Measures
+        By the study's decomposition, each model's interactions divided by its own mean L1 norm.
+    """
+
+    measures: Measures
+    reference: Measures
+    scaled: Measures

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bequeath.knowledge.dynamics import Dynamics
-from bequeath.knowledge.measures import Measures
+from bequeath.knowledge.measures import Measures, Readings
 from bequeath.knowledge.statistics import Estimate, mean_estimate, sign_flip_test
 
 Json = dict[str, Any]
@@ -47,11 +47,15 @@ def _both(*verdicts: str) -> str:
     return "supported" if set(verdicts) == {"supported"} else "undecided"
 
 
-def _agreed(verdict: str, reference: str) -> tuple[str, str]:
-    """A verdict that the plain AND reading does not share is no verdict."""
-    if verdict == reference:
-        return verdict, " The plain AND reading agrees."
-    return "undecided", f" (By this reading: {verdict}; by the plain AND reading: {reference}; so undecided.)"
+def _agreed(verdict: str, by_and: str, scaled: str) -> tuple[str, str]:
+    """A verdict that the plain AND reading, or that in each model's own scale, does not share is no verdict."""
+    if verdict == by_and == scaled:
+        return verdict, " The plain AND reading and that in each model's own scale agree."
+    return (
+        "undecided",
+        f" (By this reading: {verdict}; by the plain AND reading: {by_and}; in each model's own scale: {scaled}; so "
+        "undecided.)",
+    )
 
 
 def _determined(verdict: str, interval: Json | None) -> tuple[str, str]:
@@ -67,11 +71,14 @@ def _determined(verdict: str, interval: Json | None) -> tuple[str, str]:
     return ("undecided", text + ", so undecided.") if open_ else (verdict, text + ".")
 
 
-def _f1(measures: Measures, reference: Measures, interval: Json | None) -> Json:
-    share, fall = measures.share("preserved"), measures.fall_with_order()
-    there = _both(_small(reference.share("preserved")), _above_zero(reference.fall_with_order()))
-    small, range_ = _determined(_small(share), interval)
-    verdict, note = _agreed(_both(small, _above_zero(fall)), there)
+def _f1(readings: Readings, interval: Json | None) -> Json:
+    def by(measures: Measures) -> tuple[str, str]:
+        return _small(measures.share("preserved")), _above_zero(measures.fall_with_order())
+
+    share, fall = readings.measures.share("preserved"), readings.measures.fall_with_order()
+    low, falls = by(readings.measures)
+    small, range_ = _determined(low, interval)
+    verdict, note = _agreed(_both(small, falls), _both(*by(readings.reference)), _both(*by(readings.scaled)))
     return {
         "verdict": verdict,
         "text": f"Fine-tuning preserved {_percent(share)} of the strength of the pre-trained model's interactions; "
@@ -79,20 +86,24 @@ def _f1(measures: Measures, reference: Measures, interval: Json | None) -> Json:
         f"(a minus sign: below).{range_}{note}",
         "rule": "Supported if the preserved share is below one half, whichever of the equally sparse splits is taken, "
         "and falls from the lower to the upper half of the orders, both with their 95% intervals, and by the plain AND "
-        "reading too.",
+        "reading and in each model's own scale too.",
     }
 
 
-def _f2(measures: Measures, reference: Measures) -> Json:
-    share = measures.share("relearned")
+def _f2(readings: Readings) -> Json:
+    def by(measures: Measures) -> str:
+        return _small(measures.share("relearned"))
+
+    share = readings.measures.share("relearned")
     if not np.isfinite(share.mean):
         return {"verdict": "undecided", "text": "Nothing was preserved, so nothing to relearn.", "rule": ""}
-    verdict, note = _agreed(_small(share), _small(reference.share("relearned")))
+    verdict, note = _agreed(by(readings.measures), by(readings.reference), by(readings.scaled))
     return {
         "verdict": verdict,
         "text": f"Training from scratch found {_percent(share)} of the preserved knowledge too "
         f"(R; the paper reports 13% to 45%).{note}",
-        "rule": "Supported if R is below one half with its 95% interval, and by the plain AND reading too.",
+        "rule": "Supported if R is below one half with its 95% interval, and by the plain AND reading and in each "
+        "model's own scale too.",
     }
 
 
@@ -123,18 +134,10 @@ def _p(differences: NDArray[np.float64]) -> str:
 
 
 def judge(
-    measures: Measures,
-    reference: Measures,
-    interval: Json | None,
-    finetuned: Dynamics | None,
-    scratch: Dynamics | None,
+    readings: Readings, interval: Json | None, finetuned: Dynamics | None, scratch: Dynamics | None
 ) -> Json:
     """F1, F2 and F3 with verdict, sentence and rule; of one seed, or of several together.
 
-    `reference` is the same comparison by plain AND interactions, `interval` the identifiability of the preserved share.
+    `interval` is the identifiability of the preserved share.
     """
-    return {
-        "F1": _f1(measures, reference, interval),
-        "F2": _f2(measures, reference),
-        "F3": _f3(finetuned, scratch),
-    }
+    return {"F1": _f1(readings, interval), "F2": _f2(readings), "F3": _f3(finetuned, scratch)}

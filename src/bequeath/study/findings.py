@@ -13,7 +13,7 @@ from torch import Tensor
 from bequeath.knowledge import faithfulness
 from bequeath.knowledge.dynamics import Dynamics, dynamics, passage_ratio
 from bequeath.knowledge.ledger import ledger
-from bequeath.knowledge.measures import WHOLE, Measures
+from bequeath.knowledge.measures import WHOLE, Measures, Readings
 from bequeath.knowledge.regions import MODELS, REGIONS, Comparison, compare
 from bequeath.knowledge.statistics import (
     mean_estimate,
@@ -51,6 +51,7 @@ def build_findings(evidence: Evidence, progress: Callable[[int], None] | None = 
     reference = evidence.compared({name: decompose(tables[name], "and") for name in MODELS})
     measures, by_and = Measures.of(comparison), Measures.of(reference)
     scaled = Measures.of(compare(**final, normalise="l1", salient=evidence.config.salient))
+    readings = Readings(measures, by_and, scaled)
     runs = _dynamics(evidence, comparison)
     bounds = _bounds(evidence, comparison, tables, progress)
     interval = None if bounds is None else identifiability(bounds, measures)
@@ -70,13 +71,11 @@ def build_findings(evidence: Evidence, progress: Callable[[int], None] | None = 
         "ledger": {name: ledger_rows(book.parts, book.total, book.v_full) for name, book in books.items()},
         "ledger_error": max(book.error for book in books.values()),
         "dynamics": _dynamics_findings(evidence, runs),
-        "claims": judge(measures, by_and, interval, runs.get("finetuned"), runs.get("scratch")),
+        "claims": judge(readings, interval, runs.get("finetuned"), runs.get("scratch")),
         "faithfulness": _faithfulness(final, tables),
         "certificates": rests.certificates(evidence),
         "samples": rests.samples(evidence, tables),
-        "per_sample": per_sample(
-            evidence, {"strength": measures, "reference": by_and, "scaled": scaled}, bounds, books, runs
-        ),
+        "per_sample": per_sample(evidence, readings, bounds, books, runs),
         "examples": examples(comparison, evidence.materials, plan),
         "evaluation": rests.evaluation(evidence),
         "missing": evidence.missing,

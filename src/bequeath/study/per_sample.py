@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bequeath.knowledge.dynamics import Dynamics
 from bequeath.knowledge.ledger import Ledger
-from bequeath.knowledge.measures import Measures
+from bequeath.knowledge.measures import Measures, Readings
 from bequeath.knowledge.regions import MODELS
 from bequeath.study.evidence import Evidence
 
@@ -23,16 +23,17 @@ _DIGITS = 8
 
 def per_sample(
     evidence: Evidence,
-    readings: Mapping[str, Measures],
+    readings: Readings,
     bounds: Mapping[str, NDArray[np.float64]] | None,
     books: Mapping[str, Ledger],
     runs: Mapping[str, Dynamics],
 ) -> Json:
     """For JSON; the innermost axis of strengths is the order, that of the dynamics' with all orders first."""
+    named = {"strength": readings.measures, "reference": readings.reference, "scaled": readings.scaled}
     return {
         **{
-            reading: {name: _plain(values) for name, values in measures.by_order.items()}
-            for reading, measures in readings.items()
+            key: {name: _plain(values) for name, values in measures.by_order.items()}
+            for key, measures in named.items()
         },
         "bounds": bounds and {name: _plain(values) for name, values in bounds.items()},
         "ledger": {
@@ -53,6 +54,13 @@ def per_sample(
             name: [int(right) for right in evidence.correct[evidence.final(name)]] for name in MODELS
         },
     }
+
+
+def stacked_readings(seeds: Sequence[Json]) -> Readings:
+    """Readings of several seeds, each as `per_sample` keeps them."""
+    return Readings(
+        *(Measures.stacked([one[key] for one in seeds]) for key in ("strength", "reference", "scaled"))
+    )
 
 
 def course(saved: Json) -> Dynamics:

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from bequeath.errors import BequeathError
 from bequeath.knowledge.dynamics import Dynamics
-from bequeath.knowledge.measures import Measures
 from bequeath.knowledge.regions import MODELS, REGIONS
 from bequeath.knowledge.statistics import mean_estimate, mean_estimates, ratio_estimates
 from bequeath.study.claims import judge
 from bequeath.study.findings import BOUNDS, courses, identifiability, ledger_rows, shares
-from bequeath.study.per_sample import course
+from bequeath.study.per_sample import course, stacked_readings
 
 Json = dict[str, Any]
 Array = NDArray[np.float64]
@@ -52,9 +51,8 @@ def pool(seeds: Sequence[Json]) -> Json:
                 f"seeds: {one['study']['name']!r} was read on other samples than {first['study']['name']!r}"
             )
     kept = [one["per_sample"] for one in seeds]
-    measures, reference, scaled = (
-        Measures.stacked([one[reading] for one in kept]) for reading in ("strength", "reference", "scaled")
-    )
+    readings = stacked_readings(kept)
+    measures = readings.measures
     interval = None
     if all(one["bounds"] for one in kept):
         bounds = {name: np.array([one["bounds"][name] for one in kept]) for name in BOUNDS}
@@ -76,8 +74,8 @@ def pool(seeds: Sequence[Json]) -> Json:
         "knowledge": {
             "shares": shares(measures),
             "strength": {name: mean_estimate(measures.total(name)).to_dict() for name in MODELS},
-            "reference": {"decomposition": "and", "shares": shares(reference)},
-            "scaled": {"normalise": "l1", "shares": shares(scaled)},
+            "reference": {"decomposition": "and", "shares": shares(readings.reference)},
+            "scaled": {"normalise": "l1", "shares": shares(readings.scaled)},
             "identifiability": interval,
             "preserved_by_order": [
                 e.to_dict()
@@ -86,7 +84,7 @@ def pool(seeds: Sequence[Json]) -> Json:
         },
         **_ledger(seeds),
         "dynamics": {**_curves(runs), **courses(runs)} if len(runs) == len(RUNS) else None,
-        "claims": judge(measures, reference, interval, runs.get("finetuned"), runs.get("scratch")),
+        "claims": judge(readings, interval, runs.get("finetuned"), runs.get("scratch")),
         "warnings": sorted({text for one in seeds for text in one["warnings"] if _is_alarm(text)}),
     }
 
