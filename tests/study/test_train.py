@@ -250,7 +250,7 @@ def test_epochs_and_a_part_of_the_data(to_train, edit):
 
 
 @pytest.mark.parametrize("lora", [False, True])
-def test_texts_by_the_trainer_also_as_adapters(tmp_path, lora):
+def test_texts_by_the_trainer_also_as_adapters(tmp_path, lora, capfd):
     make_project(tmp_path)
     finetuned = {"learning_rate": 0.01}
     if lora:
@@ -272,7 +272,9 @@ def test_texts_by_the_trainer_also_as_adapters(tmp_path, lora):
         },
     }
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    capfd.readouterr()
     (file,) = trained(tmp_path)
+    assert "Writing" not in capfd.readouterr().err  # bars are ours alone
     series = checkpoint_series(tmp_path / "trained/seed-0/finetuned", "here")
     assert [step for _, step, _ in series][-1] == 120
     assert all(path.is_dir() == lora for _, _, path in series)

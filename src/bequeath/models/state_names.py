@@ -64,7 +64,7 @@ def _rename(state: dict[str, Tensor], wanted: set[str], base_prefix: str) -> dic
 
 
 def _transformers_names(model: Any, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    with _quiet_transformers():
+    with quiet_transformers():
         loaded, report = type(model).from_pretrained(
             None,
             config=copy.deepcopy(model.config),
@@ -80,8 +80,8 @@ def _transformers_names(model: Any, state: dict[str, Tensor]) -> dict[str, Tenso
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Its table of names that do not fit is for people; ours is the error."""
+def quiet_transformers() -> Iterator[None]:
+    """Without its bars, and its table of names that do not fit: ours is the error, and the progress."""
     from transformers.utils import logging as library_logging
 
     logging: Any = library_logging  # untyped

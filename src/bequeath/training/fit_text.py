@@ -13,6 +13,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_utils import get_last_checkpoint
 
 from bequeath.data.samples import Dataset
+from bequeath.models.state_names import quiet_transformers
 from bequeath.training.in_transformers import TransformersCheckpoints
 from bequeath.training.schedule import UNFINISHED, Schedule
 
@@ -84,7 +85,7 @@ def fit_text(
         **kept,
     ).attach(trainer)
     there = get_last_checkpoint(str(unfinished)) if unfinished.is_dir() else None  # type: ignore[no-untyped-call]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), quiet_transformers():
         warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=there)
     model.cpu()
