@@ -187,18 +187,24 @@ def test_seeds_on_other_samples_are_not_pooled(rows):
 def test_correlations_are_within_rows():
     def runs(offset):
         return [
-            {"start": start, "preserved": offset + x, "accuracy": offset + 2 * x, "relearned": 1 - x}
+            {
+                "start": start,
+                "preserved": offset + x,
+                "scaled": x**2,
+                "accuracy": offset + 2 * x,
+                "relearned": 1 - x,
+            }
             for start, x in (("none", 0.3), ("early", 0.1), ("late", 0.2), ("middle", 0.0), ("frozen", 9.0))
         ]
 
     alone = correlations([runs(0.0)])
     assert alone[0]["correlation"]["mean"] == pytest.approx(1)
     assert alone[0]["correlation"]["n"] == 4  # the frozen one is not trained as the others
-    assert alone[2]["correlation"]["mean"] == pytest.approx(-1)
+    assert alone[3]["correlation"]["mean"] == pytest.approx(-1)
     # One row's level says nothing: it would turn this one's sign if rows were not taken relative to themselves.
     both = correlations([runs(0.0), runs(50.0)])
-    assert both[2]["correlation"]["mean"] == pytest.approx(-1)
-    assert both[2]["correlation"]["n"] == 8
+    assert both[3]["correlation"]["mean"] == pytest.approx(-1)
+    assert both[3]["correlation"]["n"] == 8
 
 
 def test_a_row_that_fails_is_told_and_the_others_go_on(two_studies, without_report):

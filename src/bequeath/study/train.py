@@ -55,6 +55,7 @@ def train(config: StudyConfig, out: Path, shown: Bars) -> list[Path]:
     with only_one(out):
         _keep_settings(config, out)
         trainer = _Trainer(config, out, shown)
+        trainer.pretrain()
         return [file for seed in config.training.seeds for file in trainer.seed(seed)]
 
 
@@ -84,11 +85,15 @@ class _Trainer:
         self.data = self._samples()
         self.pretrained = config.models.pretrained
         self.shuffled: str | None = None
-        if self.training.pretraining is not None:
-            weights = self._pretrain(_PRETRAINED, shuffled=False)
-            self.pretrained = self.pretrained.model_copy(update={"weights": weights})
-            if "shuffled" in self.training.disturbed:
-                self.shuffled = self._pretrain(f"{_PRETRAINED}-shuffled", shuffled=True)
+
+    def pretrain(self) -> None:
+        """Train the pre-trained model, where the study asks for it; and one on shuffled labels, if it is needed."""
+        if self.training.pretraining is None:
+            return
+        weights = self._pretrain(_PRETRAINED, shuffled=False)
+        self.pretrained = self.pretrained.model_copy(update={"weights": weights})
+        if "shuffled" in self.training.disturbed:
+            self.shuffled = self._pretrain(f"{_PRETRAINED}-shuffled", shuffled=True)
 
     def _samples(self) -> Dataset:
         materials = self.materials

@@ -14,7 +14,12 @@ from bequeath.suite.rows import Row
 Json = dict[str, Any]
 
 UNDISTURBED = "none"
-PAIRS = (("preserved", "accuracy"), ("relearned", "accuracy"), ("preserved", "relearned"))
+PAIRS = (
+    ("preserved", "accuracy"),
+    ("scaled", "accuracy"),
+    ("relearned", "accuracy"),
+    ("preserved", "relearned"),
+)
 
 
 def disturbances(row: Row) -> Json | None:
