@@ -199,6 +199,16 @@ def test_pre_training_here_and_disturbed_starts(to_pretrain):
     assert torch.allclose(finetuned["4.weight"], given["4.weight"], atol=1e-6)
 
 
+def test_data_of_the_pre_training_that_are_not_there_are_named_at_once(to_pretrain, edit):
+    edit("training.pretraining.data.train", "nowhere")
+    with pytest.raises(
+        bq.BequeathError, match=r"study\.yaml:\d+: training\.pretraining\.data\.train: no such file"
+    ) as error:
+        load_study(to_pretrain / "study.yaml")
+    line = int(str(error.value).split("study.yaml:")[1].split(":")[0])
+    assert "nowhere" in (to_pretrain / "study.yaml").read_text().splitlines()[line - 1]
+
+
 def test_runs_with_disturbed_starts_take_over_what_they_share(to_pretrain, without_report):
     main, early, *_ = trained(to_pretrain)
     whole = Study.from_yaml(main).run(to_pretrain / "main")

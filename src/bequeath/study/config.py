@@ -286,13 +286,19 @@ def load_study(path: str | Path, *, small: bool = False) -> StudyConfig:
         raise BequeathError(f"{at}: {place + ': ' if place else ''}{message}{more}") from None
     for name, model in config.all_models().items():
         checkpoint_files(model, f"models.{name}")
-    named = {"data": config.data.paths(), "players": config.players.paths()}
+    named: dict[tuple[str, ...], dict[str, Path]] = {
+        ("data",): config.data.paths(),
+        ("players",): config.players.paths(),
+    }
     if isinstance(config.baseline, GivenConfig):
-        named["baseline"] = {"path": config.baseline.path}
+        named["baseline",] = {"path": config.baseline.path}
+    if config.training is not None and config.training.pretraining is not None:
+        named["training", "pretraining", "data"] = config.training.pretraining.data.paths()
     for section, files in named.items():
         for key, value in files.items():
             if not value.exists():
-                inside = ("small",) if small and section in instead else ()
-                line = _line_of(text, (*inside, section, key))
-                raise BequeathError(f"{path}:{line}: {section}.{key}: no such file or folder: {value}")
+                inside = ("small",) if small and section[0] in instead else ()
+                line = _line_of(text, (*inside, *section, key))
+                place = ".".join((*section, key))
+                raise BequeathError(f"{path}:{line}: {place}: no such file or folder: {value}")
     return config
