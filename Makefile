@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 export OMP_WAIT_POLICY ?= PASSIVE
 
 # Rows of the small suite; a start goes on where the last one was.
-ROWS := resnet50-tiny-imagenet mobilenetv2-cifar10 bert-base-sst2 bert-base-ag-news vgg16-tiny-imagenet \
-	vit-small-tiny-imagenet mobilenetv2-cars efficientnet-cub
+ROWS := resnet50-tiny-imagenet mobilenetv2-cifar10 distilbert-sst2 vgg16-tiny-imagenet vit-small-tiny-imagenet \
+	bert-base-ag-news mobilenetv2-cars
 PAGE := docs/results.md
 
 .PHONY: demo test check study-small clean
