@@ -70,8 +70,5 @@ def course(saved: Json) -> Dynamics:
 
 
 def _plain(values: ArrayLike) -> Any:
-    array = np.asarray(values, dtype=np.float64)
-    with np.errstate(divide="ignore"):
-        places = _DIGITS - 1 - np.floor(np.log10(np.maximum(np.abs(array), 1e-300)))
-    scale = 10.0 ** np.clip(places, 0, 300)
-    return np.where(array == 0, 0.0, np.round(array * scale) / scale).tolist()
+    rounded = np.vectorize(lambda x: float(f"{x:.{_DIGITS}g}"), otypes=[np.float64])
+    return rounded(np.asarray(values)).tolist()
