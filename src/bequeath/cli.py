@@ -165,9 +165,10 @@ def suite(
             f"--out {out} --page {target}",
         ]
     )
-    for path in write_results(results(rows), out, target, command):
+    document = results(rows)
+    for path in write_results(document, out, target, command):
         typer.echo(f"Wrote {path}")
-    if any(row.error for row in rows):
+    if any(row["error"] for row in document["rows"]):
         raise typer.Exit(_INCOMPLETE)
 
 

@@ -182,6 +182,11 @@ def test_seeds_on_other_samples_are_not_pooled(rows):
     other["samples"][0]["id"] = "elsewhere"
     with pytest.raises(bq.BequeathError, match="read on other samples"):
         pool([rows[0].seeds[0], other])
+    apart = Row("given", "apart", [rows[0].seeds[0], other])
+    document = results([apart, rows[1]])
+    assert document["rows"][0]["pooled"] is None
+    assert "read on other samples" in document["rows"][0]["error"]
+    assert "**apart is not complete:** seeds: " in render(document, {}, "x")
 
 
 def test_correlations_are_within_rows():

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, IncompleteRun
 from bequeath.report import style, text
 from bequeath.study.folder import write_whole
 from bequeath.suite import figures
@@ -36,11 +36,13 @@ def results(rows: Sequence[Row]) -> Json:
     """
     found: list[Json] = []
     for row in rows:
-        pooled = pool(row.seeds) if row.seeds else None
-        causal = disturbances(row) if row.seeds else None
-        found.append(
-            {"key": row.key, "name": row.name, "error": row.error, "pooled": pooled, "causal": causal}
-        )
+        pooled, causal, error = None, None, row.error
+        if row.seeds:
+            try:
+                pooled, causal = pool(row.seeds), disturbances(row)
+            except BequeathError as refused:  # samples that failed in one seed and not in another
+                pooled, error = None, str(refused)
+        found.append({"key": row.key, "name": row.name, "error": error, "pooled": pooled, "causal": causal})
     judged = [row["pooled"]["claims"] for row in found if row["pooled"]]
     runs = [row["causal"]["runs"] for row in found if row["causal"]]
     return {
@@ -75,12 +77,12 @@ def write_results(document: Json, out: Path, page: Path, command: str) -> list[P
 
     Raises
     ------
-    BequeathError
+    IncompleteRun
         If no row has a finished seed.
     """
     write_whole(out / "results.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     if not figures.finished(document):
-        raise BequeathError(f"{out}: no row has a finished seed; results.json says what failed")
+        raise IncompleteRun(f"{out}: no row has a finished seed; results.json says what failed")
     page.parent.mkdir(parents=True, exist_ok=True)
     pictures = {}
     for name, (draw, rows_of, title) in figures.ALL.items():
