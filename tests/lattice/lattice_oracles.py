@@ -175,6 +175,16 @@ def structured_table(n: int, seed: int = 0, rough: float = 0.05) -> torch.Tensor
     return 3 * torch.tanh(score) + rough * torch.randn(2**n, generator=generator, dtype=torch.float64)
 
 
+def network_series(n: int, checkpoints: int, seed: int = 0) -> torch.Tensor:
+    """Tables of one small network while its weights move: smooth, with tiny interactions beside large ones."""
+    generator = torch.Generator().manual_seed(seed)
+    present = ((torch.arange(2**n)[:, None] >> torch.arange(n)) & 1).double()
+    first, last = (torch.randn(2, *shape, generator=generator).double() for shape in ((n, 12), (12,)))
+    times = torch.linspace(0.2, 1, checkpoints, dtype=torch.float64)
+    tables = [torch.tanh(present @ (first[0] + t * first[1])) @ (t * last[0] + t**2 * last[1]) for t in times]
+    return torch.stack(tables)
+
+
 def least_shared(a: torch.Tensor, b: torch.Tensor) -> float:
     """The worst `shared_strength` over a batch of interactions (..., 2, 2**n), both ways."""
     rows = [x.reshape(-1, 2, x.shape[-1]) for x in (a, b)]

@@ -309,10 +309,13 @@ def test_one_answer_in_both_precisions(n: int) -> None:
 def test_one_answer_without_compiled_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     tables = torch.stack((table_of("random", 6), table_of("structured", 6)))
     compiled = decompose(tables)
+    # Newton, which is compiled only, and the iteration in torch end within the resolution of one another.
+    rough = decompose(tables, resolution=math.inf)
     monkeypatch.setattr(kronecker, "kernels", lambda module: None)
-    in_torch = decompose(tables)
-    torch.testing.assert_close(in_torch.certificate.iterations, compiled.certificate.iterations)
-    torch.testing.assert_close(in_torch.values, compiled.values, rtol=0, atol=1e-9)
+    assert shared(decompose(tables), compiled) >= UNIQUE
+    in_torch = decompose(tables, resolution=math.inf)
+    torch.testing.assert_close(in_torch.certificate.iterations, rough.certificate.iterations)
+    torch.testing.assert_close(in_torch.values, rough.values, rtol=0, atol=1e-9)
 
 
 def test_one_answer_in_any_batch() -> None:

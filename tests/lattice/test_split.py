@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bequeath.lattice import split, transforms
+from bequeath.lattice import duality, split, transforms
 from bequeath.lattice.basis import basis_of
 from bequeath.lattice.iteration import Problems
 
@@ -36,7 +36,7 @@ def solved(v: Tensor, **options: Any) -> split.Split:
 
 
 @pytest.mark.parametrize("ridge", [1e-2, 1.0])
-def test_the_ridge_gap_bounds_the_distance_to_the_one_solution(ridge: float) -> None:
+def test_theridge_gap_bounds_the_distance_to_the_one_solution(ridge: float) -> None:
     """ridge / 2 |x - x*|**2 <= P(x) - P(x*) for any split x, P strongly convex: the sense of `resolution`."""
     v = torch.tensor([[0.0, 1.0, 1.0, 2.0]], dtype=torch.float64)
     optimum = torch.tensor([[0, 1 / 3, 1 / 3, 1 / 3]] * 2, dtype=torch.float64)
@@ -60,7 +60,7 @@ def test_any_dual_vector_bounds_any_split(n: int) -> None:
     basis = basis_of(n, v.device)
     k0 = basis.coordinates(even).expand(50, -1)[:, None]
     problems = Problems(v.expand(50, 1, -1), k0, None, torch.ones(50), torch.ones(50), 0.0, 0.0)
-    bounds, y = split.lower_bound(problems, k[:, None])
+    bounds, y = duality.lower_bound(problems, k[:, None])
     y = y[:, 0]
     torch.testing.assert_close(bounds, (y * even).sum((-1, -2)) / y.abs().amax((-1, -2)).clamp(min=1))
     assert bounds.max() <= random_splits(v, 50).abs().sum((-1, -2)).min() + 1e-9

@@ -72,13 +72,15 @@ def decompose(
         which of the optima it finds then depends on the start. With noise that is the default, as there the rest is
         slow; 1e-5 is a resolution to ask for where models are compared.
     max_iterations : int
-        Bound on the iterations of each of the solver's runs (two, or three in float32).
+        Bound on the iterations of each of the solver's runs (two, or three in float32). Newton's method, which ends
+        the first where it can, may take as many again; all are counted in the certificate.
     precision : {"float64", "float32"}
         Of the iterations. float32 ones are faster and go on in float64 where that is needed; the solution and its
         certificate are float64 in any case.
     start : Interactions, optional
-        A warm start of the same shape, such as the previous checkpoint's solution. It does not change the answer
-        beyond `resolution`. It saves little time: most iterations go into settling, which takes as long from anywhere.
+        A warm start of the same shape. It does not change the answer beyond `resolution`, and saves no time that could
+        be measured even from the previous checkpoint of a run: too many entries differ. What saves time is to hand
+        over the tables of all checkpoints together, as one batch (docs/decomposition.md).
     players : sequence of str, optional
         Names of the n players, kept with the result.
     progress : callable, optional

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bequeath.lattice import transforms
+from bequeath.lattice import newton
 from bequeath.lattice.basis import basis_of
+from bequeath.lattice.duality import lower_bound, objective_of, ridge_gap
 from bequeath.lattice.iteration import (
     Problems,
     advance,
@@ -27,7 +28,6 @@ from bequeath.lattice.iteration import (
     point_at,
     solution_at,
 )
-from bequeath.lattice.penalty import gauge, norm, prox
 from bequeath.lattice.subsets import players_of
 
 # Step: soft-threshold in units of the root mean square of the least-squares split. Smaller steps reach the L1
@@ -43,6 +43,8 @@ _METRIC = 10.0
 _NOISY_STEP, _NOISY_RIDGE, _NOISY_METRIC = 5.0, 3e-2, 30.0
 # Certificates are taken after 0, 32, 64, ... iterations, then whenever these have grown by a quarter.
 _CHECK_EVERY = 32
+# Where a gap below _FINE is asked for, the first checks come later: one takes as long as hundreds of iterations.
+_CHECK_RARELY, _FINE = 512, 1e-7
 # Gap of the ridge problem that float32 iterations can reach and float64 ones go on from.
 _FLOAT32_GAP = 1e-5
 
@@ -70,8 +72,8 @@ class Split:
     iterations: Tensor
 
 
-# (rows still running, their splits x, their dual coordinates k) -> which are done
-_Finished = Callable[[Tensor, Tensor, Tensor], Tensor]
+# (rows still running, their splits x, their dual coordinates k, iterations so far) -> which are done
+_Finished = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 
 
 def _iterate(
@@ -79,68 +81,27 @@ def _iterate(
     z: Tensor,
     finished: _Finished,
     max_iterations: int,
+    check_every: int,
 ) -> Tensor:
     """Run the iteration, dropping problems from the batch as they finish.
 
-    `finished(rows, x, k)` sees the rows still running, in float64, and says which are done. Returns iterations used.
+    `finished(rows, x, k, iteration)` sees the rows still running, in float64, and says which are done. Returns
+    iterations used.
     """
     used = torch.full((len(z),), max_iterations, dtype=torch.int64)
     rows = torch.arange(len(z), device=z.device)
     iteration = 0
     while len(rows):
-        done = finished(rows, *solution_at(problems, z.double()))
+        done = finished(rows, *solution_at(problems, z.double()), iteration)
         used[rows[done].cpu()] = iteration
         if iteration == max_iterations or bool(done.all()):
             break
         if bool(done.any()):
             problems, z, rows = problems.rows(~done), z[~done], rows[~done]
-        steps = min(max(_CHECK_EVERY, iteration // 4), max_iterations - iteration)
+        steps = min(max(check_every, iteration // 4), max_iterations - iteration)
         z = advance(problems, z, steps)
         iteration += steps
     return used
-
-
-def dual_value(problems: Problems, k: Tensor, y: Tensor) -> Tensor:
-    """<k, k0> summed over models, less what the noise may take from it; y = to_dual(k)."""
-    value = (k * problems.k0).sum(-1)
-    if problems.noise is not None:
-        multiplier = transforms.moebius_adjoint(y[..., 0, :])[..., 1:]
-        value = value - problems.noise * multiplier.abs().sum(-1)
-    return value.sum(-1)
-
-
-def lower_bound(problems: Problems, k: Tensor) -> tuple[Tensor, Tensor]:
-    """A dual vector scaled into the norm's polar bounds f of every split from below; also y = to_dual(k)."""
-    y = problems.basis.to_dual(k)
-    largest = _gauge(problems, y).clamp(min=1.0)
-    if problems.tilt is None:
-        return dual_value(problems, k, y) / largest, y
-    # share * y + tilt must lie in the polar; share * (y + tilt) + (1 - share) * tilt does.
-    tilted = gauge(problems.tilt, problems.coupling, dim=1).amax((-1, -2))
-    return dual_value(problems, k, y) * (1 - tilted) / (largest - tilted), y
-
-
-def _gauge(problems: Problems, y: Tensor) -> Tensor:
-    y = y if problems.tilt is None else y + problems.tilt
-    return gauge(y, problems.coupling, dim=1).amax((-1, -2))
-
-
-def _objective(problems: Problems, x: Tensor) -> Tensor:
-    total = norm(x, problems.coupling, dim=1).sum((-1, -2))
-    return total if problems.tilt is None else total - (problems.tilt * x).sum((-1, -2, -3))
-
-
-def _ridge_gap(problems: Problems, x: Tensor, k: Tensor, y: Tensor) -> Tensor:
-    """Duality gap of the ridge problem relative to f(x)."""
-    ridge = problems.ridge[:, None, None, None]
-    tilted = y if problems.tilt is None else y + problems.tilt
-    # Maximises <x, y> - f(x) - ridge/2 |x|^2.
-    best = prox(tilted / ridge, 1 / ridge, problems.coupling, dim=1)
-    conjugate = (best * y - ridge / 2 * best.square()).sum((-1, -2, -3)) - _objective(problems, best)
-    objective = _objective(problems, x)
-    primal = objective + problems.ridge / 2 * x.square().sum((-1, -2, -3))
-    gap = (primal - dual_value(problems, k, y) + conjugate) / objective
-    return torch.where(objective > 0, gap, 0.0).clamp(min=0.0)
 
 
 def sparsest_split(
@@ -171,7 +132,8 @@ def sparsest_split(
         Relative duality gap of the strongly convex problem to reach: how well the unique minimiser is resolved.
         Infinite: any solution within `tol` will do.
     max_iterations : int
-        Of each of its two runs: to the ridge problem's solution, and for the bound.
+        Of each of its two runs: to the ridge problem's solution, and for the bound. Newton's method may take as many
+        again of its own, which are counted too.
     precision : torch.dtype
         float32: iterations are, as far as these go, and then go on in float64. All certificates are float64.
     start : Tensor, optional
@@ -203,41 +165,66 @@ def sparsest_split(
     bound, reached = torch.zeros_like(objective), torch.full_like(objective, torch.inf)
     iterations = torch.zeros(count, dtype=torch.int64)
 
-    def run(rows: Tensor, posed: Problems, z: Tensor, finished: _Finished) -> None:
+    def run(
+        rows: Tensor, posed: Problems, z: Tensor, finished: _Finished, check_every: int = _CHECK_EVERY
+    ) -> None:
         """Iterate on some rows, in the precision of z."""
-        iterations[rows.cpu()] += _iterate(
-            posed.rows(rows), z, lambda some, x, k: finished(rows[some], x, k), max_iterations
+        used = _iterate(
+            posed.rows(rows),
+            z,
+            lambda some, x, k, i: finished(rows[some], x, k, i),
+            max_iterations,
+            check_every,
         )
+        iterations[rows.cpu()] += used
 
-    def settled(rows: Tensor, x: Tensor, k: Tensor, goal: float) -> Tensor:
-        """Note solutions where they are the best so far; which are resolved to `goal`?"""
+    def noted(rows: Tensor, x: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep solutions where they are the best so far; their gaps and dual vectors."""
         some = problems.rows(rows)
         low, y = lower_bound(some, k)
-        gap = _ridge_gap(some, x, k, y)
+        gap = ridge_gap(some, x, k, y)
         bound[rows] = torch.maximum(bound[rows], low)
         better = gap <= reached[rows]
         kept = rows[better]
         best[kept], duals[kept], reached[kept] = x[better], k[better], gap[better]
-        objective[kept] = _objective(some.rows(better), x[better])
+        objective[kept] = objective_of(some.rows(better), x[better])
+        return gap, y
+
+    def settled(rows: Tensor, x: Tensor, k: Tensor, iteration: int, goal: float) -> Tensor:
+        """Which are resolved to `goal`, if need be by Newton's method?"""
+        gap, y = noted(rows, x, k)
+        if watched is not None:
+            spent = iterations[rows] + iteration + watched.used[rows]
+            ready = watched.ready(rows, y, spent) & (gap > goal)
+            if bool(ready.any()):
+                near = rows[ready]
+                found = newton.finish(
+                    problems, watched, near, x[ready], k[ready], goal, spent[ready], most=max_iterations
+                )
+                gap[ready], _ = noted(near, *found)
         return gap <= goal
 
+    watched = newton.watch(problems) if settle else None
+    rarely = _CHECK_EVERY
+    if watched is not None and ridge_tol < _FINE:
+        rarely = min(max(v.shape[-1] // 2, _CHECK_EVERY), _CHECK_RARELY)
     everything = torch.arange(count, device=v.device)
     z = point_at(problems, x0, duals)
     if settle:
         if precision == torch.float32:
             goal = max(_FLOAT32_GAP, ridge_tol)
-            run(everything, problems, z.float(), lambda rows, x, k: settled(rows, x, k, goal))
+            run(everything, problems, z.float(), lambda rows, x, k, i: settled(rows, x, k, i, goal))
             z = point_at(problems, best, duals)
         rest = everything[reached > ridge_tol]
-        run(rest, problems, z[rest], lambda rows, x, k: settled(rows, x, k, ridge_tol))
+        run(rest, problems, z[rest], lambda rows, x, k, i: settled(rows, x, k, i, ridge_tol), rarely)
 
-    def certified(rows: Tensor, x: Tensor, k: Tensor) -> Tensor:
+    def certified(rows: Tensor, x: Tensor, k: Tensor, iteration: int) -> Tensor:
         """Tighten the bound; improve the solution too, but only where none was settled before."""
         some = plain.rows(rows)
         low, _ = lower_bound(some, k)
         bound[rows] = torch.maximum(bound[rows], low)
         if not settle:
-            value = _objective(some, x)
+            value = objective_of(some, x)
             better = value < objective[rows]
             kept = rows[better]
             best[kept], duals[kept], objective[kept] = x[better], k[better], value[better]
@@ -250,6 +237,8 @@ def sparsest_split(
         z = point_at(plain, best, duals)
     rest = everything[objective.isinf() | (objective - bound > tol * objective)]
     run(rest, plain, z[rest], certified)
+    if watched is not None:
+        iterations += watched.used
     back = scale[:, None, None, None]
     return Split(back * best, scale * objective, scale * bound, reached, iterations)
 
