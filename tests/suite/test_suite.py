@@ -118,6 +118,15 @@ def _table(text, head):
     return lines[first:last]
 
 
+def test_folders_of_this_machine_are_not_on_the_page(rows):
+    document = json.loads(json.dumps(results(rows)))
+    for row in document["rows"]:
+        row["pooled"]["models"]["pretrained"]["source"] = "transformers:/home/somebody/encoder, linear probe"
+    text = render(document, {}, "x")
+    assert "| transformers:encoder, linear probe |" in text
+    assert "somebody" not in text
+
+
 def test_every_table_of_the_page_is_one(rows):
     text = render(results(rows), {}, "x")
     heads = [i for i, line in enumerate(text.splitlines()) if re.fullmatch(r"\|(---\|)+", line)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,9 @@ def render(document: Json, pictures: dict[str, str], command: str) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(text.FILTERS)
-    environment.filters.update(share=_share, points=_points, plain=_plain, steps=_steps)
+    environment.filters.update(
+        share=_share, points=_points, plain=_plain, steps=_steps, place=_without_folders
+    )
     return environment.get_template("results.md.j2").render(
         d=document,
         rows=figures.finished(document),
@@ -146,3 +149,8 @@ def _plain(estimate: Json | None, digits: int = 2, sign: bool = False) -> str:
 
 def _steps(estimate: Json | None) -> str:
     return _estimate(estimate, 1, 1, "")
+
+
+def _without_folders(source: str) -> str:
+    """A model's source with the last part alone of a path in it: folders are those of one machine."""
+    return re.sub(r"(?<=:)\S*/", "", source)
