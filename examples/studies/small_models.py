@@ -61,7 +61,12 @@ def vgg8(num_classes: int) -> nn.Module:
             layers += [nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
             inputs = outputs
         layers.append(nn.MaxPool2d(2))
-    head = [nn.Flatten(), nn.Linear(128 * 4 * 4, 128), nn.ReLU(), nn.Linear(128, num_classes)]
+    hidden = [
+        nn.Linear(128 * 4 * 4, 128, bias=False),
+        nn.BatchNorm1d(128),
+        nn.ReLU(),
+    ]  # without it, they may die
+    head = [nn.Flatten(), *hidden, nn.Linear(128, num_classes)]
     return nn.Sequential(*layers, *head)
 
 
