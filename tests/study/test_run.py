@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 import xarray
 import yaml
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from study_runs import findings_of
 
 import bequeath as bq
@@ -145,3 +147,11 @@ def test_pictures_of_other_sizes_and_modes_are_taken(study_dir):
     Image.new("L", (31, 57)).save(study_dir / "val/red/grey.png")
     Image.new("RGBA", (90, 20)).save(study_dir / "val/blue/wide.png")
     assert run(study_dir)["models"]["scratch"]["accuracy"]["n"] == 24
+
+
+def test_a_model_that_died_is_told(study_dir, without_report):
+    file = study_dir / "models/finetuned-100.safetensors"
+    save_file({name: torch.zeros_like(value) for name, value in load_file(file).items()}, file)
+    warnings = run(study_dir)["warnings"]
+    assert any("The finetuned model answers alike whatever is shown" in text for text in warnings)
+    assert not any("The scratch model answers alike" in text for text in warnings)

@@ -198,6 +198,14 @@ def test_seeds_on_other_samples_are_not_pooled(rows):
     assert "**apart is not complete:** seeds: " in render(document, {}, "x")
 
 
+def test_warnings_say_in_how_many_seeds(rows):
+    seeds = json.loads(json.dumps(rows[0].seeds))
+    for one in seeds:
+        one["warnings"] = ["Only so many samples.", "One training run of each kind: so."]
+    seeds[1]["warnings"].append("It died.")
+    assert pool(seeds)["warnings"] == ["It died. (In 1 of 2 seeds.)", "Only so many samples."]
+
+
 def test_correlations_are_within_rows():
     def runs(offset):
         return [

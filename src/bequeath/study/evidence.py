@@ -24,6 +24,8 @@ from bequeath.study.plan import Plan
 from bequeath.study.store import Store
 
 _FEW_SAMPLES = 20
+# Strength of a model whose values differ by rounding alone.
+_DEAD = 1e-3
 
 Json = dict[str, Any]
 
@@ -182,6 +184,13 @@ def warnings(evidence: Evidence, findings: Json) -> list[str]:
             "model equally well; shares depend on it. The plain AND reading is given beside it, and the bounds of the "
             "preserved share over all splits that are as sparse."
         )
+    strength = findings["knowledge"]["by_order"][0]["strength"]
+    found += [
+        f"The {name} model answers alike whatever is shown of a sample: its interactions are all 0. Did it die in "
+        "training?"
+        for name in MODELS
+        if strength[name]["mean"] < _DEAD
+    ]
     accuracy = {name: findings["models"][name]["accuracy"]["mean"] for name in MODELS}
     for name in ("finetuned", "pretrained"):
         if accuracy[name] < accuracy["scratch"]:

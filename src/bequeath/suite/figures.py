@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentFormatter
 
 from bequeath.report.figures import ends, mean
 from bequeath.report.style import COLOURS, LABELS, styled
@@ -19,8 +20,10 @@ Json = dict[str, Any]
 _ROW, _AROUND = 34, 70
 _WIDTH = 860
 _NAMES = 300
+# Letters of a name in one line.
+_NAME = 36
 # Panels beside each other, and the height of one.
-_COLUMNS, _PANEL = 4, 200
+_COLUMNS, _PANEL = 4, 210
 _RUNS = {"finetuned": "-", "scratch": "--"}
 # Okabe and Ito's colours, without those that mean a model or a part elsewhere on the page.
 _STARTS = {
@@ -114,7 +117,7 @@ def shares(document: Json) -> Figure:
         for reading, shift, colour, marker, name in readings:
             _point(left, reading["preserved"], y + shift, colour, marker, name if first else None)
             _point(right, reading["relearned"], y + shift, colour, marker, None)
-    left.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    left.set_yticks(range(len(rows)), [textwrap.fill(row["name"], _NAME) for row in rows])
     left.tick_params(axis="y", labelcolor=COLOURS["ink"])
     right.axvspan(0.13, 0.45, color=COLOURS["discarded"], alpha=0.15, linewidth=0)
     figure.legend(loc="upper center", ncols=4, borderaxespad=0.1, fontsize=9)
@@ -139,12 +142,12 @@ def _grid(rows: list[Json], top: int, sharey: bool) -> tuple[Figure, list[Axes]]
             "top": 1 - top / height,
             "bottom": 44 / height,
             "wspace": 0.1 if sharey else 0.28,
-            "hspace": 0.45,
+            "hspace": 0.55,
         },
     )
     flat = [axes for line in panels for axes in line]
     for axes, row in zip(flat, rows, strict=False):
-        axes.set_title(row["name"], fontsize=9)
+        axes.set_title(textwrap.fill(row["name"], _NAME), fontsize=9)
     for axes in flat[len(rows) :]:
         axes.set_axis_off()
     return figure, flat[: len(rows)]
@@ -153,7 +156,7 @@ def _grid(rows: list[Json], top: int, sharey: bool) -> tuple[Figure, list[Axes]]
 def _over_steps(document: Json, key: str) -> tuple[Figure, list[Axes]]:
     """An estimate of each checkpoint of both runs over training steps, one panel a row."""
     rows = followed(document)
-    figure, panels = _grid(rows, 48, sharey=True)
+    figure, panels = _grid(rows, 56, sharey=True)
     for axes, row in zip(panels, rows, strict=True):
         for run, line in _RUNS.items():
             points = row["pooled"]["dynamics"][run]
@@ -198,7 +201,8 @@ def causal(document: Json) -> Figure:
             names.setdefault(run["start"], dot)
         axes.margins(0.12)
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axis.set_major_formatter(PercentFormatter(1))
+            axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     panels[0].set_ylabel("accuracy")
     figure.supxlabel("preserved share", fontsize=10, color=COLOURS["muted"])
     figure.legend(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,13 +86,18 @@ def pool(seeds: Sequence[Json]) -> Json:
         **_ledger(seeds),
         "dynamics": {**_curves(runs), **courses(runs)} if len(runs) == len(RUNS) else None,
         "claims": judge(readings, interval, runs.get("finetuned"), runs.get("scratch")),
-        "warnings": sorted({text for one in seeds for text in one["warnings"] if _is_alarm(text)}),
+        "warnings": _alarms(seeds),
     }
 
 
-def _is_alarm(text: str) -> bool:
-    """Not what holds of every single run, and not of a pooled one."""
-    return not text.startswith(("The split into AND and OR", "One training run of each kind"))
+def _alarms(seeds: Sequence[Json]) -> list[str]:
+    """The seeds' warnings, but for those that every single run has; and in how many of them, where not in all."""
+    usual = ("The split into AND and OR", "One training run of each kind")
+    counts = Counter(text for one in seeds for text in one["warnings"] if not text.startswith(usual))
+    return [
+        text if count == len(seeds) else f"{text} (In {count} of {len(seeds)} seeds.)"
+        for text, count in sorted(counts.items())
+    ]
 
 
 def _ledger(seeds: Sequence[Json]) -> Json:
