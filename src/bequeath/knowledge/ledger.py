@@ -17,7 +17,8 @@ class Ledger:
     Attributes
     ----------
     parts : dict of str to Tensor
-        Region name to signed effect, each of shape (samples,), in the raw units of the value function.
+        Region name to signed effect, each of shape (samples,), in the raw units of the value function; with an axis of
+        seeds in front where there are several, as all that follows.
     total : Tensor
         v(N) - v(0), shape (samples,): what the parts add up to (exactly, where all interactions are counted).
     v_full : Tensor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -77,8 +78,9 @@ def _estimates(data: tuple[Array, ...], statistic: Any, seed: int) -> list[Estim
     return [Estimate(float(m), float(a), float(b), n) for m, a, b in zip(point, low, high, strict=True)]
 
 
+@lru_cache(maxsize=8)
 def _weights(seeds: int, samples: int, seed: int) -> Array:
-    """How often each resample takes each pair of seed and sample: shape (resamples, seeds, samples).
+    """Share of each pair of seed and sample in each resample: shape (resamples, seeds * samples). Not to be changed.
 
     Every seed is read on the same samples, so both are drawn by themselves. Of S seeds S - 1 are drawn: drawing S would
     give only (S - 1) / S of the variance, half of it for two (McCarthy & Snowden 1985).
@@ -87,7 +89,9 @@ def _weights(seeds: int, samples: int, seed: int) -> Array:
     drawn = max(1, seeds - 1)
     of_seeds = rng.multinomial(drawn, np.full(seeds, 1 / seeds), size=_RESAMPLES)
     of_samples = rng.multinomial(samples, np.full(samples, 1 / samples), size=_RESAMPLES)
-    return np.asarray(of_seeds[:, :, None] * of_samples[:, None, :], dtype=np.float64)
+    counts = np.asarray(of_seeds[:, :, None] * of_samples[:, None, :], dtype=np.float64)
+    counts = counts.reshape(_RESAMPLES, seeds * samples)
+    return np.asarray(counts / counts.sum(1, keepdims=True))
 
 
 def resampled(
@@ -110,8 +114,7 @@ def resampled(
     arrays = [np.asarray(values, dtype=np.float64) for values in data]
     arrays = [array[None] if array.ndim == 2 else array for array in arrays]
     seeds, n, _ = arrays[0].shape
-    weights = _weights(seeds, n, seed).reshape(_RESAMPLES, seeds * n)
-    weights /= weights.sum(1, keepdims=True)
+    weights = _weights(seeds, n, seed)
     flat = [array.reshape(seeds * n, -1) for array in arrays]
     with np.errstate(invalid="ignore", divide="ignore"):
         point = float(statistic(*(rows.mean(0, keepdims=True) for rows in flat))[0])

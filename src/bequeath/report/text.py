@@ -27,9 +27,10 @@ def _digits(x: float) -> int:
     return 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 or size == 0 else 3
 
 
-def _fixed(x: float, digits: int) -> str:
+def fixed(x: float, digits: int, sign: str = "") -> str:
+    """So many decimals, with a real minus sign, and a plus sign where `sign` is "+"."""
     # "-0.00" would claim a sign that the digits do not show.
-    return f"{round(x, digits) + 0.0:,.{digits}f}".replace("-", "−")
+    return f"{round(x, digits) + 0.0:{sign},.{digits}f}".replace("-", "−")
 
 
 def absent(x: float | None) -> bool:
@@ -39,7 +40,7 @@ def absent(x: float | None) -> bool:
 
 def number(x: float | None) -> str:
     """About three figures, with a real minus sign."""
-    return NONE if x is None or absent(x) else _fixed(x, _digits(x))
+    return NONE if x is None or absent(x) else fixed(x, _digits(x))
 
 
 def small(x: float | None) -> str:
@@ -60,7 +61,7 @@ def signed(x: float | None) -> str:
 
 def percent(x: float | None) -> str:
     """A share as a percentage with one decimal."""
-    return NONE if x is None or absent(x) else f"{_fixed(100 * x, 1)}%"
+    return NONE if x is None or absent(x) else f"{fixed(100 * x, 1)}%"
 
 
 def points(x: float | None) -> str:
@@ -82,7 +83,7 @@ def interval(estimate: Estimate, unit: str = "number") -> str:
     if estimate is None or any(absent(estimate[key]) for key in ("mean", "low", "high")):
         return ""
     scale, digits = (100, 1) if unit in ("percent", "points") else (1, _digits(estimate["mean"]))
-    return f"[{_fixed(scale * estimate['low'], digits)}, {_fixed(scale * estimate['high'], digits)}]"
+    return f"[{fixed(scale * estimate['low'], digits)}, {fixed(scale * estimate['high'], digits)}]"
 
 
 def label(name: str) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.knowledge import faithfulness
 from bequeath.knowledge.dynamics import Dynamics, dynamics, passage_ratio
-from bequeath.knowledge.ledger import ledger
+from bequeath.knowledge.ledger import Ledger, ledger
 from bequeath.knowledge.measures import WHOLE, Measures, Readings
 from bequeath.knowledge.regions import MODELS, REGIONS, Comparison, compare
 from bequeath.knowledge.statistics import (
@@ -68,7 +68,7 @@ def build_findings(evidence: Evidence, progress: Callable[[int], None] | None = 
             "by_order": _by_order(comparison),
         },
         "regions": _regions(comparison),
-        "ledger": {name: ledger_rows(book.parts, book.total, book.v_full) for name, book in books.items()},
+        "ledger": {name: ledger_rows(book) for name, book in books.items()},
         "ledger_error": max(book.error for book in books.values()),
         "dynamics": _dynamics_findings(evidence, runs),
         "claims": judge(readings, interval, runs.get("finetuned"), runs.get("scratch")),
@@ -183,22 +183,19 @@ def _regions(comparison: Comparison) -> list[Json]:
     return found
 
 
-def ledger_rows(parts: Mapping[str, ArrayLike], total: ArrayLike, v_full: ArrayLike) -> list[Json]:
-    """One model's ledger, of arrays (samples,) or (seeds, samples) in the raw units of the value function."""
-    whole, full = np.asarray(total), np.asarray(v_full)
-    rows = []
-    for part, effect in {"total": whole, **parts}.items():
-        signed = np.asarray(effect)
-        left = full if part == "total" else full - signed
-        rows.append(
-            {
-                "part": part,
-                "effect": mean_estimate(signed).to_dict(),
-                "share": _or_null(ratio_estimate(signed, whole).to_dict()),
-                "positive_without": mean_estimate(left > 0).to_dict(),
-            }
-        )
-    return rows
+def ledger_rows(book: Ledger) -> list[Json]:
+    """One model's ledger, over samples or over seeds and samples."""
+    return [
+        {
+            "part": part,
+            "effect": mean_estimate(effect).to_dict(),
+            "share": _or_null(ratio_estimate(effect, book.total).to_dict()),
+            "positive_without": mean_estimate(
+                book.positive_without(None if part == "total" else part)
+            ).to_dict(),
+        }
+        for part, effect in {"total": book.total, **book.parts}.items()
+    ]
 
 
 def _dynamics(evidence: Evidence, comparison: Comparison) -> dict[str, Dynamics]:

@@ -22,10 +22,11 @@ PAIRS = (
 )
 
 
-def disturbances(row: Row) -> Json | None:
+def disturbances(row: Row, undisturbed: Json) -> Json | None:
     """One row's fine-tuned models by the disturbance of their start, and how their figures move together.
 
-    The pre-trained and the scratch model they are compared with are the undisturbed ones.
+    The pre-trained and the scratch model they are compared with are the undisturbed ones, whose pooled findings are
+    `undisturbed`.
 
     Returns
     -------
@@ -39,19 +40,12 @@ def disturbances(row: Row) -> Json | None:
         return None
     groups = {UNDISTURBED: row.seeds, **row.disturbed}
     runs = [
-        {"start": start, "seed": seed, **_figures(findings)}
+        {"start": start, "seed": seed} | {name: e["mean"] for name, e in _figures(findings).items()}
         for start, group in groups.items()
         for seed, findings in enumerate(group)
     ]
-    starts = {}
-    for start, group in groups.items():
-        together = pool(group)
-        starts[start] = {
-            "accuracy": together["models"]["finetuned"]["accuracy"],
-            "preserved": together["knowledge"]["shares"]["preserved"],
-            "scaled": together["knowledge"]["scaled"]["shares"]["preserved"],
-            "relearned": together["knowledge"]["shares"]["relearned"],
-        }
+    pooled = {UNDISTURBED: undisturbed} | {start: pool(group) for start, group in row.disturbed.items()}
+    starts = {start: _figures(together) for start, together in pooled.items()}
     return {"starts": starts, "runs": runs, "correlations": correlations([runs])}
 
 
@@ -72,12 +66,13 @@ def correlations(rows: Sequence[Sequence[Json]]) -> list[Json]:
 
 
 def _figures(findings: Json) -> Json:
-    shares = findings["knowledge"]["shares"]
+    """Estimates from findings of one seed, or of several pooled."""
+    knowledge = findings["knowledge"]
     return {
-        "accuracy": findings["models"]["finetuned"]["accuracy"]["mean"],
-        "preserved": shares["preserved"]["mean"],
-        "scaled": findings["knowledge"]["scaled"]["shares"]["preserved"]["mean"],
-        "relearned": shares["relearned"]["mean"],
+        "accuracy": findings["models"]["finetuned"]["accuracy"],
+        "preserved": knowledge["shares"]["preserved"],
+        "scaled": knowledge["scaled"]["shares"]["preserved"],
+        "relearned": knowledge["shares"]["relearned"],
     }
 
 

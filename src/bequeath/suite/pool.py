@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.knowledge.dynamics import Dynamics
+from bequeath.knowledge.ledger import Ledger
 from bequeath.knowledge.regions import MODELS, REGIONS
 from bequeath.knowledge.statistics import mean_estimate, mean_estimates, ratio_estimates
 from bequeath.study.claims import judge
 from bequeath.study.findings import BOUNDS, courses, identifiability, ledger_rows, shares
 from bequeath.study.per_sample import course, stacked_readings
+from bequeath.study.train import RUNS
 
 Json = dict[str, Any]
-Array = NDArray[np.float64]
-
-RUNS = ("finetuned", "scratch")
 
 
 def pool(seeds: Sequence[Json]) -> Json:
@@ -103,26 +103,30 @@ def _alarms(seeds: Sequence[Json]) -> list[str]:
 def _ledger(seeds: Sequence[Json]) -> Json:
     """Regions as shares of each model's output, and each region's effect, which is the same in all of its models."""
 
-    def outputs(name: str, which: str) -> Array:
-        return np.array([[sample[which][name] for sample in one["samples"]] for one in seeds])
+    def outputs(name: str, which: str) -> Tensor:
+        return _tensor([[sample[which][name] for sample in one["samples"]] for one in seeds])
 
     ledgers: Json = {}
-    effects: dict[str, Array] = {}
+    effects: dict[str, Tensor] = {}
     for name in MODELS:
         full, empty = outputs(name, "v_full"), outputs(name, "v_empty")
         parts = {
-            part: np.array([one["per_sample"]["ledger"][name][part] for one in seeds])
+            part: _tensor([one["per_sample"]["ledger"][name][part] for one in seeds])
             for part, models in REGIONS.items()
             if name in models
         }
         effects |= parts
-        ledgers[name] = ledger_rows(parts, full - empty, full)
+        ledgers[name] = ledger_rows(Ledger(parts, full - empty, full))
     return {
         "ledger": ledgers,
         "regions": [
             {"region": region, "effect": mean_estimate(effects[region]).to_dict()} for region in REGIONS
         ],
     }
+
+
+def _tensor(values: Sequence[Sequence[float]]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def _curves(runs: dict[str, Dynamics]) -> Json:

@@ -40,7 +40,8 @@ def results(rows: Sequence[Row]) -> Json:
         pooled, causal, error = None, None, row.error
         if row.seeds:
             try:
-                pooled, causal = pool(row.seeds), disturbances(row)
+                pooled = pool(row.seeds)
+                causal = disturbances(row, pooled)
             except BequeathError as refused:  # samples that failed in one seed and not in another
                 pooled, error = None, str(refused)
         found.append({"key": row.key, "name": row.name, "error": error, "pooled": pooled, "causal": causal})
@@ -125,7 +126,7 @@ def _estimate(estimate: Json | None, scale: float, digits: int, sign: str, unit:
         return text.NONE
 
     def shown(x: float) -> str:
-        return f"{round(scale * x, digits) + 0.0:{sign},.{digits}f}".replace("-", "−")  # noqa: RUF001
+        return text.fixed(scale * x, digits, sign)
 
     mean = f"{shown(estimate['mean'])}{unit}"
     if estimate["low"] is None or estimate["high"] is None:
