@@ -30,7 +30,7 @@ def package(name: str) -> Path:
     """Folder of an installed package, which is not imported."""
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        sys.exit(f"package {name} is not installed; make study-data installs it")
+        sys.exit(f"package {name} is not installed; make study-small installs it")
     return Path(next(iter(spec.submodule_search_locations)))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 import torch
@@ -138,6 +139,16 @@ def test_writing_goes_on_beside_and_its_error_comes_up(tmp_path, monkeypatch):
     keep.after(model, 3)
     with pytest.raises(OSError, match="No space left"):
         keep.end()
+
+
+def test_a_run_that_goes_on_waits_for_what_the_broken_one_still_writes(tmp_path, monkeypatch):
+    model, keep = tiny(), Checkpoints(tmp_path, count=12)
+    keep.begin(model, 40)
+    write = Snapshot.write
+    monkeypatch.setattr(Snapshot, "write", lambda *args: (time.sleep(0.3), write(*args)))
+    keep.after(model, 20)  # and here the loop breaks off
+    trained(model, keep, 100, at=16)
+    assert saved(tmp_path) == [19, 28, 43, 66, 100]  # 20 was of a course that is not gone on with
 
 
 def test_wrappings_are_seen_through_and_tied_weights_saved_once():

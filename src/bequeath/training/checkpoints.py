@@ -127,6 +127,7 @@ class Checkpoints:
         """
         if self._by == "epoch" and not epochs:
             raise BequeathError('epochs: needed for by="epoch"')
+        self.wait()  # A run that broke off in this process may still be writing.
         self._last, self._epochs = last, epochs or 0.0
         every = self.steps(last, epochs)
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -53,6 +53,10 @@ class LightningCheckpoints(lightning.Callback):
         """What Lightning will go on from must not be ahead of what is on the disk here."""
         self.checkpoints.wait()
 
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Of a run that breaks off, what was saved is whole on the disk before anyone looks, or goes on."""
+        self.checkpoints.wait()
+
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Save the end, also where it came early."""
         if trainer.is_global_zero:
