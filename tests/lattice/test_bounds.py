@@ -47,6 +47,13 @@ class NearOptima:
         assert least.status == 0
         self.limit = (1 + slack) * least.fun
 
+    def kept(self, entry: np.ndarray, price: float) -> float:
+        """What each split within the limit is shown to keep along `entry`, by the least norm at that price of it."""
+        costs = np.ones(self.size) + price * np.concatenate([entry, -entry])
+        found = linprog(costs, A_eq=self.both, b_eq=self.table, method="highs")
+        assert found.status == 0
+        return max(0.0, (found.fun - self.limit) / price)
+
     def farthest(self, direction: np.ndarray) -> np.ndarray:
         """The split that goes farthest along a direction."""
         found = linprog(
@@ -115,6 +122,31 @@ def test_every_near_optimal_pair_lies_inside_at_8_players() -> None:
     x = first.farthest(direction)
     for y in (second.farthest(direction), second.farthest(-np.sign(x))):
         assert found.least.item() - 1e-9 <= share(x, y) <= found.greatest.item() + 1e-9
+
+
+@pytest.mark.parametrize("n", [2, 4, 5])
+@pytest.mark.parametrize("which", range(3))
+def test_what_every_split_keeps_is_as_a_linear_programme_has_it(n: int, which: int) -> None:
+    """Entry by entry: those that nothing is shown of are given up early, or not tried on the second model at all."""
+    a, b = pairs(n)[which]
+    first, second = NearOptima(a, SLACK), NearOptima(b, SLACK)
+    x, y = (decompose(v).values.numpy().copy() for v in (a, b))
+    kept = 0.0
+    for index in np.argwhere(np.minimum(abs(x), abs(y)) * (x * y > 0) > 0):
+        entry = np.zeros_like(x)
+        entry[tuple(index)] = np.sign(x[tuple(index)])
+        columns = np.concatenate([entry[0, 1:], entry[1, [t for t in range(1, 2**n) if t.bit_count() > 1]]])
+        kept += min(model.kept(columns, 0.5) for model in (first, second))
+    found = preserved_bounds(a, b, slack=SLACK)
+    assert found.least.item() == pytest.approx(kept / first.limit, abs=2e-3)
+    assert found.least.item() <= kept / first.limit + 1e-6
+
+
+def test_models_that_are_each_others_opposite_share_nothing() -> None:
+    a = saturating_table(5, 2)
+    found = preserved_bounds(a, -a)
+    assert found.least == found.share == 0
+    assert found.greatest_found < 0.5
 
 
 def fields(found: ShareBounds) -> list[Tensor]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -137,15 +138,9 @@ def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Te
         moved = best[model] + (room / excess.clamp(min=1e-300)).clamp(max=1.0) * (x - best[model])
         return halve_singletons_(moved)
 
-    def solve(v: Tensor, start: Tensor, tilt: Tensor | None = None, coupling: float = 0.0) -> Split:
+    def solve(v: Tensor, start: Tensor, **more: Any) -> Split:
         return sparsest_split(
-            v,
-            coupling=coupling,
-            tol=_TOL,
-            ridge_tol=math.inf,
-            max_iterations=max_iterations,
-            start=start,
-            tilt=tilt,
+            v, tol=_TOL, ridge_tol=math.inf, max_iterations=max_iterations, start=start, **more
         )
 
     found, greatest = [share], share.new_tensor(1.0)
@@ -162,24 +157,34 @@ def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Te
         for _ in range(_ROUNDS):
             # |a - b| is convex: the pair that goes farthest along its slope is no nearer than the pair before.
             away = torch.where((a - b).abs() <= _ROUNDING * a.abs().max(), torch.sign(a), torch.sign(a - b))
-            driven = solve(v, best[:, None], price * halve_singletons_(torch.stack((away, -away)))[:, None])
+            tilt = price * halve_singletons_(torch.stack((away, -away)))[:, None]
+            driven = solve(v, best[:, None], tilt=tilt)
             a, b = within(driven.x[0, 0], 0), within(driven.x[1, 0], 1)
             found.append(_shared(a, b))
 
     def forced(model: int, tilt: Tensor) -> Tensor:
         """What the entries that `tilt` prices keep in every split within the limit, shape (entries,)."""
-        rows = max(1, _BLOCK_ENTRIES // tilt[0].numel())
-        bounds = [
-            solve(
-                some.new_ones(len(some), 1, 1) * pair[model], best[model].expand(len(some), 1, -1, -1), some
+        kept = [share.new_zeros(0)]
+        rows = max(1, _BLOCK_ENTRIES // best[0].numel())
+        for first in range(0, len(tilt), rows):
+            some = tilt[first : first + rows]
+            count = len(some)
+            bound = solve(
+                pair[model].expand(count, 1, -1),
+                best[model].expand(count, 1, -1, -1),
+                # A price on one entry moves the answer little.
+                start_dual=own.dual[model].expand(count, -1, -1),
+                tilt=some,
+                # Its lower bound is no greater, and shows nothing.
+                enough=limit[model].expand(count),
             )
-            for some in tilt.chunk(-(-len(tilt) // rows))
-        ]
-        lowest = torch.cat([bound.lower_bound for bound in bounds])
-        return ((lowest - limit[model]) / _ENTRY_PRICE).clamp(min=0.0)
+            kept.append(((bound.lower_bound - limit[model]) / _ENTRY_PRICE).clamp(min=0.0))
+        return torch.cat(kept)
 
     tilt = _prices_of_strongest(best, entries)
-    both = torch.minimum(forced(0, tilt), forced(1, tilt)) if len(tilt) else share.new_zeros(1)
+    both = forced(0, tilt)
+    some = both > 0
+    both[some] = torch.minimum(both[some], forced(1, tilt[some]))
     shares = torch.stack(found)
     return torch.stack((both.sum() / limit[0], shares.min(), share, shares.max(), greatest))
 
@@ -197,8 +202,6 @@ def _prices_of_strongest(best: Tensor, entries: int) -> Tensor:
     index = both.flatten().argsort(descending=True)[:entries]
     index = index[both.flatten()[index] > 0]
     tilt = best.new_zeros(len(index), *both.shape)
-    tilt.view(len(index), -1)[torch.arange(len(index)), index] = (
-        -_ENTRY_PRICE * best[0].flatten()[index].sign()
-    )
+    tilt.flatten(1)[torch.arange(len(index)), index] = -_ENTRY_PRICE * best[0].flatten()[index].sign()
     tilt[:, 1, single] += tilt[:, 0, single]
     return tilt[:, None]

@@ -63,6 +63,8 @@ class Split:
         Shape (problems,): relative duality gap of the ridge problem that was reached.
     iterations : Tensor
         Shape (problems,), int64.
+    dual : Tensor
+        Shape (problems, models, 2**n): coordinates of a dual vector of x, to start a problem from that differs little.
     """
 
     x: Tensor
@@ -70,6 +72,7 @@ class Split:
     lower_bound: Tensor
     resolution: Tensor
     iterations: Tensor
+    dual: Tensor
 
 
 # (rows still running, their splits x, their dual coordinates k, iterations so far) -> which are done
@@ -114,7 +117,9 @@ def sparsest_split(
     max_iterations: int,
     precision: torch.dtype = torch.float64,
     start: Tensor | None = None,
+    start_dual: Tensor | None = None,
     tilt: Tensor | None = None,
+    enough: Tensor | None = None,
 ) -> Split:
     """Split tables into AND and OR interactions of least norm, the least-squares one among the optima.
 
@@ -139,9 +144,13 @@ def sparsest_split(
     start : Tensor, optional
         Shape (problems, models, 2, 2**n): where to start; any values. The result does not depend on it beyond
         `ridge_tol`.
+    start_dual : Tensor, optional
+        Shape (problems, models, 2**n): the dual vector to start from, as `Split.dual`; 0 by default.
     tilt : Tensor, optional
         Shape (problems, models, 2, 2**n), dual norm below 1, without noise: minimise f(x) - <tilt, x> instead.
         `objective` and `lower_bound` are then those of that difference.
+    enough : Tensor, optional
+        Shape (problems,), for an infinite `ridge_tol`: an objective at which a problem may stop, whatever its gap.
     """
     if noise is not None:
         # No interactions at all explain a table that the noise may explain; the iteration would only approach 0.
@@ -160,7 +169,8 @@ def sparsest_split(
     halve_singletons_(x0)  # without noise every iterate stays so
 
     count = len(v)
-    best, duals = torch.zeros_like(x0), torch.zeros_like(problems.k0)
+    best = torch.zeros_like(x0)
+    duals = torch.zeros_like(problems.k0) if start_dual is None else start_dual.clone()
     objective = torch.full((count,), torch.inf, dtype=v.dtype, device=v.device)
     bound, reached = torch.zeros_like(objective), torch.full_like(objective, torch.inf)
     iterations = torch.zeros(count, dtype=torch.int64)
@@ -228,7 +238,8 @@ def sparsest_split(
             better = value < objective[rows]
             kept = rows[better]
             best[kept], duals[kept], objective[kept] = x[better], k[better], value[better]
-        return objective[rows] - bound[rows] <= tol * objective[rows]
+        done = objective[rows] - bound[rows] <= tol * objective[rows]
+        return done if enough is None else done | (scale[rows] * objective[rows] <= enough[rows])
 
     if settle:
         z = point_at(plain, best, duals)
@@ -240,7 +251,7 @@ def sparsest_split(
     if watched is not None:
         iterations += watched.used
     back = scale[:, None, None, None]
-    return Split(back * best, scale * objective, scale * bound, reached, iterations)
+    return Split(back * best, scale * objective, scale * bound, reached, iterations, duals)
 
 
 def _posed(
