@@ -18,6 +18,8 @@ SLOW = (
     "g.Game.start = lambda self, *a: (time.sleep({seconds}), start(self, *a))[1]\n"
 )
 PLAIN = "import sys, bequeath.cli as c\n"
+# Shells start what runs in the background with interrupts ignored, and its children inherit that.
+INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
 def findings_of(folder: Path) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def run(study_dir: Path, out: str = "out", **how: Any) -> dict[str, Any]:
 def start(cwd: Path, *args: str, seconds: float | None = None) -> subprocess.Popen[str]:
     """`bequeath ARGS` in a process of its own; each table takes so many seconds more."""
     before = PLAIN if seconds is None else SLOW.format(seconds=seconds)
-    code = f"{before}sys.argv = ['bequeath', *{list(args)!r}]; c.main()"
+    code = f"{INTERRUPTIBLE}{before}sys.argv = ['bequeath', *{list(args)!r}]; c.main()"
     return subprocess.Popen(
         [sys.executable, "-c", code], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
