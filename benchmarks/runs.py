@@ -22,13 +22,13 @@ import numpy as np
 import zarr
 
 from bequeath.study import stages
-from bequeath.study.carry import STORE
 from bequeath.study.demo import QUICK, demo_study, train_demo
-from bequeath.study.layout import Axes
 from bequeath.study.progress import Bars
 from bequeath.study.run import Study
 from bequeath.study.status import Stage, Status
-from bequeath.study.store import DONE, Store
+from bequeath.study.store.carry import STORE
+from bequeath.study.store.layout import Axes
+from bequeath.study.store.store import DONE, Store
 from bequeath.study.tasks import Agenda, group_size
 
 IDENTITY = {"decomposition": {"kind": "and-or"}}

@@ -226,7 +226,7 @@ def show(
 @app.command(epilog="Example: bequeath verify runs/birds")
 def verify(run: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
     """Read all of a run's arrays, check their checksums, and that interactions add up to the tables on every mask."""
-    from bequeath.study.verify import verify as check
+    from bequeath.study.store.verify import verify as check
 
     found = check(run)
     typer.echo(

@@ -7,7 +7,7 @@ import torch
 
 import bequeath as bq
 from bequeath.knowledge.measures import Measures, Readings
-from bequeath.study.claims import judge
+from bequeath.study.findings.claims import judge
 
 N = 4
 

@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from bequeath.data import Preprocessing
-from bequeath.study.data_config import DataConfig, modality
+from bequeath.study.config.data import DataConfig, modality
 
 
 def load(**section):

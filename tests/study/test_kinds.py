@@ -13,7 +13,7 @@ from torch import nn
 import bequeath as bq
 from bequeath.models import mlp
 from bequeath.study.config import load_study
-from bequeath.study.game_config import EvaluationConfig
+from bequeath.study.config.games import EvaluationConfig
 from bequeath.study.loading import Materials
 from bequeath.study.run import Study
 

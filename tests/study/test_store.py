@@ -3,8 +3,8 @@ import pytest
 import torch
 
 import bequeath as bq
-from bequeath.study.layout import Axes
-from bequeath.study.store import DONE, FAILED, Store
+from bequeath.study.store.layout import Axes
+from bequeath.study.store.store import DONE, FAILED, Store
 
 AXES = Axes(
     checkpoints=["finetuned/step 1", "scratch/final"],

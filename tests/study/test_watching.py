@@ -14,7 +14,7 @@ import bequeath as bq
 from bequeath.study.progress import json_lines
 from bequeath.study.run import Study
 from bequeath.study.status import Stage, Status, read_status
-from bequeath.study.verify import verify
+from bequeath.study.store.verify import verify
 
 
 def shown(study_dir):

@@ -9,8 +9,8 @@ import torch
 from bequeath.games.influence import influences, strongest
 from bequeath.games.players import Text
 from bequeath.knowledge.regions import MODELS
+from bequeath.study.config.games import GridConfig
 from bequeath.study.folder import kept
-from bequeath.study.game_config import GridConfig
 from bequeath.study.loading import Materials
 from bequeath.study.plan import Plan
 from bequeath.study.status import Status

@@ -20,11 +20,11 @@ from bequeath.lattice.decompose import decompose
 from bequeath.lattice.interactions import Interactions
 from bequeath.lattice.subsets import masks
 from bequeath.lattice.transforms import zeta
-from bequeath.study.carry import STORE, Carrier
 from bequeath.study.config import StudyConfig
 from bequeath.study.engines.engine import make_engine
 from bequeath.study.stages import Inputs
-from bequeath.study.store import Stage, Store
+from bequeath.study.store.carry import STORE, Carrier
+from bequeath.study.store.store import Stage, Store
 from bequeath.study.tasks import group_size
 
 # Seconds of evaluation that are timed for each model, and masks and accuracy samples at least.

@@ -28,9 +28,8 @@ from bequeath.models.model_preprocessing import preprocessing_of
 from bequeath.models.probe import features, fit_probe, load_backbone, with_probe
 from bequeath.models.weights import load_model
 from bequeath.study.config import ModelConfig, StudyConfig
-from bequeath.study.data_config import modality
-from bequeath.study.digests import file_digest, key_of
-from bequeath.study.game_config import (
+from bequeath.study.config.data import modality
+from bequeath.study.config.games import (
     ChannelsConfig,
     ColumnsConfig,
     GridConfig,
@@ -40,6 +39,7 @@ from bequeath.study.game_config import (
     make_value,
 )
 from bequeath.study.plan import Checkpoint
+from bequeath.study.store.digests import file_digest, key_of
 from bequeath.study.tokens import answer_tokens, load_tokenizer
 
 _PROBE_SAMPLES = 2000

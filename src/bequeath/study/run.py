@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bequeath.errors import BequeathError, IncompleteRun
-from bequeath.study.carry import mend_folder
 from bequeath.study.config import StudyConfig, load_study, with_engine
 from bequeath.study.folder import (
     FINDINGS,
@@ -25,6 +24,7 @@ from bequeath.study.folder import (
 from bequeath.study.progress import Listener, bars
 from bequeath.study.stages import Inputs, Stages
 from bequeath.study.status import State, Status, read_status
+from bequeath.study.store.carry import mend_folder
 
 if TYPE_CHECKING:
     from bequeath.study.estimate import Estimate

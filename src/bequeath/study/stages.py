@@ -20,22 +20,22 @@ from bequeath.games.players import Text
 from bequeath.games.runner import values
 from bequeath.knowledge.regions import MODELS
 from bequeath.models.outputs import check_outputs
-from bequeath.study.carry import STORE, Carrier, copy_probes, replace_store
 from bequeath.study.choice import choose_cells, player_axis
 from bequeath.study.config import StudyConfig
-from bequeath.study.digests import key_of
 from bequeath.study.engines.dispatch import dispatch
 from bequeath.study.engines.engine import Slot, make_engine
-from bequeath.study.evidence import Evidence
-from bequeath.study.findings import build_findings
+from bequeath.study.findings.evidence import Evidence
+from bequeath.study.findings.findings import build_findings
+from bequeath.study.findings.missing import FAILURES_FILE, comparable_part
 from bequeath.study.folder import keep_study, kept, read_json, write_whole
-from bequeath.study.identity import identity
-from bequeath.study.layout import Axes
 from bequeath.study.loading import Materials
-from bequeath.study.missing import FAILURES_FILE, comparable_part
 from bequeath.study.plan import make_plan
 from bequeath.study.status import Status
-from bequeath.study.store import DONE, FAILED, Stage, Store
+from bequeath.study.store.carry import STORE, Carrier, copy_probes, replace_store
+from bequeath.study.store.digests import key_of
+from bequeath.study.store.identity import identity
+from bequeath.study.store.layout import Axes
+from bequeath.study.store.store import DONE, FAILED, Stage, Store
 from bequeath.study.tasks import Agenda, Outcome, group_size, missing
 from bequeath.study.worker import Spec
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bequeath.study.store import DONE, Stage, Store
+from bequeath.study.store.store import DONE, Stage, Store
 
 # Entries of all tables that are decomposed together: a few seconds' work, and what a killed run can lose of it.
 _TOGETHER = 2**17

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bequeath.errors import BequeathError
-from bequeath.study.data_config import DataConfig
+from bequeath.study.config.data import DataConfig
 
 # A tokenizer that was saved without its model's limit has one of 1e30.
 _NO_LIMIT = 10**9

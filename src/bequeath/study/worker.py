@@ -12,10 +12,10 @@ from torch import nn
 from bequeath.games.runner import Runner
 from bequeath.lattice.decompose import decompose
 from bequeath.study.config import StudyConfig
-from bequeath.study.layout import FIELDS
 from bequeath.study.loading import Materials
 from bequeath.study.plan import Plan
-from bequeath.study.store import DONE, Store
+from bequeath.study.store.layout import FIELDS
+from bequeath.study.store.store import DONE, Store
 from bequeath.study.tasks import Task
 
 

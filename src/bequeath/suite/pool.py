@@ -15,9 +15,9 @@ from bequeath.knowledge.dynamics import Dynamics
 from bequeath.knowledge.ledger import Ledger
 from bequeath.knowledge.regions import MODELS, REGIONS
 from bequeath.knowledge.statistics import mean_estimate, mean_estimates, ratio_estimates
-from bequeath.study.claims import judge
-from bequeath.study.findings import BOUNDS, courses, identifiability, ledger_rows, shares
-from bequeath.study.per_sample import course, stacked_readings
+from bequeath.study.findings.claims import judge
+from bequeath.study.findings.findings import BOUNDS, courses, identifiability, ledger_rows, shares
+from bequeath.study.findings.per_sample import course, stacked_readings
 from bequeath.study.train import RUNS
 
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from bequeath.errors import BequeathError
-from bequeath.study.engines.config import EngineConfig, RayConfig
+from bequeath.study.config.engine import EngineConfig, RayConfig
 from bequeath.study.loading import Materials
 from bequeath.study.tasks import Task
 from bequeath.study.worker import Spec

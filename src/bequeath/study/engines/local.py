@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from bequeath.study.engines.config import LocalConfig
+from bequeath.study.config.engine import LocalConfig
 from bequeath.study.engines.engine import Slot
 from bequeath.study.loading import Materials
 from bequeath.study.tasks import Task

@@ -15,7 +15,7 @@ import psutil
 import torch
 
 from bequeath.errors import BequeathError
-from bequeath.study.engines.config import RayConfig
+from bequeath.study.config.engine import RayConfig
 from bequeath.study.engines.engine import Slot
 from bequeath.study.tasks import Task
 from bequeath.study.worker import Spec, Worker

@@ -12,7 +12,7 @@ from bequeath.errors import IncompleteRun
 from bequeath.knowledge.regions import MODELS
 from bequeath.study.folder import read_json
 from bequeath.study.plan import Plan
-from bequeath.study.store import DONE, Store
+from bequeath.study.store.store import DONE, Store
 
 FAILURES_FILE = "failures.json"
 _LEAST_SAMPLES = 2

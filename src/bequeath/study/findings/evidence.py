@@ -18,10 +18,10 @@ from bequeath.knowledge.regions import MODELS, Comparison, compare
 from bequeath.knowledge.statistics import mean_estimate
 from bequeath.lattice.interactions import Interactions
 from bequeath.study.config import StudyConfig
+from bequeath.study.findings.missing import Part
 from bequeath.study.loading import Materials
-from bequeath.study.missing import Part
 from bequeath.study.plan import Plan
-from bequeath.study.store import Store
+from bequeath.study.store.store import Store
 
 _FEW_SAMPLES = 20
 # Strength of a model whose values differ by rounding alone.

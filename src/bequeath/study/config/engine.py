@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bequeath.study.section import Section
+from bequeath.study.config.section import Section
 
 
 class LocalConfig(Section):

@@ -25,11 +25,11 @@ from bequeath.knowledge.statistics import (
 from bequeath.lattice.bounds import preserved_bounds
 from bequeath.lattice.decompose import decompose
 from bequeath.lattice.interactions import Interactions
-from bequeath.study import evidence as rests
-from bequeath.study.claims import judge
-from bequeath.study.evidence import Evidence, Json
-from bequeath.study.examples import examples
-from bequeath.study.per_sample import per_sample
+from bequeath.study.findings import evidence as rests
+from bequeath.study.findings.claims import judge
+from bequeath.study.findings.evidence import Evidence, Json
+from bequeath.study.findings.examples import examples
+from bequeath.study.findings.per_sample import per_sample
 
 SCHEMA = "bequeath.findings/1"
 _LEVEL = 0.5

@@ -13,7 +13,7 @@ from bequeath.knowledge.dynamics import Dynamics
 from bequeath.knowledge.ledger import Ledger
 from bequeath.knowledge.measures import Measures, Readings
 from bequeath.knowledge.regions import MODELS
-from bequeath.study.evidence import Evidence
+from bequeath.study.findings.evidence import Evidence
 
 Json = dict[str, Any]
 

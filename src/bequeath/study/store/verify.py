@@ -9,8 +9,8 @@ import numpy as np
 
 from bequeath.errors import BequeathError
 from bequeath.knowledge.faithfulness import reconstruction_error
-from bequeath.study.carry import STORE
-from bequeath.study.store import DONE, Store
+from bequeath.study.store.carry import STORE
+from bequeath.study.store.store import DONE, Store
 
 # By bytes of an entry: far above rounding, far below any effect that is told.
 _TOLERANCE = {8: 1e-9, 4: 1e-4}

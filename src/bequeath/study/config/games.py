@@ -20,7 +20,7 @@ from bequeath.games.inputs import Kind
 from bequeath.games.players import Players
 from bequeath.games.players.image import central
 from bequeath.games.runner import Evaluation
-from bequeath.study.section import Section
+from bequeath.study.config.section import Section
 
 Rest = Literal["shown", "hidden"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bequeath.study.layout import Axes
-from bequeath.study.store import DONE, STAGES, Stage, Store
+from bequeath.study.store.layout import Axes
+from bequeath.study.store.store import DONE, STAGES, Stage, Store
 
 STORE = "tables.zarr"
 _WORDS: dict[Stage, str] = {"table": "value tables", "accuracy": "accuracies", "interactions": "interactions"}

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.lattice.interactions import Certificate, Interactions
-from bequeath.study.layout import FORMAT, Axes, make_group
+from bequeath.study.store.layout import FORMAT, Axes, make_group
 
 Stage = Literal["table", "accuracy", "interactions"]
 STAGES: tuple[Stage, ...] = ("table", "accuracy", "interactions")
@@ -48,7 +48,7 @@ class Store:
         identity: dict[str, Any],
         dtype: Literal["float32", "float64"] = "float64",
     ) -> Store:
-        """Make the group; `identity` is what its numbers depend on (`bequeath.study.identity`)."""
+        """Make the group; `identity` is what its numbers depend on (`bequeath.study.store.identity`)."""
         return cls(path, make_group(path, axes, identity, dtype))
 
     @classmethod

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from bequeath.study.data_config import DataConfig
-from bequeath.study.section import Section
+from bequeath.study.config.data import DataConfig
+from bequeath.study.config.section import Section
 from bequeath.training.schedule import Augment, Decay, Optimizer, Schedule
 
 Disturbance = Literal["early", "middle", "late", "frozen", "shuffled"]

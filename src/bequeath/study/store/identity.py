@@ -11,9 +11,9 @@ from torch import Tensor
 
 from bequeath.data.samples import Sample
 from bequeath.knowledge.regions import MODELS
-from bequeath.study.digests import file_digest, key_of
 from bequeath.study.loading import Materials
 from bequeath.study.plan import Plan
+from bequeath.study.store.digests import file_digest, key_of
 
 Json = dict[str, Any]
 

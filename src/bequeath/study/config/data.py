@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from bequeath import data
 from bequeath.data import Dataset, Preprocessing, Subset, Table
 from bequeath.games.inputs import Kind
-from bequeath.study.section import Section
+from bequeath.study.config.section import Section
 
 Column = str | int
 Parts = tuple[Dataset, Dataset | None]

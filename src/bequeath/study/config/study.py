@@ -12,9 +12,9 @@ from bequeath.errors import BequeathError
 from bequeath.lattice.subsets import check_players
 from bequeath.models.hub import hub_entry
 from bequeath.models.series import checkpoint_series, series_entry
-from bequeath.study.data_config import DataConfig, modality
-from bequeath.study.engines.config import EngineConfig, LocalConfig
-from bequeath.study.game_config import (
+from bequeath.study.config.data import DataConfig, modality
+from bequeath.study.config.engine import EngineConfig, LocalConfig
+from bequeath.study.config.games import (
     BaselineConfig,
     EvaluationConfig,
     GivenConfig,
@@ -22,8 +22,8 @@ from bequeath.study.game_config import (
     ValueName,
     baseline_name,
 )
-from bequeath.study.section import Section
-from bequeath.study.training_config import TrainingConfig
+from bequeath.study.config.section import Section
+from bequeath.study.config.training import TrainingConfig
 
 
 class ModelConfig(Section):
