@@ -91,7 +91,7 @@ def test_from_study_files_to_a_page(rows, tmp_path):
     text = page.read_text()
     assert "Made by `the command`" in text
     for link in re.findall(r"\]\((results-[^)]+)\)", text):
-        assert (page.parent / link).exists()
+        assert "var(" not in (page.parent / link).read_text()  # what is no browser draws that in black
     # The tables say what the document says.
     shares = document["rows"][1]["pooled"]["knowledge"]["shares"]
     line = next(line for line in text.splitlines() if line.startswith("| made here |") and "to" in line)

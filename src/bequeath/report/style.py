@@ -163,8 +163,8 @@ def _drawn(figure: Figure, buffer: io.StringIO) -> Figure:
     return figure
 
 
-def to_svg(figure: Figure, name: str, title: str, description: str) -> Markup:
-    """Turn a figure into an inline SVG element that follows the page's colours and reads aloud.
+def to_svg(figure: Figure, name: str, title: str, description: str, *, inline: bool = True) -> Markup:
+    """Turn a figure into an SVG element that reads aloud, and within a page follows the page's colours.
 
     Parameters
     ----------
@@ -174,12 +174,14 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> Markup:
         Unique on the page; prefixes every id inside the SVG, so that figures keep to their own clip paths.
     title, description
         The text alternative.
+    inline
+        Each colour is written as `var(--meaning, #hex)`: a page may redefine it for the dark. False: as it is, for a
+        file of its own; viewers and converters other than browsers know no variables and draw all in black.
 
     Returns
     -------
     Markup
-        An `<svg>` element. The same figure always gives the same string. Each colour is written as
-        `var(--meaning, #hex)`: a page may redefine it for the dark, and elsewhere the hex stands.
+        An `<svg>` element. The same figure always gives the same string.
     """
     buffer = io.StringIO()
     _drawn(figure, buffer)
@@ -189,8 +191,9 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> Markup:
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
     svg = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg)
-    for meaning, colour in COLOURS.items():
-        svg = svg.replace(colour, f"var(--{meaning}, {colour})")
+    if inline:
+        for meaning, colour in COLOURS.items():
+            svg = svg.replace(colour, f"var(--{meaning}, {colour})")
     width, height = (round(72 * inches) for inches in figure.get_size_inches())
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '

@@ -119,9 +119,10 @@ def shares(document: Json) -> Figure:
             _point(right, reading["relearned"], y + shift, colour, marker, None)
     left.set_yticks(range(len(rows)), [textwrap.fill(row["name"], _NAME) for row in rows])
     left.tick_params(axis="y", labelcolor=COLOURS["ink"])
-    right.axvspan(0.13, 0.45, color=COLOURS["discarded"], alpha=0.15, linewidth=0)
-    figure.legend(loc="upper center", ncols=4, borderaxespad=0.1, fontsize=9)
-    right.text(0.29, len(rows) - 0.45, "the paper's range", ha="center", va="bottom", fontsize=8.5)
+    right.axvspan(
+        0.13, 0.45, color=COLOURS["discarded"], alpha=0.15, linewidth=0, label="the paper's range of R"
+    )
+    figure.legend(loc="upper center", ncols=5, borderaxespad=0.1, fontsize=9)
     return figure
 
 

@@ -90,7 +90,7 @@ def write_results(document: Json, out: Path, page: Path, command: str) -> list[P
     for name, (draw, rows_of, title) in figures.ALL.items():
         if rows_of(document):
             pictures[name] = page.with_name(f"{page.stem}-{name}.svg")
-            write_whole(pictures[name], f"{style.to_svg(draw(document), name, title, title)}\n")
+            write_whole(pictures[name], f"{style.to_svg(draw(document), name, title, title, inline=False)}\n")
     write_whole(page, render(document, {name: path.name for name, path in pictures.items()}, command))
     return [out / "results.json", page, *pictures.values()]
 
