@@ -140,7 +140,14 @@ def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Te
 
     def solve(v: Tensor, start: Tensor, **more: Any) -> Split:
         return sparsest_split(
-            v, tol=_TOL, ridge_tol=math.inf, max_iterations=max_iterations, start=start, **more
+            v,
+            tol=_TOL,
+            ridge_tol=math.inf,
+            max_iterations=max_iterations,
+            # Enough for such a gap, and faster; splits and bounds are float64 all the same.
+            precision=torch.float32,
+            start=start,
+            **more,
         )
 
     found, greatest = [share], share.new_tensor(1.0)
