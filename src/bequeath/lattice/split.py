@@ -228,6 +228,12 @@ def sparsest_split(
         rest = everything[reached > ridge_tol]
         run(rest, problems, z[rest], lambda rows, x, k, i: settled(rows, x, k, i, ridge_tol), rarely)
 
+    def closed(rows: Tensor) -> Tensor:
+        """Which have the gap that is asked for, or an objective that is enough?"""
+        value = objective[rows]
+        done = value.isfinite() & (value - bound[rows] <= tol * value)
+        return done if enough is None else done | (scale[rows] * value <= enough[rows])
+
     def certified(rows: Tensor, x: Tensor, k: Tensor, iteration: int) -> Tensor:
         """Tighten the bound; improve the solution too, but only where none was settled before."""
         some = plain.rows(rows)
@@ -238,15 +244,14 @@ def sparsest_split(
             better = value < objective[rows]
             kept = rows[better]
             best[kept], duals[kept], objective[kept] = x[better], k[better], value[better]
-        done = objective[rows] - bound[rows] <= tol * objective[rows]
-        return done if enough is None else done | (scale[rows] * objective[rows] <= enough[rows])
+        return closed(rows)
 
     if settle:
         z = point_at(plain, best, duals)
     elif precision == torch.float32:
         run(everything, plain, z.float(), certified)
         z = point_at(plain, best, duals)
-    rest = everything[objective.isinf() | (objective - bound > tol * objective)]
+    rest = everything[~closed(everything)]
     run(rest, plain, z[rest], certified)
     if watched is not None:
         iterations += watched.used
