@@ -19,8 +19,8 @@ import torch
 from series import GRIDS, cpu_seconds, run
 from torch import Tensor
 
-from bequeath.lattice import bounds
-from bequeath.lattice.decompose import decompose
+from bequeath.knowledge import bounds
+from bequeath.lattice.exact.decompose import decompose
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from measure import reference_tables
 from tables import structured_tables
 from torch import Tensor
 
-from bequeath.lattice.decompose import CertificateWarning, decompose, decompose_jointly
+from bequeath.lattice.exact.decompose import CertificateWarning, decompose, decompose_jointly
 
 
 def renamed(v: Tensor, count: int, generator: torch.Generator) -> Tensor:

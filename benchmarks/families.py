@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import bequeath as bq
-from bequeath.games.inputs import Kind
+from bequeath.games.inputs import Modality
 from bequeath.games.reuse import cost, cuts
 from bequeath.models import build, find_head
 from bequeath.models.heads import find_heads
@@ -97,7 +97,7 @@ def tokenizer(vocabulary: int) -> Any:
     )
 
 
-def models() -> Iterator[tuple[str, str, str, Kind, str]]:
+def models() -> Iterator[tuple[str, str, str, Modality, str]]:
     """Family, architecture, name to show, kind, caveat."""
     for family, architecture, caveat in IMAGES:
         yield family, architecture, architecture, "image", caveat
@@ -116,7 +116,7 @@ def models() -> Iterator[tuple[str, str, str, Kind, str]]:
             )
 
 
-def table_seconds(model: nn.Module, kind: Kind, causal: bool) -> tuple[str, float]:
+def table_seconds(model: nn.Module, kind: Modality, causal: bool) -> tuple[str, float]:
     """What the model is given, and the seconds of one table of 16 values."""
     if kind == "image":
         size = "3 x 224 x 224"

@@ -25,7 +25,7 @@ from bequeath.study import stages
 from bequeath.study.demo import QUICK, demo_study, train_demo
 from bequeath.study.progress import Bars
 from bequeath.study.run import Study
-from bequeath.study.status import Stage, Status
+from bequeath.study.status import StageStatus, Status
 from bequeath.study.store.carry import STORE
 from bequeath.study.store.layout import Axes
 from bequeath.study.store.store import DONE, Store
@@ -215,7 +215,7 @@ def rate(ours: Study, out: Path) -> float:
     """Value tables a second, from when a tenth of them is there, and all workers with it, to nine tenths."""
     seen: list[tuple[float, int]] = []
 
-    def listen(stage: Stage) -> None:
+    def listen(stage: StageStatus) -> None:
         if stage.name == "value tables":
             seen.append((time.perf_counter(), stage.done))
             if stage.done >= 0.9 * stage.total:

@@ -22,8 +22,8 @@ from sklearn.datasets import load_digits
 from tables import random_tables
 from torch import Tensor, nn
 
-from bequeath.lattice import newton
-from bequeath.lattice.decompose import CertificateWarning, decompose
+from bequeath.lattice.exact import newton
+from bequeath.lattice.exact.decompose import CertificateWarning, decompose
 from bequeath.lattice.interactions import Interactions
 
 GRIDS = {8: (2, 4), 9: (3, 3), 10: (2, 5)}

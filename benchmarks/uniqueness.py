@@ -24,7 +24,7 @@ from tables import integer_tables, random_tables, structured_tables
 from torch import Tensor
 
 from bequeath.lattice import transforms
-from bequeath.lattice.decompose import CertificateWarning, decompose
+from bequeath.lattice.exact.decompose import CertificateWarning, decompose
 from bequeath.lattice.interactions import Interactions
 
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from bequeath.games.game import Game
     from bequeath.games.influence import most_influential
     from bequeath.games.runner import Evaluation
+    from bequeath.knowledge.bounds import ShareBounds, preserved_bounds
     from bequeath.knowledge.dynamics import dynamics, similarity
     from bequeath.knowledge.ledger import ledger
     from bequeath.knowledge.regions import Comparison, compare
-    from bequeath.lattice.bounds import ShareBounds, preserved_bounds
-    from bequeath.lattice.decompose import CertificateWarning, decompose, decompose_jointly
+    from bequeath.lattice.exact.decompose import CertificateWarning, decompose, decompose_jointly
     from bequeath.lattice.interactions import Certificate, Interactions
     from bequeath.lattice.transforms import moebius, or_moebius, or_zeta, zeta
     from bequeath.study.run import Run, Study
@@ -42,11 +42,11 @@ _HOME = {
     "ledger": "knowledge.ledger",
     "Comparison": "knowledge.regions",
     "compare": "knowledge.regions",
-    "ShareBounds": "lattice.bounds",
-    "preserved_bounds": "lattice.bounds",
-    "CertificateWarning": "lattice.decompose",
-    "decompose": "lattice.decompose",
-    "decompose_jointly": "lattice.decompose",
+    "ShareBounds": "knowledge.bounds",
+    "preserved_bounds": "knowledge.bounds",
+    "CertificateWarning": "lattice.exact.decompose",
+    "decompose": "lattice.exact.decompose",
+    "decompose_jointly": "lattice.exact.decompose",
     "Certificate": "lattice.interactions",
     "Interactions": "lattice.interactions",
     "moebius": "lattice.transforms",

@@ -101,10 +101,10 @@ def run(
     _log_to_stderr(log_level)
     found = Study.from_yaml(study).on(engine and engine.value, workers, address)
     if dry_run:
-        from bequeath.report.terminal import show_estimate
+        from bequeath.report.terminal import show_forecast
 
-        what = found.estimate(out).to_dict()
-        _print_json({"event": "estimate", **what}) if as_json else show_estimate(what)
+        what = found.forecast(out).to_dict()
+        _print_json({"event": "forecast", **what}) if as_json else show_forecast(what)
         return
     _finish(found, out, update=update, as_json=as_json)
 

@@ -50,7 +50,7 @@ def cars(tmp_path: Path) -> Path:
 
 def test_texts() -> None:
     data = from_datasets(reviews(), text="text")
-    assert (data.kind, data.classes, data.labels, len(data)) == ("text", ("neg", "pos"), (1, 0, 1), 3)
+    assert (data.modality, data.classes, data.labels, len(data)) == ("text", ("neg", "pos"), (1, 0, 1), 3)
     sample = data[0]
     assert (sample.id, sample.x, sample.label, sample.picture) == ("0", "good", 1, None)
     assert data.source == "3 texts of 2 classes in data set in memory"
@@ -152,7 +152,11 @@ def test_csv_by_builder(tmp_path: Path) -> None:
         csv.writer(file).writerows([("a", "b", "y"), (1, 0.5, "u"), (2, 1.5, "d")])
     files = {"data_files": str(tmp_path / "t.csv")}
     table = from_datasets("csv", columns=["b", "a"], label="y", **files)  # its one split is taken
-    assert (table.kind, table.columns, table.values.tolist()) == ("table", ("b", "a"), [[0.5, 1], [1.5, 2]])
+    assert (table.modality, table.columns, table.values.tolist()) == (
+        "table",
+        ("b", "a"),
+        [[0.5, 1], [1.5, 2]],
+    )
     assert (table.classes, table.labels) == (("d", "u"), (1, 0))
     with pytest.raises(BequeathError, match=r"data set csv: cannot be loaded \(.*nonsense"):
         from_datasets("csv", columns=["b"], label="y", nonsense=3, **files)

@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_folder_lists_classes_and_files_in_order(folder: Path) -> None:
     data = ImageFolder(folder, Preprocessing(4))
-    assert data.kind == "image"
+    assert data.modality == "image"
     assert data.classes == ("a", "b")
     assert data.labels == (0, 1, 1)
     assert [data[i].id for i in range(len(data))] == ["a/x.png", "b/1.PNG", "b/2.png"]
@@ -176,7 +176,7 @@ def test_array_repeats_grey_and_upscales() -> None:
     images[1] = [[0, 255], [0, 255]]
     data = ImageArray(images, [0, 1], ["dark", "half"], plain(4), source="toy")
     sample = data[1]
-    assert (data.kind, data.classes, data.labels, len(data)) == ("image", ("dark", "half"), (0, 1), 2)
+    assert (data.modality, data.classes, data.labels, len(data)) == ("image", ("dark", "half"), (0, 1), 2)
     assert (sample.id, sample.label) == ("1", 1)
     assert torch.equal(sample.x[0], sample.x[2])
     np.testing.assert_allclose(sample.x[0, 0], [0, 0.25, 0.75, 1], atol=2e-3)

@@ -94,7 +94,7 @@ def test_split_parts_every_class_alike(counts: list[int], fraction: float, held:
     ids = [[part[i].id for i in range(len(part))] for part in (train, held_out)]
     assert sorted(ids[0] + ids[1], key=int) == [str(i) for i in range(len(data))]
     assert ids == [sorted(some, key=int) for some in ids]
-    assert (held_out.kind, held_out.classes) == (data.kind, data.classes)
+    assert (held_out.modality, held_out.classes) == (data.modality, data.classes)
     assert held_out.source == f"{sum(held)} held-out of toy (seed 4)"
 
 

@@ -23,7 +23,7 @@ def write(tmp_path: Path, content: str, name: str = "t.csv") -> Path:
 def test_a_table_is_a_data_set() -> None:
     values = np.array([[1, 2.5], [3, -4]])
     data = Table(values, [1, 0], ["no", "yes"], ["a", "b"], "toy")
-    assert (data.kind, data.classes, data.labels, data.columns) == (
+    assert (data.modality, data.classes, data.labels, data.columns) == (
         "table",
         ("no", "yes"),
         (1, 0),

@@ -19,7 +19,7 @@ def table(tmp_path: Path, content: str | bytes, name: str = "t.csv") -> Path:
 def test_columns_by_name(tmp_path: Path) -> None:
     path = table(tmp_path, "id,review,stars\n7,fine,1\n8,bad,0\n")
     data = TextTable(path, text="review", label="stars", classes=["down", "up"])
-    assert (data.kind, data.classes, data.labels) == ("text", ("down", "up"), (1, 0))
+    assert (data.modality, data.classes, data.labels) == ("text", ("down", "up"), (1, 0))
     sample = data[0]
     assert (sample.id, sample.x, sample.label, sample.picture) == ("t.csv:2", "fine", 1, None)
     assert data.source == f"2 texts of 2 classes in {path}"
@@ -187,7 +187,7 @@ def test_json_errors_name_file_and_line(tmp_path: Path, content: str, kwargs: di
 
 def test_texts_in_memory() -> None:
     data = TextList(["good", "bad"], [1, 0], ["down", "up"], "toy")
-    assert (data.kind, data.classes, data.labels, data.source, len(data)) == (
+    assert (data.modality, data.classes, data.labels, data.source, len(data)) == (
         "text",
         ("down", "up"),
         (1, 0),

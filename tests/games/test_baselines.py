@@ -8,7 +8,7 @@ from tiny_texts import tiny, wordpiece
 from torch import nn
 
 import bequeath as bq
-from bequeath.games.resume import output_at
+from bequeath.games.from_layer import output_at
 
 torch.manual_seed(0)
 IMAGE, ROW = torch.randn(3, 12, 10), torch.randn(5)

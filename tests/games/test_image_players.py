@@ -103,7 +103,7 @@ def test_central_cells(rows, cols, k, expected):
         (lambda: bq.players.grid(3, 3, [9]), r"cells \[9\]"),
         (lambda: bq.players.grid(3, 3, []), r"cells \[\]"),
         (lambda: bq.players.grid(3, 3, 2, rest="gone"), '"shown" or "hidden", not \'gone\''),
-        (lambda: bq.players.superpixels(0), "n 0 and compactness 10"),
+        (lambda: bq.players.superpixels(0), "n_players 0, compactness 10"),
         (lambda: bind(bq.players.superpixels(9), torch.zeros(3, 4, 4)), "9 on only 4 x 4 pixels"),
         (lambda: bind(bq.players.superpixels(9), torch.zeros(4, 4)), r"image tensor .* not \(4, 4\)"),
     ],

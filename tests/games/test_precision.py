@@ -10,7 +10,7 @@ from torch import nn
 import bequeath as bq
 from bequeath.games import reuse
 from bequeath.games.evaluate import effect_on_values
-from bequeath.games.resume import output_at
+from bequeath.games.from_layer import output_at
 from bequeath.lattice.subsets import masks
 
 

@@ -17,8 +17,8 @@ def causal(kind):
     return tiny(kind, tokenizer, max_position_embeddings=128), tokenizer
 
 
-def game(model, tokenizer, template, baseline, text=TEXT, value=None):
-    players = bq.players.words(tokenizer, template=template)
+def game(model, tokenizer, prompt, baseline, text=TEXT, value=None):
+    players = bq.players.words(tokenizer, prompt=prompt)
     return bq.Game(model, text, players, baseline, value or bq.values.next_token(7), text)
 
 
@@ -39,10 +39,10 @@ BASELINES = [bq.baselines.removal(), bq.baselines.pad(), bq.baselines.mean(), bq
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 @pytest.mark.parametrize("baseline", BASELINES, ids=str)
-@pytest.mark.parametrize("template", [PROMPT + " {}", PROMPT + " {} Sentiment:"])
-def test_a_prompt_computed_once_gives_the_values_of_the_whole_text(kind, baseline, template):
+@pytest.mark.parametrize("prompt", [PROMPT + " {}", PROMPT + " {} Sentiment:"])
+def test_a_prompt_computed_once_gives_the_values_of_the_whole_text(kind, baseline, prompt):
     model, tokenizer = causal(kind)
-    played = game(model, tokenizer, template, baseline)
+    played = game(model, tokenizer, prompt, baseline)
     assert isinstance(prompted(played), Prompted)
     for size in (1, 5, 32):
         whole = bq.evaluate([played], size, reuse=False)
@@ -68,10 +68,10 @@ def test_the_prompt_is_not_computed_again(kind):
     assert sum(seen) == 32 * whole
 
 
-@pytest.mark.parametrize("template", ["{}", "Is {}", "{} " + PROMPT])
-def test_texts_without_a_long_prompt_are_left_alone(template):
+@pytest.mark.parametrize("prompt", ["{}", "Is {}", "{} " + PROMPT])
+def test_texts_without_a_long_prompt_are_left_alone(prompt):
     model, tokenizer = causal("gpt2")
-    played = game(model, tokenizer, template, bq.baselines.pad())
+    played = game(model, tokenizer, prompt, bq.baselines.pad())
     assert prompted(played) is played.masked
 
 

@@ -69,7 +69,7 @@ def test_tokens_are_those_of_the_text_within_its_prompt():
     backend = byte_level()
     text = "good"
     assert (len(backend.tokenize(text)), len(backend.tokenize(" " + text))) == (2, 1)
-    players = bq.players.tokens(backend, template="Review: {} Sentiment:")
+    players = bq.players.tokens(backend, prompt="Review: {} Sentiment:")
     assert players.names(text + " was") == (text, "was")
     got = owners(backend, players, text + " was")
     assert [pair for pair in got if pair[1] >= 0] == [("_" + text, 0), ("_was", 1)]
@@ -79,7 +79,7 @@ def test_tokens_are_those_of_the_text_within_its_prompt():
 @pytest.mark.parametrize("unit", ["words", "tokens"])
 def test_the_prompt_around_a_text_always_stays(kind, unit):
     model, tokenizer = made(kind)
-    players = getattr(bq.players, unit)(tokenizer, template="Is {} good or bad ?")
+    players = getattr(bq.players, unit)(tokenizer, prompt="Is {} good or bad ?")
     bound = game(model, tokenizer, "the plot", bq.baselines.removal(), players).masked
     assert bound.names == ("the", "plot")
     for mask, text in (
@@ -93,7 +93,7 @@ def test_the_prompt_around_a_text_always_stays(kind, unit):
 
 def test_a_text_with_braces_and_a_prompt():
     tokenizer = wordpiece()
-    assert bq.players.words(tokenizer, template="is {} good").names("a {} b") == ("a", "{}", "b")
+    assert bq.players.words(tokenizer, prompt="is {} good").names("a {} b") == ("a", "{}", "b")
 
 
 @pytest.mark.parametrize("words", [5, 7, 12])
@@ -156,10 +156,10 @@ def bound(players, text="the plot was bad"):
     ("make", "message"),
     [
         (lambda: bq.players.words(slow_tokenizer()), "CanineTokenizer does not tell .* use a fast tokenizer"),
-        (lambda: bq.players.words(wordpiece(), template="no place"), "'no place' needs {} once"),
-        (lambda: bq.players.words(wordpiece(), template="{} {}"), "needs {} once"),
-        (lambda: bq.players.words(wordpiece(), 0), "n = 0; give at least 1"),
-        (lambda: bq.players.tokens(wordpiece(), -2), "n = -2; give at least 1"),
+        (lambda: bq.players.words(wordpiece(), prompt="no place"), "'no place' needs {} once"),
+        (lambda: bq.players.words(wordpiece(), prompt="{} {}"), "needs {} once"),
+        (lambda: bq.players.words(wordpiece(), 0), "n_players = 0; give at least 1"),
+        (lambda: bq.players.tokens(wordpiece(), -2), "n_players = -2; give at least 1"),
         (lambda: bound(bq.players.words(wordpiece(), 5)), "4 words for 5 players"),
         (lambda: bound(bq.players.tokens(wordpiece()), "  "), "0 tokens for any players"),
         (lambda: bound(bq.players.sentences(wordpiece()), ""), "0 sentences for any players"),
@@ -174,7 +174,7 @@ def bound(players, text="the plot was bad"):
         ),
         (lambda: bound(bq.players.words(wordpiece(model_max_length=5))), "more than the 5 tokens"),
         (
-            lambda: bound(bq.players.words(wordpiece(model_max_length=6), template="{} good ?")),
+            lambda: bound(bq.players.words(wordpiece(model_max_length=6), prompt="{} good ?")),
             "more than the 6 tokens",
         ),
         (lambda: bound(bq.players.tokens(wordpiece(model_max_length=5), 2)), "more than the 5 tokens"),

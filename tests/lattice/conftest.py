@@ -1,30 +1,5 @@
-"""Shared settings of the lattice tests."""
+"""Settings of these tests are made in lattice_settings.py."""
 
-from __future__ import annotations
+from lattice_settings import one_thread
 
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-import torch
-from hypothesis import Phase, settings
-
-# `lattice_oracles` is imported by name whatever pytest's import mode is.
-sys.path.insert(0, str(Path(__file__).parent))
-
-# Derandomised: the same examples on every machine, so that a red run can be repeated. No deadline: machines
-# are shared. No shrinking: a failing example of the solver is a slow one, and small enough as it is.
-settings.register_profile(
-    "lattice", derandomize=True, deadline=None, max_examples=25, phases=[Phase.explicit, Phase.generate]
-)
-settings.load_profile("lattice")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """The tables here are small: a second thread only waits. Tests of thread counts set their own."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+__all__ = ["one_thread"]

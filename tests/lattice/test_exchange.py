@@ -70,9 +70,9 @@ def exact(found: Interactions) -> shapiq.ExactComputer:
     values = table(found)
 
     def game(coalitions: np.ndarray) -> np.ndarray:
-        return values[coalitions.astype(int) @ (1 << np.arange(found.n))]
+        return values[coalitions.astype(int) @ (1 << np.arange(found.n_players))]
 
-    return shapiq.ExactComputer(game, n_players=found.n)
+    return shapiq.ExactComputer(game, n_players=found.n_players)
 
 
 # xarray

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bequeath.errors import BequeathError
 from bequeath.lattice import subsets, transforms
-from bequeath.lattice.decompose import decompose
+from bequeath.lattice.exact.decompose import decompose
 from bequeath.lattice.interactions import Certificate, Interactions, Term
 
 NAMES = ("good", "old", "film")
@@ -32,7 +32,7 @@ def batch() -> tuple[torch.Tensor, Interactions]:
 
 def test_orders_values_and_n() -> None:
     found = example()
-    assert found.n == 3
+    assert found.n_players == 3
     assert found.orders.tolist() == [0, 1, 1, 2, 1, 2, 2, 3]
     assert torch.equal(found.values, torch.stack((found.and_, found.or_)))
 
@@ -140,10 +140,10 @@ def test_reconstruct_on_masks(case: tuple[Interactions, torch.Tensor]) -> None:
     for row in np.ndindex(*found.offset.shape):
         table = oracles.zeta(found.and_[row].numpy()) + oracles.or_zeta(found.or_[row].numpy())
         expected[row] = torch.from_numpy(table[indices.numpy()]) + found.offset[row]
-    present = subsets.masks(found.n)[indices]
+    present = subsets.masks(found.n_players)[indices]
     for masks in (indices, indices.numpy(), present, present.numpy()):
         torch.testing.assert_close(found.reconstruct(masks), expected, rtol=0, atol=1e-12)
-    assert torch.equal(found.reconstruct(subsets.masks(found.n)), found.reconstruct())
+    assert torch.equal(found.reconstruct(subsets.masks(found.n_players)), found.reconstruct())
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from bequeath.errors import BequeathError
-from bequeath.lattice import decompose as module
 from bequeath.lattice import memory
-from bequeath.lattice.decompose import decompose, decompose_jointly
+from bequeath.lattice.exact import decompose as module
+from bequeath.lattice.exact.decompose import decompose, decompose_jointly
 
 
 @pytest.mark.parametrize("kind", ["and", "or", "and-or"])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision_shim import ensure_torchvision
 
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import Kind, logits
+from bequeath.games.inputs import Modality, logits
 from bequeath.models import build, find_head, load_model
 from bequeath.models.mobilenetv2 import MobileNetV2
 
@@ -190,7 +190,7 @@ def test_bad_names(own: str, architecture: str, message: str) -> None:
 def test_bad_arguments() -> None:
     with pytest.raises(BequeathError, match="num_classes is 0"):
         build("bequeath:mobilenet_v2", 0, "image")
-    with pytest.raises(BequeathError, match='kind is "image", "text" or "table", not \'sound\''):
+    with pytest.raises(BequeathError, match='modality is "image", "text" or "table", not \'sound\''):
         build("bequeath:mobilenet_v2", 3, "sound")  # type: ignore[arg-type]
 
 
@@ -240,7 +240,7 @@ def test_a_broken_library_is_told_apart(tmp_path: Path, monkeypatch: pytest.Monk
         ("transformers-causal-lm:gpt2", "image", "transformers-causal-lm has text models only"),
     ],
 )
-def test_kinds_that_do_not_fit(architecture: str, kind: Kind, message: str) -> None:
+def test_kinds_that_do_not_fit(architecture: str, kind: Modality, message: str) -> None:
     with pytest.raises(BequeathError, match=message):
         build(architecture, 3, kind)
 

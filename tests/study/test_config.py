@@ -40,7 +40,7 @@ def test_a_good_file_is_read_and_its_paths_are_relative_to_it(study_dir, monkeyp
     monkeypatch.chdir(tmp_path)
     config = load_study("project/study.yaml")
     assert config.data.path == (study_dir / "val").resolve()
-    assert config.players.n == 4
+    assert config.players.n_players == 4
 
 
 def test_missing_and_broken_files(tmp_path):

@@ -14,7 +14,7 @@ from bequeath.study.config.data import DataConfig, modality
 def load(**section):
     config = TypeAdapter(DataConfig).validate_python(section)
     data, train = config.load(Preprocessing(16), 0)
-    assert modality(config) == data.kind
+    assert modality(config) == data.modality
     assert (train is not None) == config.has_train
     return data, train
 
@@ -100,7 +100,7 @@ def test_datasets(tmp_path, columns, kind):
     }
     datasets.Dataset.from_dict(rows).save_to_disk(tmp_path / "saved")
     data, train = load(kind="datasets", dataset=str(tmp_path / "saved"), split=None, holdout=0.5, **columns)
-    assert (data.kind, len(data), len(train)) == (kind, 2, 2)
+    assert (data.modality, len(data), len(train)) == (kind, 2, 2)
 
 
 def test_datasets_by_builder(tmp_path):

@@ -13,7 +13,7 @@ from study_runs import bequeath, start, wait_until
 import bequeath as bq
 from bequeath.study.progress import json_lines
 from bequeath.study.run import Study
-from bequeath.study.status import Stage, Status, read_status
+from bequeath.study.status import StageStatus, Status, read_status
 from bequeath.study.store.verify import verify
 
 
@@ -82,7 +82,7 @@ def test_lines_are_at_most_one_a_second_and_the_last_is_told(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     lines = []
     listen = json_lines(lines.append)
-    stage = Stage("value tables", 100)
+    stage = StageStatus("value tables", 100)
     for _ in range(100):
         stage.advance(1)
         listen(stage)
@@ -93,7 +93,7 @@ def test_lines_are_at_most_one_a_second_and_the_last_is_told(monkeypatch):
 def test_rates_are_of_late_and_failures_count_as_gone(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    stage = Stage("value tables", 1000, done=100)
+    stage = StageStatus("value tables", 1000, done=100)
     assert stage.rate is None
     for second in range(1, 201):  # first one a second, then three
         now[0] = second
@@ -134,7 +134,7 @@ def test_a_dry_run_counts_what_is_left_and_writes_nothing(study_dir, edit):
     for path in (study_dir / "out/tables.zarr/table/c/0").glob("*"):
         shutil.rmtree(path)
     files = {p: p.stat().st_mtime_ns for p in (study_dir / "out").rglob("*")}
-    left = Study.from_yaml(study_dir / "study.yaml").estimate(study_dir / "out")
+    left = Study.from_yaml(study_dir / "study.yaml").forecast(study_dir / "out")
     assert (left.tables, left.tables_done) == (9 + 6 * 3, 36)
     assert {p: p.stat().st_mtime_ns for p in files} == files
     text = bequeath(study_dir, "run", "study.yaml", "--out", "out", "--dry-run").stdout

@@ -16,7 +16,7 @@ from bequeath.data.labels import check_labels, choose_classes, few, read_labels
 from bequeath.data.samples import Dataset, Sample
 from bequeath.data.tables import Table
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import Kind
+from bequeath.games.inputs import Modality
 from bequeath.models.preprocessing import Preprocessing
 
 
@@ -129,7 +129,7 @@ class _ImageRows(Images):
 class _TextRows:
     """Texts of a datasets.Dataset."""
 
-    kind: Kind = "text"
+    modality: Modality = "text"
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from bequeath.data.labels import check_classes, check_labels, few
 from bequeath.data.samples import Sample
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import Kind
+from bequeath.games.inputs import Modality
 from bequeath.models.preprocessing import Preprocessing
 
 DEFAULT = Preprocessing()
@@ -46,7 +46,7 @@ class Images:
         If these do not fit together.
     """
 
-    kind: Kind = "image"
+    modality: Modality = "image"
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import Kind
+from bequeath.games.inputs import Modality
 
 
 # eq=False: comparing two tensors gives a tensor, so a generated __eq__ could only fail.
@@ -44,7 +44,7 @@ class Dataset(Protocol):
     """The contract of every source of samples; `source` says in words where they come from."""
 
     @property
-    def kind(self) -> Kind: ...
+    def modality(self) -> Modality: ...
     @property
     def classes(self) -> tuple[str, ...]: ...
     @property
@@ -70,7 +70,7 @@ class Subset:
     def __init__(self, dataset: Dataset, indices: Sequence[int], source: str) -> None:
         self._dataset = dataset
         self.indices = list(indices)
-        self.kind: Kind = dataset.kind
+        self.modality: Modality = dataset.modality
         self.classes = dataset.classes
         self.labels = tuple(dataset.labels[i] for i in self.indices)
         self.source = source

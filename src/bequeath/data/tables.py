@@ -15,7 +15,7 @@ from bequeath.data.labels import check_labels, few, read_labels
 from bequeath.data.rows import Column, read_rows
 from bequeath.data.samples import Sample
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import Kind
+from bequeath.games.inputs import Modality
 
 
 class Table:
@@ -51,7 +51,7 @@ class Table:
         If shapes, labels or columns do not fit together, or a value is not finite, naming row and column.
     """
 
-    kind: Kind = "table"
+    modality: Modality = "table"
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from bequeath.data.labels import check_labels, read_labels
 from bequeath.data.rows import Column, Rows, read_rows
 from bequeath.data.samples import Sample
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import Kind
+from bequeath.games.inputs import Modality
 
 
 class TextTable:
@@ -56,7 +56,7 @@ class TextTable:
     >>> TextTable("questions.jsonl", text=["title", "body"], label="topic")
     """
 
-    kind: Kind = "text"
+    modality: Modality = "text"
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class TextList:
         If texts and labels do not fit together, naming the first that does not.
     """
 
-    kind: Kind = "text"
+    modality: Modality = "text"
 
     def __init__(
         self,

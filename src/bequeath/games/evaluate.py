@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.games.game import Game
-from bequeath.games.runner import Autocast, Evaluation, Runner, Task, values
+from bequeath.games.runner import Autocast, Evaluation, Request, Runner, values
 
 
 def evaluate(
@@ -89,7 +89,7 @@ def tables(
     """
     how = how or Evaluation()
     runner: Runner | None = None
-    started: deque[Task] = deque()
+    started: deque[Request] = deque()
     n: int | None = None
     for game in games:
         if same_players and n is not None and game.n_players != n:
@@ -106,8 +106,8 @@ def tables(
             yield started.popleft().out
     if runner is not None:
         runner.flush()
-    for task in started:
-        yield task.out
+    for request in started:
+        yield request.out
 
 
 def effect_on_values(game: Game, masks: int = 256, seed: int = 0, **how: Any) -> dict[str, float]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
 from bequeath.games.players.masked import Players
-from bequeath.games.runner import Evaluation, Runner, Task, values
+from bequeath.games.runner import Evaluation, Request, Runner, values
 from bequeath.lattice.subsets import check_players, masks
 
 # Masks are made in blocks, never all 2**n at once for large n.
@@ -100,15 +100,15 @@ class Game:
     def table(self, batch_size: int | None = None) -> Tensor:
         """The value table: float64, shape (2**n,), index = bitmask, bit i set where player i is shown."""
         runner = Runner(self.model, Evaluation(batch_size))
-        task = self.start(runner)
+        request = self.start(runner)
         runner.flush()
-        return task.out
+        return request.out
 
-    def start(self, runner: Runner) -> Task:
-        """Give a runner all masks of this game; its task's `out` is the value table once nothing is `left`."""
+    def start(self, runner: Runner) -> Request:
+        """Give a runner all masks of this game; its request's `out` is the value table once nothing is `left`."""
         n = self.n_players
-        task = runner.task(self.name, self.masked, self.value, 2**n)
+        request = runner.request(self.name, self.masked, self.value, 2**n)
         for first in range(0, 2**n, _BLOCK):
             subsets = torch.arange(first, min(first + _BLOCK, 2**n))
-            runner.add(task, subsets, masks(n, first, first + len(subsets), runner.device))
-        return task
+            runner.add(request, subsets, masks(n, first, first + len(subsets), runner.device))
+        return request

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 
-Kind = Literal["image", "text", "table"]
+Modality = Literal["image", "text", "table"]
 Inputs = Tensor | Mapping[str, Tensor]
 
 

@@ -9,9 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from bequeath.games.from_layer import Resumed, first_tensor, output_at
 from bequeath.games.inputs import Inputs
 from bequeath.games.players.masked import MaskedInput, MaskedTensor
-from bequeath.games.resume import Resumed, first_tensor, output_at
 
 # Pictures at a time before the layer: what is saved must not be paid for in memory.
 BATCH = 8

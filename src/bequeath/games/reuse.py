@@ -22,9 +22,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from bequeath.games.from_layer import Resumed, agrees, first_tensor, output_at, record
 from bequeath.games.local_features import BATCH, Cut, LocalFeatures
 from bequeath.games.players.masked import MaskedInput, MaskedTensor
-from bequeath.games.resume import Resumed, agrees, first_tensor, output_at, record
 
 # A plan costs about thirty forward passes: fewer masks than this never pay for one.
 LEAST_MASKS = 256

@@ -69,7 +69,7 @@ class Evaluation:
 
 
 @dataclass(eq=False)
-class Task:
+class Request:
     """Values that are wanted of one game: `out[i]` for the i-th mask, `left` of them not there yet.
 
     `width` is how many numbers one of its inputs has, nothing of it removed.
@@ -85,7 +85,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class _Piece:
-    task: Task
+    request: Request
     rows: Tensor
     masks: Tensor
 
@@ -119,8 +119,10 @@ class Runner:
         self._waiting = 0
         self._last: tuple[MaskedInput, Callable[[Inputs], Tensor]] | None = None
 
-    def task(self, name: str, masked: MaskedInput, value: Callable[[Tensor], Tensor], wanted: int) -> Task:
-        """A new task of so many values, its early features reused where that pays."""
+    def request(
+        self, name: str, masked: MaskedInput, value: Callable[[Tensor], Tensor], wanted: int
+    ) -> Request:
+        """A new request of so many values, its early features reused where that pays."""
         masked = masked.to(self.device)
         if self.how.compile and isinstance(masked, MaskedFeatures):
             raise BequeathError(f"{name}: compile does not go with players inside the network; leave it out")
@@ -137,20 +139,20 @@ class Runner:
             self._widest = width
             if self._bytes:
                 self.size.fits(int(self.budget / (self._bytes * width)))
-        return Task(name, masked, value, torch.empty(wanted, dtype=torch.float64), wanted, width)
+        return Request(name, masked, value, torch.empty(wanted, dtype=torch.float64), wanted, width)
 
-    def add(self, task: Task, rows: Tensor, masks: Tensor) -> None:
-        """Have `task.out[rows]` filled for masks (rows, players), now or with a later batch."""
-        keys = task.masked.order(masks)
+    def add(self, request: Request, rows: Tensor, masks: Tensor) -> None:
+        """Have `request.out[rows]` filled for masks (rows, players), now or with a later batch."""
+        keys = request.masked.order(masks)
         if keys is not None:
             order = keys.argsort(descending=True, stable=True).cpu()
             rows, masks = rows[order], masks[order.to(masks.device)]
-        if self._pending and self._pending[-1].task.masked.kin() != task.masked.kin():
+        if self._pending and self._pending[-1].request.masked.kin() != request.masked.kin():
             self.flush()
         while len(rows):
             room = max(self._batch() - self._waiting, 0)
             if room:
-                self._pending.append(_Piece(task, rows[:room], masks[:room]))
+                self._pending.append(_Piece(request, rows[:room], masks[:room]))
                 self._waiting += len(rows[:room])
                 rows, masks = rows[room:], masks[room:]
             if self._waiting >= self._batch():
@@ -178,19 +180,19 @@ class Runner:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         for piece in pieces:
-            self.add(piece.task, piece.rows, piece.masks)
+            self.add(piece.request, piece.rows, piece.masks)
         self.flush()
 
     def _run(self, pieces: Sequence[_Piece]) -> None:
         count = sum(len(piece.rows) for piece in pieces)
         begin = time.perf_counter()
-        width = max(piece.task.width for piece in pieces)
+        width = max(piece.request.width for piece in pieces)
         peak = nullcontext() if self.how.compile or width <= self._measured else PeakBytes()
         with torch.inference_mode(), self._autocast(), peak as measured:
             inputs, work = self._joined(pieces, count)
-            output = self._network(pieces[0].task.masked)(inputs)[:count]
+            output = self._network(pieces[0].request.masked)(inputs)[:count]
             parts = torch.split(output, [len(piece.rows) for piece in pieces])
-            values = [piece.task.value(part) for piece, part in zip(pieces, parts, strict=True)]
+            values = [piece.request.value(part) for piece, part in zip(pieces, parts, strict=True)]
         # All at once: where memory runs out, none is handed out.
         for piece, found in zip(pieces, values, strict=True):
             self._hand_out(piece, found)
@@ -202,17 +204,17 @@ class Runner:
 
     def _joined(self, pieces: Sequence[_Piece], count: int) -> tuple[Inputs, float]:
         """One batch of model inputs, and how much work it is."""
-        parts = [piece.task.masked.inputs(piece.masks.to(self.device)) for piece in pieces]
+        parts = [piece.request.masked.inputs(piece.masks.to(self.device)) for piece in pieces]
         if self.how.compile and count < self.size.size:
             first = pieces[0]
             more = first.masks[:1].expand(self.size.size - count, -1).to(self.device)
-            parts.append(first.task.masked.inputs(more))
-        inputs = parts[0] if len(parts) == 1 else pieces[0].task.masked.joined(parts)
+            parts.append(first.request.masked.inputs(more))
+        inputs = parts[0] if len(parts) == 1 else pieces[0].request.masked.joined(parts)
         if not isinstance(inputs, Tensor):
             # Longer texts are more work: removed tokens leave shorter ones.
             return inputs, count * next(iter(inputs.values())).shape[1]
         # Pictures only: what comes from inside the network lies as the layer gives it.
-        if inputs.ndim == 4 and type(pieces[0].task.masked) is MaskedTensor:
+        if inputs.ndim == 4 and type(pieces[0].request.masked) is MaskedTensor:
             inputs = inputs.contiguous(memory_format=self.layout)
         return inputs, count
 
@@ -224,11 +226,11 @@ class Runner:
         return self._last[1]
 
     def _hand_out(self, piece: _Piece, found: Any) -> None:
-        task = piece.task
+        request = piece.request
         if not isinstance(found, Tensor) or found.shape != piece.rows.shape:
             given = tuple(found.shape) if isinstance(found, Tensor) else f"a {type(found).__name__}"
             raise BequeathError(
-                f"{task.name}: the value function gives {given} for {len(piece.rows)} rows of logits; "
+                f"{request.name}: the value function gives {given} for {len(piece.rows)} rows of logits; "
                 "it must give one number a row, as a tensor"
             )
         values = found.to("cpu", torch.float64)
@@ -237,11 +239,11 @@ class Runner:
             row = int(bad.nonzero()[0])
             mask = "".join("1" if kept else "0" for kept in piece.masks[row].tolist())
             raise BequeathError(
-                f"{task.name}: the model's value is {values[row].item()} on mask {mask} "
+                f"{request.name}: the model's value is {values[row].item()} on mask {mask} "
                 f"(1 = player shown, player 0 first)"
             )
-        task.out[piece.rows] = values
-        task.left -= len(values)
+        request.out[piece.rows] = values
+        request.left -= len(values)
 
     def _autocast(self) -> Any:
         if self.how.autocast is None:
@@ -259,10 +261,10 @@ def values(
 ) -> Tensor:
     """v of one sample for masks (masks, players), bool -> (masks,) float64 on the CPU."""
     runner = Runner(model, how)
-    task = runner.task(name, masked, value, len(masks))
-    runner.add(task, torch.arange(len(masks)), masks)
+    request = runner.request(name, masked, value, len(masks))
+    runner.add(request, torch.arange(len(masks)), masks)
     runner.flush()
-    return task.out
+    return request.out
 
 
 def _device(name: str) -> torch.device:

@@ -91,14 +91,14 @@ class Interactions:
             raise BequeathError(f"players: {len(self.players)} names for {n} players")
 
     @property
-    def n(self) -> int:
+    def n_players(self) -> int:
         """Number of players."""
         return len(self.players)
 
     @property
     def orders(self) -> Tensor:
         """|T| of every subset, int64, shape (2**n,)."""
-        return orders(self.n, self.and_.device)
+        return orders(self.n_players, self.and_.device)
 
     @property
     def values(self) -> Tensor:
@@ -129,7 +129,7 @@ class Interactions:
         BequeathError
             If `masks` are of another dtype or shape, or an index is no subset.
         """
-        wanted = slice(None) if masks is None else _subsets(masks, self.n).to(self.and_.device)
+        wanted = slice(None) if masks is None else _subsets(masks, self.n_players).to(self.and_.device)
         total = transforms.zeta(self.and_) + transforms.or_zeta(self.or_)
         return (total + self.offset[..., None])[..., wanted]
 
@@ -146,7 +146,7 @@ class Interactions:
     def strength_by_order(self) -> Tensor:
         """Sum of |I| by type and order: shape (..., 2, n + 1)."""
         strength = self.values.abs()
-        total = strength.new_zeros(*strength.shape[:-1], self.n + 1)
+        total = strength.new_zeros(*strength.shape[:-1], self.n_players + 1)
         return total.index_add_(-1, self.orders, strength)
 
     def top(self, k: int = 10) -> list[Term]:

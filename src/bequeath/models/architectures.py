@@ -17,7 +17,7 @@ from typing import Any
 from torch import nn
 
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import Kind
+from bequeath.games.inputs import Modality
 from bequeath.models.mlp import mlp
 from bequeath.models.mobilenetv2 import mobilenet_v2
 
@@ -25,11 +25,11 @@ FORMS = (
     "torchvision:NAME, timm:NAME, transformers:FOLDER_OR_HUB_NAME, transformers-causal-lm:FOLDER_OR_HUB_NAME, "
     "bequeath:mobilenet_v2, bequeath:mlp or module:function"
 )
-OURS: dict[str, tuple[Callable[..., nn.Module], Kind]] = {
+OURS: dict[str, tuple[Callable[..., nn.Module], Modality]] = {
     "mobilenet_v2": (mobilenet_v2, "image"),
     "mlp": (mlp, "table"),
 }
-KINDS: dict[str, tuple[Kind, ...]] = {
+KINDS: dict[str, tuple[Modality, ...]] = {
     "bequeath": ("image", "table"),
     "timm": ("image",),
     "torchvision": ("image",),
@@ -37,14 +37,14 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "transformers-causal-lm": ("text",),
 }
 SOURCES = frozenset(KINDS)
-INSTEAD: dict[Kind, str] = {
+INSTEAD: dict[Modality, str] = {
     "image": "torchvision:NAME, timm:NAME, transformers:FOLDER",
     "text": "transformers:FOLDER",
     "table": "bequeath:mlp",
 }
 
 
-def build(architecture: str, num_classes: int, kind: Kind, **kwargs: Any) -> nn.Module:
+def build(architecture: str, num_classes: int, modality: Modality, **kwargs: Any) -> nn.Module:
     """Build a classifier at its random start (torch's global generator).
 
     Parameters
@@ -56,7 +56,7 @@ def build(architecture: str, num_classes: int, kind: Kind, **kwargs: Any) -> nn.
         current folder is searched first, and `num_classes` is passed where the function takes it.
     num_classes : int
         Number of logits. A language model has its vocabulary, whatever is given here.
-    kind : "image", "text" or "table"
+    modality : "image", "text" or "table"
         What the model is to classify; decides between transformers' heads.
     **kwargs
         Passed to the builder.
@@ -73,43 +73,43 @@ def build(architecture: str, num_classes: int, kind: Kind, **kwargs: Any) -> nn.
 
     Examples
     --------
-    >>> build("bequeath:mobilenet_v2", num_classes=10, kind="image")
-    >>> build("bequeath:mlp", num_classes=2, kind="table", num_features=30, widths=(64, 64))
-    >>> build("my_models:build_net", num_classes=10, kind="image", width=64)
+    >>> build("bequeath:mobilenet_v2", num_classes=10, modality="image")
+    >>> build("bequeath:mlp", num_classes=2, modality="table", num_features=30, widths=(64, 64))
+    >>> build("my_models:build_net", num_classes=10, modality="image", width=64)
     """
     place = f"architecture {architecture!r}"
     if num_classes < 1:
         raise BequeathError(f"{place}: num_classes is {num_classes}; give the number of classes of the data")
-    if kind not in INSTEAD:
-        raise BequeathError(f'{place}: kind is "image", "text" or "table", not {kind!r}')
+    if modality not in INSTEAD:
+        raise BequeathError(f'{place}: modality is "image", "text" or "table", not {modality!r}')
     source, colon, name = architecture.partition(":")
     if not (source and colon and name):
         known = get_close_matches(architecture, [f"bequeath:{ours}" for ours in OURS], 1, 0.7)
         raise BequeathError(f"{place}: {_suggest(known)}give {FORMS}")
     if source in SOURCES:
-        _check_kind(place, source, KINDS[source], kind)
+        _check_kind(place, source, KINDS[source], modality)
     if source == "torchvision":
         return _torchvision(place, name, num_classes, kwargs)
     if source == "timm":
         return _timm(place, name, num_classes, kwargs)
     if source == "transformers":
-        return _transformers(place, name, num_classes, kind, kwargs)
+        return _transformers(place, name, num_classes, modality, kwargs)
     if source == "transformers-causal-lm":
-        return _transformers(place, name, None, kind, kwargs)
+        return _transformers(place, name, None, modality, kwargs)
     if source == "bequeath":
         _check_known(place, name, OURS)
         builder, fits = OURS[name]
-        _check_kind(place, name, (fits,), kind)
+        _check_kind(place, name, (fits,), modality)
         with _named_failure(place):
             return builder(num_classes=num_classes, **kwargs)
     return _own(place, source, name, num_classes, kwargs)
 
 
-def _check_kind(place: str, what: str, fits: tuple[Kind, ...], kind: Kind) -> None:
-    if kind not in fits:
+def _check_kind(place: str, what: str, fits: tuple[Modality, ...], modality: Modality) -> None:
+    if modality not in fits:
         raise BequeathError(
-            f"{place}: {what} has {' and '.join(fits)} models only, the data are {kind}s; give {INSTEAD[kind]} or "
-            "module:function"
+            f"{place}: {what} has {' and '.join(fits)} models only, the data are {modality}s; give {INSTEAD[modality]} "
+            "or module:function"
         )
 
 
@@ -129,14 +129,14 @@ def _timm(place: str, name: str, num_classes: int, kwargs: dict[str, Any]) -> nn
 
 
 def _transformers(
-    place: str, name: str, num_classes: int | None, kind: Kind, kwargs: dict[str, Any]
+    place: str, name: str, num_classes: int | None, modality: Modality, kwargs: dict[str, Any]
 ) -> nn.Module:
     """A classifier; a causal language model where there is no number of classes."""
     transformers = library(place, "transformers", "text")
     with _named_failure(place):
         if num_classes is None:
             auto = transformers.AutoModelForCausalLM
-        elif kind == "text":
+        elif modality == "text":
             auto = transformers.AutoModelForSequenceClassification
         else:
             auto = transformers.AutoModelForImageClassification

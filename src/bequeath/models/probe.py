@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import Inputs, Kind
+from bequeath.games.inputs import Inputs, Modality
 from bequeath.models.heads import JoinedHeads, find_head, find_heads, replace_submodule
 from bequeath.models.weights import load_body, seeded_build
 
@@ -28,7 +28,7 @@ def load_backbone(
     architecture: str,
     weights: str | Path,
     num_classes: int,
-    kind: Kind,
+    modality: Modality,
     head: str | None = None,
     **kwargs: Any,
 ) -> tuple[nn.Module, str]:
@@ -40,7 +40,7 @@ def load_backbone(
 
     Parameters
     ----------
-    architecture, weights, num_classes, kind, **kwargs
+    architecture, weights, num_classes, modality, **kwargs
         As for `bequeath.models.load_model`: a file, a folder, or "hub".
     head : str, optional
         Path of the last layer; by default `find_head`'s.
@@ -55,7 +55,7 @@ def load_backbone(
             f"architecture {architecture!r}: a language model's head is its vocabulary; for a probe give "
             f"transformers:{architecture.partition(':')[2]}"
         )
-    model, state, place = seeded_build(architecture, weights, num_classes, kind, kwargs)
+    model, state, place = seeded_build(architecture, weights, num_classes, modality, kwargs)
     heads = (head,) if head else find_heads(model)
     for path in heads:
         _linear(model, path)

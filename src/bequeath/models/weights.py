@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import Kind
+from bequeath.games.inputs import Modality
 from bequeath.models.architectures import SOURCES, build
 from bequeath.models.heads import find_heads
 from bequeath.models.hub import hub_entry, hub_options, hub_state
@@ -29,7 +29,7 @@ def load_model(
     architecture: str,
     weights: str | Path | None,
     num_classes: int,
-    kind: Kind,
+    modality: Modality,
     *,
     new_head: bool | None = None,
     **kwargs: Any,
@@ -46,7 +46,7 @@ def load_model(
         transformers: a revision). None is for a ``module:function`` that loads weights itself.
     num_classes : int
         Number of classes of the data.
-    kind : "image", "text" or "table"
+    modality : "image", "text" or "table"
         What it classifies.
     new_head : bool, optional
         Whether the head may stay at its random start (the same on every load) where the weights have none for
@@ -68,9 +68,9 @@ def load_model(
                 f"weights of {architecture}: none given, it would be a random start; give a .safetensors or .pt "
                 'file, or "hub"'
             )
-        return build(architecture, num_classes, kind, **kwargs).cpu().eval()
+        return build(architecture, num_classes, modality, **kwargs).cpu().eval()
     entry = hub_entry(weights)
-    model, state, place = seeded_build(architecture, weights, num_classes, kind, kwargs)
+    model, state, place = seeded_build(architecture, weights, num_classes, modality, kwargs)
     replaceable = new_head if new_head is not None else entry is not None
     if replaceable and not architecture.startswith("transformers-causal-lm:"):
         load_body(model, state, place, find_heads(model), keep_heads=True)
@@ -80,7 +80,7 @@ def load_model(
 
 
 def seeded_build(
-    architecture: str, weights: str | Path, num_classes: int, kind: Kind, kwargs: dict[str, Any]
+    architecture: str, weights: str | Path, num_classes: int, modality: Modality, kwargs: dict[str, Any]
 ) -> tuple[nn.Module, dict[str, Tensor], str]:
     """The model at a random start that is the same on every load, the state for it, and the state's name."""
     entry = hub_entry(weights)
@@ -92,7 +92,7 @@ def seeded_build(
         state = hub_state(architecture, entry, kwargs)
         place += f" of {architecture}"
     with _seed(HEAD_SEED):
-        model = build(architecture, num_classes, kind, **kwargs)
+        model = build(architecture, num_classes, modality, **kwargs)
     return model, as_named_by(model, state), place
 
 

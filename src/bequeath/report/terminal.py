@@ -81,19 +81,19 @@ def _state(status: dict[str, Any]) -> str:
     return told[status["state"]]
 
 
-def show_estimate(estimate: dict[str, Any]) -> None:
-    """Print what a run would take, as `Estimate.to_dict` tells it."""
+def show_forecast(forecast: dict[str, Any]) -> None:
+    """Print what a run would take, as `Forecast.to_dict` tells it."""
     table = Table("", "", title="What this run would take", show_header=False)
-    table.add_row("value tables", f"{estimate['tables']:,} to do, {estimate['tables_done']:,} done")
-    table.add_row("evaluations of a model", f"{estimate['evaluations']:,}")
-    for model, rate in estimate["rates"].items():
+    table.add_row("value tables", f"{forecast['tables']:,} to do, {forecast['tables_done']:,} done")
+    table.add_row("evaluations of a model", f"{forecast['evaluations']:,}")
+    for model, rate in forecast["rates"].items():
         table.add_row(f"  {model}", f"{rounded(rate)} masked inputs a second and worker")
-    table.add_row("disk", f"up to {size(estimate['bytes'])} ({size(estimate['bytes_free'])} free)")
-    for stage, seconds in estimate["seconds"].items():
+    table.add_row("disk", f"up to {size(forecast['bytes'])} ({size(forecast['bytes_free'])} free)")
+    for stage, seconds in forecast["seconds"].items():
         table.add_row(f"time: {stage}", duration(seconds))
     table.add_section()
-    total = sum(estimate["seconds"].values())
-    table.add_row("time in all", f"about {duration(total)} with {estimate['workers']} worker(s)")
+    total = sum(forecast["seconds"].values())
+    table.add_row("time in all", f"about {duration(total)} with {forecast['workers']} worker(s)")
     _print(table)
 
 

@@ -78,7 +78,7 @@ class Materials:
     @property
     def n_players(self) -> int:
         """Number of players of every game."""
-        n = self.config.players.n
+        n = self.config.players.n_players
         return len(self._columns()) if n is None else n
 
     @property
@@ -189,7 +189,7 @@ class Materials:
         """One checkpoint's model, in eval mode and ready for fast inference; a fitted probe is kept in `cache`."""
         config: ModelConfig = getattr(self.config.models, checkpoint.model)
         # A language model has its vocabulary, whatever is said here.
-        classes, kind = self.outputs or 1, self.data.kind
+        classes, kind = self.outputs or 1, self.data.modality
         if config.probe:
             model = self._probed(config, checkpoint, cache)
         elif config.base is not None:
@@ -217,7 +217,7 @@ class Materials:
             config.architecture,
             checkpoint.file,
             len(self.classes),
-            self.data.kind,
+            self.data.modality,
             config.head,
             **config.options,
         )

@@ -50,7 +50,7 @@ def make_plan(config: StudyConfig, dataset: Dataset, text: Text | None = None) -
         eligible = Subset(
             dataset,
             long,
-            f"the texts of {text.n} {text.unit} or more that the model takes whole in {dataset.source}",
+            f"the texts of {text.n_players} {text.unit} or more that the model takes whole in {dataset.source}",
         )
         samples = [long[i] for i in balanced(eligible, config.samples, config.seed)]
     else:

@@ -18,10 +18,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from bequeath.study.status import Stage
+from bequeath.study.status import StageStatus
 
 Tick = Callable[[int], None]
-Listener = Callable[[Stage], None]
+Listener = Callable[[StageStatus], None]
 # Seconds between two JSON lines.
 _EVERY = 1.0
 
@@ -41,7 +41,7 @@ class Bars:
         task = progress.add_task(name, total=total, rate="")
         return lambda done: progress.advance(task, done)
 
-    def listen(self, stage: Stage) -> None:
+    def listen(self, stage: StageStatus) -> None:
         """Show a stage as it is now: a bar for each of its models, or one."""
         if self._progress is None:
             return
@@ -80,7 +80,7 @@ def json_lines(write: Callable[[str], None]) -> Listener:
     """Tell of stages as JSON lines: when one begins and ends, and once a second between."""
     last: dict[str, float] = {}
 
-    def listen(stage: Stage) -> None:
+    def listen(stage: StageStatus) -> None:
         now = time.monotonic()
         ended = stage.done + stage.failed >= stage.total
         if stage.name not in last or ended or now - last[stage.name] >= _EVERY:

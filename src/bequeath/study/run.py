@@ -27,7 +27,7 @@ from bequeath.study.status import State, Status, read_status
 from bequeath.study.store.carry import mend_folder
 
 if TYPE_CHECKING:
-    from bequeath.study.estimate import Estimate
+    from bequeath.study.forecast import Forecast
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,11 @@ class Study:
         wanted = before | {key: value for key, value in given.items() if value is not None}
         return Study(with_engine(self.config, wanted))
 
-    def estimate(self, out: str | Path) -> Estimate:
+    def forecast(self, out: str | Path) -> Forecast:
         """What `run` in the folder `out` would take, from a handful of evaluations; nothing is written."""
-        from bequeath.study.estimate import estimate
+        from bequeath.study.forecast import forecast
 
-        return estimate(self.config, Path(out))
+        return forecast(self.config, Path(out))
 
     def finished(self, out: str | Path) -> Run | None:
         """The run in the folder `out`, where it is of just this study and has ended with nothing missing.
@@ -140,7 +140,7 @@ class Study:
             Where the study has changed since the last start: give up what is not valid any more. Without it, such a
             change is refused; what is still valid is kept either way.
         listeners : sequence of callable
-            Each is called with a stage (`bequeath.study.status.Stage`) whenever that has come further.
+            Each is called with a stage (`bequeath.study.status.StageStatus`) whenever that has come further.
         like : path, optional
             Folder of another run: a new run takes over what of its arrays holds for this study too, such as the tables
             of models that both have.

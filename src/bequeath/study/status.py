@@ -25,7 +25,7 @@ _EVERY = 1.0
 
 
 @dataclass
-class Stage:
+class StageStatus:
     """One stage of a run: how much of it is done."""
 
     name: str
@@ -86,30 +86,30 @@ class Stage:
 class Status:
     """The stages of a run; every listener is told of each change, the file at most once a second."""
 
-    def __init__(self, folder: Path, listeners: list[Callable[[Stage], None]]) -> None:
+    def __init__(self, folder: Path, listeners: list[Callable[[StageStatus], None]]) -> None:
         self._file = folder / STATUS_FILE
         self._listeners = listeners
-        self._stages: list[Stage] = []
+        self._stages: list[StageStatus] = []
         self._started = _now()
         self._written = 0.0
         self._write("running")
 
     def stage(
         self, name: str, total: int, done: int = 0, by_model: Mapping[str, tuple[int, int]] | None = None
-    ) -> Stage:
+    ) -> StageStatus:
         """Begin a stage; `by_model` is what is done and what there is of each model."""
         parts = {model: list(counts) for model, counts in (by_model or {}).items()}
-        stage = Stage(name, total, done, by_model=parts)
+        stage = StageStatus(name, total, done, by_model=parts)
         self._stages.append(stage)
         self.changed(stage, now=True)
         return stage
 
-    def advance(self, stage: Stage, done: int, model: str | None = None, failed: int = 0) -> None:
+    def advance(self, stage: StageStatus, done: int, model: str | None = None, failed: int = 0) -> None:
         """Some units of a stage are done."""
         stage.advance(done, model, failed)
         self.changed(stage)
 
-    def changed(self, stage: Stage, now: bool = False) -> None:
+    def changed(self, stage: StageStatus, now: bool = False) -> None:
         """Tell the listeners, and write the file if it is time."""
         for listener in self._listeners:
             listener(stage)

@@ -105,7 +105,7 @@ class _Trainer:
             raise BequeathError(
                 "training: language models read by next_token are not trained here; see docs/own-training.md"
             )
-        if materials.outputs == 1 and materials.data.kind == "text":
+        if materials.outputs == 1 and materials.data.modality == "text":
             raise BequeathError("training: texts need a logit for each class; leave value: binary_logit out")
         return _some(materials.train, self.training.samples, self.config.seed)
 
@@ -113,11 +113,11 @@ class _Trainer:
         """Train the pre-trained model into a folder, unless that is done; gives its state file."""
         section, model = self.training.pretraining, self.config.models.pretrained
         assert section is not None
-        own = preprocessing_of(model.architecture, None) if self.materials.data.kind == "image" else None
+        own = preprocessing_of(model.architecture, None) if self.materials.data.modality == "image" else None
         _, whole = section.data.load(own, self.config.seed)
-        if whole is None or whole.kind != self.materials.data.kind:
+        if whole is None or whole.modality != self.materials.data.modality:
             raise BequeathError(
-                f"training.pretraining.data: needs training data of kind {self.materials.data.kind}, as the study's"
+                f"training.pretraining.data: needs training data of kind {self.materials.data.modality}, as the study's"
             )
         data = _some(whole, section.samples, self.config.seed)
         if shuffled:
@@ -129,7 +129,7 @@ class _Trainer:
         else:
             with torch.random.fork_rng():
                 torch.manual_seed(self.config.seed)
-                net = build(model.architecture, len(data.classes), data.kind, **model.options)
+                net = build(model.architecture, len(data.classes), data.modality, **model.options)
             kept = {"architecture": model.architecture, "options": model.options}
             self._fit(net, data, schedule, folder, self.config.seed, tick, kept)
         return str(_end(folder, schedule.steps))
@@ -177,7 +177,7 @@ class _Trainer:
         run = self.training.scratch if name == "scratch" else self.training.finetuned
         own = self.config.all_models()["scratch" if name == "scratch" else "finetuned"]
         assert self.materials.outputs is not None
-        form = (own.architecture, self.materials.outputs, self.data.kind)
+        form = (own.architecture, self.materials.outputs, self.data.modality)
         kept: dict[str, Any] = {"architecture": own.architecture, "options": own.options}
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -206,7 +206,7 @@ class _Trainer:
                 own.architecture,
                 weights,
                 self.materials.outputs,
-                self.data.kind,
+                self.data.modality,
                 new_head=True,
                 **own.options,
             )
@@ -224,7 +224,7 @@ class _Trainer:
         tick: Callable[[int], None],
         kept: dict[str, Any],
     ) -> None:
-        if data.kind == "text":
+        if data.modality == "text":
             from bequeath.training.fit_text import fit_text
 
             tokenizer = self.materials.tokenizer

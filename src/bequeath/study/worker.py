@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from bequeath.games.runner import Runner
-from bequeath.lattice.decompose import decompose
+from bequeath.lattice.exact.decompose import decompose
 from bequeath.study.config import StudyConfig
 from bequeath.study.loading import Materials
 from bequeath.study.plan import Plan

@@ -74,7 +74,7 @@ class ShuffledLabels:
 
     def __init__(self, dataset: Dataset, seed: int) -> None:
         self._dataset = dataset
-        self.kind, self.classes = dataset.kind, dataset.classes
+        self.modality, self.classes = dataset.modality, dataset.classes
         order = np.random.default_rng(seed).permutation(len(dataset))
         self.labels = tuple(dataset.labels[i] for i in order)
         self.source = f"{dataset.source}, labels shuffled"

@@ -15,7 +15,7 @@ from bequeath.games import values
 from bequeath.games.evaluate import evaluate
 from bequeath.games.game import Game
 from bequeath.knowledge.dynamics import similarity
-from bequeath.lattice.decompose import decompose
+from bequeath.lattice.exact.decompose import decompose
 from bequeath.lattice.subsets import orders, players_of
 
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.baselines.family import Baseline, Fill, embedding_table
+from bequeath.games.from_layer import first_tensor, output_at
 from bequeath.games.inputs import device_of
-from bequeath.games.resume import first_tensor, output_at
 
 _BATCH = 64
 

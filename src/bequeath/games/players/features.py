@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
+from bequeath.games.from_layer import Resumed
 from bequeath.games.inputs import Inputs, device_of
 from bequeath.games.players.image import cell_boxes, cell_names, cells
 from bequeath.games.players.masked import SHOWN, MaskedTensor
-from bequeath.games.resume import Resumed
 
 Layout = Literal["auto", "channels_first", "channels_last"]
 
@@ -100,7 +100,7 @@ class Positions:
     layout: Layout = "auto"
 
     @property
-    def n(self) -> int:
+    def n_players(self) -> int:
         """Number of players."""
         return self.rows * self.cols
 
@@ -160,17 +160,17 @@ class Channels:
     ----------
     layer, layout
         As for `Positions`; an output (batch, features) has its features as channels.
-    n : int
+    n_players : int
         Number of groups.
     """
 
     layer: str
-    n: int
+    n_players: int
     layout: Layout = "auto"
 
     def names(self) -> tuple[str, ...]:
         """Group of channels, counted from 1: ``channels 1``, ..."""
-        return tuple(f"channels {i + 1}" for i in range(self.n))
+        return tuple(f"channels {i + 1}" for i in range(self.n_players))
 
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedFeatures:
         """Channels of the layer's output on x."""
@@ -178,17 +178,17 @@ class Channels:
         features = resumed.features
         axis = 1 if features.ndim == 2 else _channel_axis(features, self.layout, self.layer)
         count = features.shape[axis]
-        if count < self.n:
+        if count < self.n_players:
             raise BequeathError(
-                f"players channels: {self.n} groups of the {count} channels of layer {self.layer!r}; take fewer"
+                f"players channels: {self.n_players} groups of the {count} channels of layer {self.layer!r}; take fewer"
             )
         shape = [count if a == axis else 1 for a in range(1, features.ndim)]
-        owner = (torch.arange(count) * self.n // count).reshape(shape)
+        owner = (torch.arange(count) * self.n_players // count).reshape(shape)
         hidden = baseline.for_features(features, axis, model, self.layer)
         return MaskedFeatures(owner.to(features.device), self.names(), features[0], hidden[0], resumed)
 
     def __str__(self) -> str:
-        return f"{self.n} groups of channels at layer {self.layer}"
+        return f"{self.n_players} groups of channels at layer {self.layer}"
 
 
 def positions(layer: str, rows: int, cols: int, layout: Layout = "auto") -> Positions:
@@ -204,8 +204,8 @@ def positions(layer: str, rows: int, cols: int, layout: Layout = "auto") -> Posi
     return Positions(layer, rows, cols, layout)
 
 
-def channels(layer: str, n: int, layout: Layout = "auto") -> Channels:
+def channels(layer: str, n_players: int, layout: Layout = "auto") -> Channels:
     """Players are n groups of neighbouring channels of a named layer's feature map."""
-    if n < 1:
-        raise BequeathError(f"players channels: {n} groups; give at least 1")
-    return Channels(layer, n, layout)
+    if n_players < 1:
+        raise BequeathError(f"players channels: {n_players} groups; give at least 1")
+    return Channels(layer, n_players, layout)

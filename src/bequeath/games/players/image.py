@@ -94,7 +94,7 @@ class Grid:
             )
 
     @property
-    def n(self) -> int:
+    def n_players(self) -> int:
         """Number of players."""
         return len(self.cells)
 
@@ -119,7 +119,11 @@ class Grid:
         return whole.only(self.cells, self.rest)
 
     def __str__(self) -> str:
-        some = "" if self.n == self.rows * self.cols else f"{self.n} cells (the rest {self.rest}) of a "
+        some = (
+            ""
+            if self.n_players == self.rows * self.cols
+            else f"{self.n_players} cells (the rest {self.rest}) of a "
+        )
         return f"{some}{self.rows} x {self.cols} grid of image cells"
 
 

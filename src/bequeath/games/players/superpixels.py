@@ -22,7 +22,7 @@ class Superpixels:
 
     Attributes
     ----------
-    n : int
+    n_players : int
         Number of players, exactly: SLIC is asked for a few more, and the smallest are joined to the neighbour that
         is nearest in colour.
     compactness : float
@@ -30,13 +30,13 @@ class Superpixels:
         values are brought to 0..1 first, so it is scale-free.
     """
 
-    n: int
+    n_players: int
     compactness: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.n < 1 or self.compactness <= 0:
+        if self.n_players < 1 or self.compactness <= 0:
             raise BequeathError(
-                f"players superpixels: n {self.n} and compactness {self.compactness}; both must be positive"
+                f"players superpixels: n_players {self.n_players}, compactness {self.compactness}; both above 0"
             )
 
     def label_map(self, x: Tensor) -> NDArray[np.int64]:
@@ -48,8 +48,8 @@ class Superpixels:
                 'players superpixels: need scikit-image; pip install "bequeath[vision]"'
             ) from None
         height, width = x.shape[1:]
-        if height * width < 4 * self.n:
-            raise BequeathError(f"players superpixels: {self.n} on only {height} x {width} pixels")
+        if height * width < 4 * self.n_players:
+            raise BequeathError(f"players superpixels: {self.n_players} on only {height} x {width} pixels")
         pixels = x.detach().cpu().double().permute(1, 2, 0).numpy()
         span = pixels.max() - pixels.min()
         pixels = (pixels - pixels.min()) / (span if span > 0 else 1.0)
@@ -59,26 +59,26 @@ class Superpixels:
             for factor in (1, 1.25, 1.5, 2, 3):
                 labels = slic(
                     pixels,
-                    n_segments=round(self.n * factor),
+                    n_segments=round(self.n_players * factor),
                     compactness=compactness,
                     start_label=0,
                     convert2lab=pixels.shape[2] == 3,
                     channel_axis=2,
                 )
-                if labels.max() + 1 >= self.n:
-                    return _joined(labels, pixels, self.n)
+                if labels.max() + 1 >= self.n_players:
+                    return _joined(labels, pixels, self.n_players)
         raise BequeathError(
-            f"players superpixels: this image of {height} x {width} pixels has no {self.n} superpixels; take fewer"
+            f"players superpixels: {self.n_players} cannot be found on {height} x {width} pixels; take fewer"
         )
 
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
         """Superpixels of x, shape (channels, height, width)."""
         x = checked(x, "superpixels")
         owner = torch.from_numpy(self.label_map(x))
-        return masked(x, owner, tuple(f"s{i + 1}" for i in range(self.n)), baseline)
+        return masked(x, owner, tuple(f"s{i + 1}" for i in range(self.n_players)), baseline)
 
     def __str__(self) -> str:
-        return f"{self.n} superpixels (SLIC, compactness {self.compactness:g})"
+        return f"{self.n_players} superpixels (SLIC, compactness {self.compactness:g})"
 
 
 def _joined(labels: NDArray[Any], pixels: NDArray[np.float64], n: int) -> NDArray[np.int64]:
@@ -100,6 +100,6 @@ def _joined(labels: NDArray[Any], pixels: NDArray[np.float64], n: int) -> NDArra
     return rank[labels].astype(np.int64)
 
 
-def superpixels(n: int, compactness: float = 10.0) -> Superpixels:
+def superpixels(n_players: int, compactness: float = 10.0) -> Superpixels:
     """Players are n SLIC superpixels, found anew in each image (needs scikit-image)."""
-    return Superpixels(n, compactness)
+    return Superpixels(n_players, compactness)

@@ -37,9 +37,9 @@ class Text:
         A fast tokenizer of `transformers` (it tells where in the text each token lies).
     unit : "words", "tokens" or "sentences"
         What the parts are.
-    n : int or None
+    n_players : int or None
         None: every part is a player. A number: the parts are dealt into n runs of neighbours, as equal as can be.
-    template : str
+    prompt : str
         What the model reads, with ``{}`` where the text is put in: a prompt around it is always shown.
     spans : tuple of (int, int) or None
         Given parts: first character and the one behind the last; text outside of them is always shown.
@@ -47,8 +47,8 @@ class Text:
 
     tokenizer: Any
     unit: Unit = "words"
-    n: int | None = None
-    template: str = "{}"
+    n_players: int | None = None
+    prompt: str = "{}"
     spans: tuple[Span, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -57,12 +57,14 @@ class Text:
                 f"players {self.unit}: {type(self.tokenizer).__name__} does not tell where its tokens lie in the "
                 "text; use a fast tokenizer (AutoTokenizer.from_pretrained(...) gives one)"
             )
-        if self.template.count("{}") != 1:
+        if self.prompt.count("{}") != 1:
             raise BequeathError(
-                f"players {self.unit}: template {self.template!r} needs {{}} once, where the text goes"
+                f"players {self.unit}: prompt {self.prompt!r} needs {{}} once, where the text goes"
             )
-        if self.n is not None and self.n < 1:
-            raise BequeathError(f"players {self.unit}: n = {self.n}; give at least 1, or None for all")
+        if self.n_players is not None and self.n_players < 1:
+            raise BequeathError(
+                f"players {self.unit}: n_players = {self.n_players}; give at least 1, or None for all"
+            )
 
     def parts(self, text: str) -> list[Span]:
         """Where the players lie in a text: first character and the one behind the last, in order.
@@ -83,7 +85,7 @@ class Text:
             found = self._token_spans(text)
         else:
             found = [match.span() for match in _UNITS[self.unit].finditer(text)]
-        n = len(found) if self.n is None else self.n
+        n = len(found) if self.n_players is None else self.n_players
         if not found or len(found) < n:
             raise BequeathError(
                 f"players {self.unit}: {len(found)} {self.unit} for {n or 'any'} players in {text!r}"
@@ -95,7 +97,7 @@ class Text:
         """Whether a text has parts enough, and no more tokens than the tokenizer's model takes."""
         try:
             self.parts(text)
-            self._encoded(self.template.replace("{}", text))
+            self._encoded(self.prompt.replace("{}", text))
         except BequeathError:
             return False
         return True
@@ -116,9 +118,9 @@ class Text:
         return encoded
 
     def _token_spans(self, text: str) -> list[Span]:
-        """Where the text's tokens lie in it, as they are within the template: that can change them."""
-        before = self.template.index("{}")
-        whole = self.template.replace("{}", text)
+        """Where the text's tokens lie in it, as they are within the prompt: that can change them."""
+        before = self.prompt.index("{}")
+        whole = self.prompt.replace("{}", text)
         found: list[Span] = []
         for span in self._encoded(whole).offset_mapping:
             a, b = (min(max(at - before, 0), len(text)) for at in _trimmed(whole, span))
@@ -132,8 +134,8 @@ class Text:
         """Parts of the text x; `model` gives the embedding table where the baseline is a vector."""
         if not isinstance(x, str):
             raise BequeathError(f"players {self.unit}: a text is needed, not {type(x).__name__}")
-        before = self.template.index("{}")
-        whole = self.template.replace("{}", x)
+        before = self.prompt.index("{}")
+        whole = self.prompt.replace("{}", x)
         parts = [(a + before, b + before) for a, b in self.parts(x)]
         encoded = self._encoded(whole)
         offsets, special = encoded.pop("offset_mapping"), encoded.pop("special_tokens_mask")
@@ -169,7 +171,7 @@ class Text:
     def __str__(self) -> str:
         if self.spans is not None:
             return f"{len(self.spans)} given spans of text"
-        return self.unit if self.n is None else f"{self.n} runs of {self.unit}"
+        return self.unit if self.n_players is None else f"{self.n_players} runs of {self.unit}"
 
 
 def _trimmed(text: str, span: Span) -> Span:
@@ -207,35 +209,35 @@ def _part_at(parts: Sequence[Span], a: int, b: int) -> int:
     return SHOWN
 
 
-def words(tokenizer: Any, n: int | None = None, template: str = "{}") -> Text:
+def words(tokenizer: Any, n_players: int | None = None, prompt: str = "{}") -> Text:
     """Players are the words of a text (split at white space), or n runs of neighbouring words.
 
     Parameters
     ----------
     tokenizer
         A fast tokenizer of `transformers`. Its special tokens always stay.
-    n : int, optional
+    n_players : int, optional
         Number of runs; by default each word is a player.
-    template : str
+    prompt : str
         What the model reads, with ``{}`` where the text goes; the prompt around it always stays.
     """
-    return Text(tokenizer, "words", n, template)
+    return Text(tokenizer, "words", n_players, prompt)
 
 
-def tokens(tokenizer: Any, n: int | None = None, template: str = "{}") -> Text:
+def tokens(tokenizer: Any, n_players: int | None = None, prompt: str = "{}") -> Text:
     """Players are the tokens of a text, or n runs of neighbouring tokens; arguments as for `words`.
 
     Tokens that hold bytes of one character are one player.
     """
-    return Text(tokenizer, "tokens", n, template)
+    return Text(tokenizer, "tokens", n_players, prompt)
 
 
-def sentences(tokenizer: Any, n: int | None = None, template: str = "{}") -> Text:
+def sentences(tokenizer: Any, n_players: int | None = None, prompt: str = "{}") -> Text:
     """Players are the sentences of a text, which end with . ! or ?, or n runs of them; arguments as for `words`."""
-    return Text(tokenizer, "sentences", n, template)
+    return Text(tokenizer, "sentences", n_players, prompt)
 
 
-def spans(tokenizer: Any, spans: Sequence[Span], template: str = "{}") -> Text:
+def spans(tokenizer: Any, spans: Sequence[Span], prompt: str = "{}") -> Text:
     """Players are given spans of one text, as (first character, the one behind the last); the rest always stays.
 
     Raises
@@ -248,4 +250,4 @@ def spans(tokenizer: Any, spans: Sequence[Span], template: str = "{}") -> Text:
     overlap = [f"{p} and {q}" for p, q in pairwise(ordered) if q[0] < p[1]]
     if not given or overlap:
         raise BequeathError(f"players spans: {overlap[0] + ' overlap' if overlap else 'none given'}")
-    return Text(tokenizer, "words", None, template, given)
+    return Text(tokenizer, "words", None, prompt, given)

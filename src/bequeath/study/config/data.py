@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from bequeath import data
 from bequeath.data import Dataset, Preprocessing, Subset, Table
-from bequeath.games.inputs import Kind
+from bequeath.games.inputs import Modality
 from bequeath.study.config.section import Section
 
 Column = str | int
@@ -19,7 +19,7 @@ Parts = tuple[Dataset, Dataset | None]
 
 
 class _Data(Section):
-    modality: ClassVar[Kind]
+    modality: ClassVar[Modality]
 
     @property
     def has_train(self) -> bool:
@@ -281,7 +281,7 @@ DataConfig = Annotated[
 ]
 
 
-def modality(config: DataConfig) -> Kind:
+def modality(config: DataConfig) -> Modality:
     """Whether the samples are images, texts or rows of a table."""
     if isinstance(config, DatasetsConfig):
         return "text" if config.text is not None else "image" if config.image is not None else "table"

@@ -10,25 +10,27 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.games import baselines, players, values
 from bequeath.games.baselines import Baseline
-from bequeath.games.inputs import Kind
+from bequeath.games.inputs import Modality
 from bequeath.games.players import Players
 from bequeath.games.players.image import central
 from bequeath.games.runner import Evaluation
 from bequeath.study.config.section import Section
 
 Rest = Literal["shown", "hidden"]
+# In a study file n is short for n_players.
+COUNT = AliasChoices("n_players", "n")
 
 
 class _Players(Section):
     """What all kinds have; each says its number of players n too, None where the data decide."""
 
-    modality: ClassVar[tuple[Kind, ...]]
+    modality: ClassVar[tuple[Modality, ...]]
     baselines: ClassVar[tuple[str, ...]]
     """Those that fit."""
 
@@ -64,7 +66,7 @@ class GridConfig(_ImagePlayers):
         return self
 
     @property
-    def n(self) -> int:
+    def n_players(self) -> int:
         if self.k is not None:
             return self.k
         return len(self.cells) if isinstance(self.cells, list) else self.rows * self.cols
@@ -88,11 +90,11 @@ class SuperpixelsConfig(_ImagePlayers):
     """Players are n SLIC superpixels of each image."""
 
     kind: Literal["superpixels"]
-    n: int = Field(10, ge=2)
+    n_players: int = Field(10, ge=2, validation_alias=COUNT)
     compactness: float = Field(10.0, gt=0)
 
     def make(self) -> Players:
-        return players.superpixels(self.n, self.compactness)
+        return players.superpixels(self.n_players, self.compactness)
 
 
 class RegionsConfig(_ImagePlayers):
@@ -103,7 +105,7 @@ class RegionsConfig(_ImagePlayers):
     rest: Rest = "shown"
 
     @property
-    def n(self) -> int:
+    def n_players(self) -> int:
         return len(self.regions.names)
 
     @cached_property
@@ -128,10 +130,10 @@ class TextPlayersConfig(_Players):
     modality = ("text",)
     baselines = ("mask_token", "pad", "removal", "mean", "zero", "given")
     kind: Literal["words", "tokens", "sentences"]
-    n: int = Field(10, ge=2)
+    n_players: int = Field(10, ge=2, validation_alias=COUNT)
 
     def make(self, tokenizer: Any, prompt: str) -> players.Text:
-        return players.Text(tokenizer, self.kind, self.n, prompt)
+        return players.Text(tokenizer, self.kind, self.n_players, prompt)
 
 
 class ColumnsConfig(_Players):
@@ -143,7 +145,7 @@ class ColumnsConfig(_Players):
     groups: dict[str, list[str]] | None = None
 
     @property
-    def n(self) -> int | None:
+    def n_players(self) -> int | None:
         return None if self.groups is None else len(self.groups)
 
     def make(self, names: Sequence[str]) -> Players:
@@ -166,7 +168,7 @@ class PositionsConfig(_FeaturePlayers):
     cols: int = Field(ge=1)
 
     @property
-    def n(self) -> int:
+    def n_players(self) -> int:
         return self.rows * self.cols
 
     def make(self) -> players.Positions:
@@ -177,10 +179,10 @@ class ChannelsConfig(_FeaturePlayers):
     """Players are n groups of neighbouring channels of a layer's feature map."""
 
     kind: Literal["channels"]
-    n: int = Field(10, ge=2)
+    n_players: int = Field(10, ge=2, validation_alias=COUNT)
 
     def make(self) -> Players:
-        return players.channels(self.layer, self.n, self.layout)
+        return players.channels(self.layer, self.n_players, self.layout)
 
 
 PlayersConfig = Annotated[

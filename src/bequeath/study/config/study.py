@@ -127,8 +127,8 @@ class StudyConfig(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> StudyConfig:
-        if self.players.n is not None:
-            check_players(self.players.n)
+        if self.players.n_players is not None:
+            check_players(self.players.n_players)
         kind = modality(self.data)
         if kind not in self.players.modality:
             raise ValueError(

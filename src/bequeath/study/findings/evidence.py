@@ -77,7 +77,7 @@ def study(evidence: Evidence) -> Json:
     kind = config.decomposition.kind
     return {
         "name": config.name,
-        "kind": materials.data.kind,
+        "kind": materials.data.modality,
         "players": str(materials.players()),
         "n_players": materials.n_players,
         "baseline": str(materials.baseline),

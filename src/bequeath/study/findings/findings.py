@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.knowledge import faithfulness
+from bequeath.knowledge.bounds import preserved_bounds
 from bequeath.knowledge.dynamics import Dynamics, dynamics, passage_ratio
 from bequeath.knowledge.ledger import Ledger, ledger
 from bequeath.knowledge.measures import WHOLE, Measures, Readings
@@ -22,8 +23,7 @@ from bequeath.knowledge.statistics import (
     ratio_estimates,
     sign_flip_test,
 )
-from bequeath.lattice.bounds import preserved_bounds
-from bequeath.lattice.decompose import decompose
+from bequeath.lattice.exact.decompose import decompose
 from bequeath.lattice.interactions import Interactions
 from bequeath.study.findings import evidence as rests
 from bequeath.study.findings.claims import judge

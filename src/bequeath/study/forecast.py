@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bequeath.games.runner import Runner, Task
+from bequeath.games.runner import Request, Runner
+from bequeath.knowledge.bounds import preserved_bounds
 from bequeath.knowledge.regions import MODELS
-from bequeath.lattice.bounds import preserved_bounds
-from bequeath.lattice.decompose import decompose
+from bequeath.lattice.exact.decompose import decompose
 from bequeath.lattice.interactions import Interactions
 from bequeath.lattice.subsets import masks
 from bequeath.lattice.transforms import zeta
@@ -34,7 +34,7 @@ _TOGETHER = 24
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Forecast:
     """What is left of a run.
 
     Attributes
@@ -66,7 +66,7 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(config: StudyConfig, out: Path) -> Estimate:
+def forecast(config: StudyConfig, out: Path) -> Forecast:
     """Time a handful of evaluations of each model, and reckon up what a run in the folder `out` would take.
 
     Nothing is written there. Workers are taken to do as much together as each alone, which holds where each has cores
@@ -82,8 +82,8 @@ def estimate(config: StudyConfig, out: Path) -> Estimate:
     plan, materials, entries = inputs.plan, inputs.materials, inputs.entries
     engine = make_engine(config.engine, materials)
     if materials.choosing:  # which cells they will be does not matter for their number
-        assert config.players.n is not None
-        materials.cells = {i: list(range(config.players.n)) for i in plan.samples}
+        assert config.players.n_players is not None
+        materials.cells = {i: list(range(config.players.n_players)) for i in plan.samples}
     threads = torch.get_num_threads()
     torch.set_num_threads(engine.threads)
     try:
@@ -98,7 +98,7 @@ def estimate(config: StudyConfig, out: Path) -> Estimate:
         evaluate += (one.load + one.accuracy) * sum(count > 0 for count in counts) + one.table * sum(counts)
     itemsize = 4 if config.store.dtype == "float32" else 8
     todo, undone = sum(left["table"]), sum(left["interactions"])
-    return Estimate(
+    return Forecast(
         todo,
         done,
         todo * entries,
@@ -177,10 +177,10 @@ def _time_model(inputs: Inputs, name: str, scratch: Path) -> _Timed:
     entries = 2**game.n_players
 
     # Planned for the whole table, whatever part of it is timed; the first time, the network is traced as well.
-    def planned() -> Task:
-        return runner.task(game.name, game.masked, game.value, entries)
+    def planned() -> Request:
+        return runner.request(game.name, game.masked, game.value, entries)
 
-    task = planned()
+    request = planned()
     planning = _seconds(planned)
     every = masks(game.n_players)
     order = torch.randperm(entries, generator=torch.Generator().manual_seed(0))
@@ -188,14 +188,14 @@ def _time_model(inputs: Inputs, name: str, scratch: Path) -> _Timed:
 
     def some() -> None:
         rows = order[:size].sort().values
-        runner.add(task, rows, every[rows].to(runner.device))
+        runner.add(request, rows, every[rows].to(runner.device))
         runner.flush()
 
     some()
     # Larger and larger parts: small ones do not fill a batch.
     while (took := _seconds(some)) < _SECONDS and size < entries:
         size = min(2 * size, entries)
-    example = task.out if size == entries else _made_up(game.n_players)
+    example = request.out if size == entries else _made_up(game.n_players)
     whole = planning + took / size * entries
     return _Timed(first_load, load, whole, each * len(plan.accuracy_samples), example)
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from bequeath.lattice import transforms
-from bequeath.lattice.iteration import Problems
-from bequeath.lattice.penalty import gauge, norm, prox
+from bequeath.lattice.exact.iteration import Problems
+from bequeath.lattice.exact.penalty import gauge, norm, prox
 
 
 def dual_value(problems: Problems, k: Tensor, y: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import bequeath as bq
-from bequeath.games.resume import Resumed, output_at
+from bequeath.games.from_layer import Resumed, output_at
 from bequeath.lattice.subsets import masks
 
 

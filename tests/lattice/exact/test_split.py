@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bequeath.lattice import duality, split, transforms
-from bequeath.lattice.basis import basis_of
-from bequeath.lattice.iteration import Problems
+from bequeath.lattice import transforms
+from bequeath.lattice.exact import duality, split
+from bequeath.lattice.exact.basis import basis_of
+from bequeath.lattice.exact.iteration import Problems
 
 
 def random_table(n: int, seed: int = 0) -> Tensor:

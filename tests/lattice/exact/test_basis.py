@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bequeath.lattice import basis, transforms
-from bequeath.lattice.basis import Basis
+from bequeath.lattice import transforms
+from bequeath.lattice.exact import basis
+from bequeath.lattice.exact.basis import Basis
 from bequeath.lattice.subsets import orders
 
 GOLDEN = (1 + 5**0.5) / 2

@@ -1,11 +1,11 @@
-"""The Douglas-Rachford iterations of `bequeath.lattice.iteration`, compiled: many steps of one problem in the cache."""
+"""The Douglas-Rachford iterations of `exact.iteration`, compiled: many steps of one problem in the cache."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from bequeath.lattice.kernels import compiled, power
+from bequeath.lattice.exact.kernels import compiled, power
 
 # Interactions of several models that are worked on together.
 _COLUMNS = 512
@@ -78,7 +78,7 @@ def _take_rank(out, x, from_, value):
 
 @compiled
 def _prox_joint(t, step, shrink, coupling):
-    """In place over t, shape (models, entries): `bequeath.lattice.penalty.prox`, some columns at a time."""
+    """In place over t, shape (models, entries): `bequeath.lattice.exact.penalty.prox`, some columns at a time."""
     models = t.shape[0]
     width = min(t.shape[1], _COLUMNS)
     ordered, sums = np.empty((models, width), t.dtype), np.empty((models + 1, width), t.dtype)

@@ -12,8 +12,8 @@ from scipy.sparse import csr_array, hstack, vstack
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.lattice.bounds import ShareBounds, preserved_bounds
-from bequeath.lattice.decompose import decompose
+from bequeath.knowledge.bounds import ShareBounds, preserved_bounds
+from bequeath.lattice.exact.decompose import decompose
 
 SLACK = 1e-2
 

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.lattice.checks import check_table
-from bequeath.lattice.iteration import halve_singletons_
-from bequeath.lattice.split import Split, sparsest_split
+from bequeath.lattice.exact.iteration import halve_singletons_
+from bequeath.lattice.exact.split import Split, sparsest_split
 from bequeath.lattice.subsets import orders, players_of
 from bequeath.lattice.threads import in_parts
 

@@ -16,7 +16,7 @@ import torch
 from scipy.optimize import linprog
 from scipy.sparse import block_array, csr_array, eye_array, hstack, kron, vstack
 
-REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
+REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
 
 
 def subsets_of(mask: int) -> list[int]:

@@ -13,9 +13,9 @@ from torch import Tensor
 from bequeath.errors import BequeathError
 from bequeath.lattice import transforms
 from bequeath.lattice.checks import check_table
+from bequeath.lattice.exact.split import Split, sparsest_split
 from bequeath.lattice.interactions import Certificate, Interactions
 from bequeath.lattice.memory import check_fits
-from bequeath.lattice.split import Split, sparsest_split
 from bequeath.lattice.subsets import orders, players_of
 from bequeath.lattice.threads import in_parts
 

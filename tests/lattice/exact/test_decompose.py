@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.lattice import kronecker, transforms
-from bequeath.lattice.decompose import CertificateWarning, decompose
+from bequeath.lattice.exact.decompose import CertificateWarning, decompose
 from bequeath.lattice.interactions import Interactions
 from bequeath.lattice.subsets import orders
 
@@ -330,7 +330,7 @@ def test_one_answer_in_any_batch() -> None:
 
 
 def test_one_answer_past_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bequeath.lattice import decompose as module
+    from bequeath.lattice.exact import decompose as module
 
     tables = random_table(4, 5, seed=8)
     whole = decompose(tables)

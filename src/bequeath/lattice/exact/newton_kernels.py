@@ -1,11 +1,11 @@
-"""The Newton steps of `bequeath.lattice.newton`, compiled: one problem at a time, all of it in the cache."""
+"""The Newton steps of `bequeath.lattice.exact.newton`, compiled: one problem at a time, all of it in the cache."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from bequeath.lattice.iteration_kernels import _dot, _soft
-from bequeath.lattice.kernels import compiled, power
+from bequeath.lattice.exact.iteration_kernels import _dot, _soft
+from bequeath.lattice.exact.kernels import compiled, power
 
 # Tolerance of a step's linear system, relative: while the active set changes, and once it has been right.
 _ROUGH, _FINE = 0.1, 1e-7

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bequeath.lattice.basis import transposed
-from bequeath.lattice.iteration import Problems
+from bequeath.lattice.exact.basis import transposed
+from bequeath.lattice.exact.iteration import Problems
 from bequeath.lattice.kronecker import compiled_for
 from bequeath.lattice.threads import in_threads
 
-_KERNELS = "bequeath.lattice.newton_kernels"
+_KERNELS = "bequeath.lattice.exact.newton_kernels"
 # Newton needs about a step, 2**n products, for every entry that is wrong, and so many more; entries that changed since
 # the last check stand for those.
 _MORE_STEPS = 2

@@ -18,11 +18,12 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.lattice import decompose as decompose_module
-from bequeath.lattice import iteration, kronecker
-from bequeath.lattice.decompose import CertificateWarning, decompose, decompose_jointly
+from bequeath.lattice import kronecker
+from bequeath.lattice.exact import decompose as decompose_module
+from bequeath.lattice.exact import iteration
+from bequeath.lattice.exact.decompose import CertificateWarning, decompose, decompose_jointly
+from bequeath.lattice.exact.split import sparsest_split
 from bequeath.lattice.interactions import Interactions
-from bequeath.lattice.split import sparsest_split
 
 # Enough for the objective and its certificate, which need no unique solution.
 ROUGH = {"resolution": 1e-4}

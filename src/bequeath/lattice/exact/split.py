@@ -1,6 +1,6 @@
 """The sparsest AND-OR split of value tables: a convex problem, solved with a certificate.
 
-Among all splits (`bequeath.lattice.basis`) the one with the least L1 norm of all interactions is wanted (METHOD 2a);
+Among all splits (`exact.basis`) the one with the least L1 norm of all interactions is wanted (METHOD 2a);
 of several models' tables together, the one with the least sum of L1 norms and differences (METHOD 2b, joint). A
 Douglas-Rachford iteration minimises f(x) + ridge/2 |x|^2 over the set of splits. The small ridge makes the minimiser
 unique: among the optima it picks the one of least squares (exact regularisation of linear programmes: Friedlander &
@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bequeath.lattice import newton
-from bequeath.lattice.basis import basis_of
-from bequeath.lattice.duality import lower_bound, objective_of, ridge_gap
-from bequeath.lattice.iteration import (
+from bequeath.lattice.exact import newton
+from bequeath.lattice.exact.basis import basis_of
+from bequeath.lattice.exact.duality import lower_bound, objective_of, ridge_gap
+from bequeath.lattice.exact.iteration import (
     Problems,
     advance,
     coordinates_of,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import LinearConstraint, minimize
 
-from bequeath.lattice import penalty
+from bequeath.lattice.exact import penalty
 
 MODELS = range(1, 6)
 COUPLINGS = (0.0, 0.3, 1.0, 5.0)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from bequeath.lattice import transforms
-from bequeath.lattice.basis import Basis, basis_of, golden_angle, transposed
+from bequeath.lattice.exact.basis import Basis, basis_of, golden_angle, transposed
+from bequeath.lattice.exact.penalty import prox
 from bequeath.lattice.kronecker import Matrix, compiled_for, kronecker_power
-from bequeath.lattice.penalty import prox
 from bequeath.lattice.subsets import orders, players_of
 from bequeath.lattice.threads import in_threads
 
@@ -132,7 +132,7 @@ def coordinates_of(basis: Basis, v: Tensor) -> Tensor:
 
 def advance(problems: Problems, z: Tensor, steps: int) -> Tensor:
     """Move iterates, float32 or float64, by so many steps; z itself may be changed."""
-    kernels = compiled_for(z, "bequeath.lattice.iteration_kernels")
+    kernels = compiled_for(z, "bequeath.lattice.exact.iteration_kernels")
     if kernels is None:
         for _ in range(steps):
             z = _step(problems, z)

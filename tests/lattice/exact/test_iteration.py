@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bequeath.lattice import iteration, kronecker, transforms
-from bequeath.lattice.iteration import Problems, advance, halve_singletons_, point_at, solution_at
-from bequeath.lattice.penalty import prox
+from bequeath.lattice import kronecker, transforms
+from bequeath.lattice.exact import iteration
+from bequeath.lattice.exact.iteration import Problems, advance, halve_singletons_, point_at, solution_at
+from bequeath.lattice.exact.penalty import prox
 
 RELAXATION = 1.7
 COUNT = 3
@@ -71,7 +72,7 @@ def both_ways(
     problems: Problems, z: Tensor, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Tensor, Tensor]:
     """Moved by the compiled kernels, and by torch alone."""
-    assert kronecker.compiled_for(z, "bequeath.lattice.iteration_kernels") is not None
+    assert kronecker.compiled_for(z, "bequeath.lattice.exact.iteration_kernels") is not None
     compiled = advance(problems, z.clone(), steps)
     with monkeypatch.context() as patch:
         patch.setattr(kronecker, "kernels", lambda module: None)

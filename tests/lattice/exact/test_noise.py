@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from bequeath.lattice import decompose as decompose_module
-from bequeath.lattice import duality, iteration, kronecker, split, transforms
-from bequeath.lattice.basis import basis_of
-from bequeath.lattice.decompose import CertificateWarning, decompose
+from bequeath.lattice import kronecker, transforms
+from bequeath.lattice.exact import decompose as decompose_module
+from bequeath.lattice.exact import duality, iteration, split
+from bequeath.lattice.exact.basis import basis_of
+from bequeath.lattice.exact.decompose import CertificateWarning, decompose
 from bequeath.lattice.interactions import Interactions
 
 NOISE = 0.04  # of the papers' code

@@ -12,12 +12,19 @@ from hypothesis import strategies as st
 from lattice_oracles import network_series, random_table, structured_table
 from torch import Tensor
 
-from bequeath.lattice import newton, newton_kernels, split
-from bequeath.lattice.basis import basis_of, transposed
-from bequeath.lattice.decompose import CertificateWarning, decompose
-from bequeath.lattice.duality import lower_bound, ridge_gap
+from bequeath.lattice.exact import newton, newton_kernels, split
+from bequeath.lattice.exact.basis import basis_of, transposed
+from bequeath.lattice.exact.decompose import CertificateWarning, decompose
+from bequeath.lattice.exact.duality import lower_bound, ridge_gap
+from bequeath.lattice.exact.iteration import (
+    Problems,
+    advance,
+    even_split,
+    halve_singletons_,
+    point_at,
+    solution_at,
+)
 from bequeath.lattice.interactions import Interactions
-from bequeath.lattice.iteration import Problems, advance, even_split, halve_singletons_, point_at, solution_at
 
 # Strength that answers of one table share at the default resolution (docs/decomposition.md).
 UNIQUE = 1 - 1e-4

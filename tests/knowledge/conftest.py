@@ -1,0 +1,5 @@
+"""Settings of these tests are made in lattice_settings.py."""
+
+from lattice_settings import one_thread
+
+__all__ = ["one_thread"]
