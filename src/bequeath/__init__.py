@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from bequeath.knowledge.bounds import ShareBounds, preserved_bounds
     from bequeath.knowledge.dynamics import dynamics, similarity
     from bequeath.knowledge.ledger import ledger
-    from bequeath.knowledge.regions import Comparison, compare
+    from bequeath.knowledge.comparison import Comparison, compare
+    from bequeath.knowledge.shares import Share
     from bequeath.lattice.exact.decompose import CertificateWarning, decompose, decompose_jointly
     from bequeath.lattice.interactions import Certificate, Interactions
     from bequeath.lattice.transforms import moebius, or_moebius, or_zeta, zeta
@@ -40,8 +41,8 @@ _HOME = {
     "dynamics": "knowledge.dynamics",
     "similarity": "knowledge.dynamics",
     "ledger": "knowledge.ledger",
-    "Comparison": "knowledge.regions",
-    "compare": "knowledge.regions",
+    "Comparison": "knowledge.comparison",
+    "compare": "knowledge.comparison",
     "ShareBounds": "knowledge.bounds",
     "preserved_bounds": "knowledge.bounds",
     "CertificateWarning": "lattice.exact.decompose",
@@ -53,6 +54,7 @@ _HOME = {
     "or_moebius": "lattice.transforms",
     "or_zeta": "lattice.transforms",
     "zeta": "lattice.transforms",
+    "Share": "knowledge.shares",
     "Run": "study.run",
     "Study": "study.run",
 }
@@ -76,6 +78,7 @@ __all__ = [
     "Game",
     "Interactions",
     "Run",
+    "Share",
     "ShareBounds",
     "Study",
     "baselines",

@@ -1,1 +1,1 @@
-"""Interactions of several models become findings."""
+"""Interactions of several models become what they have in common: every formula, usable without a study."""

@@ -1,4 +1,4 @@
-"""How far the share of knowledge that two models have in common is determined at all (METHOD 2b).
+"""How far the share of knowledge that two models have in common is determined at all (docs/decomposition.md).
 
 Splits with nearly the least L1 norm are many. Of all pairs of them, one of each model, these bounds give the least
 and the greatest share of the first model's strength that the second has too: values that some pair is shown to have,
@@ -8,7 +8,7 @@ and values that no pair can pass.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ import torch
 from torch import Tensor
 
 from bequeath.errors import BequeathError
+from bequeath.knowledge.regions import shared
+from bequeath.knowledge.shares import Array, Strengths
+from bequeath.knowledge.statistics import Estimate, ratio_estimate
 from bequeath.lattice.checks import check_table
 from bequeath.lattice.exact.iteration import halve_singletons_
 from bequeath.lattice.exact.split import Split, sparsest_split
@@ -61,8 +64,8 @@ class ShareBounds:
 
 
 def preserved_bounds(
-    pretrained: Tensor,
-    finetuned: Tensor,
+    before: Tensor,
+    after: Tensor,
     *,
     slack: float = 1e-3,
     entries: int = 64,
@@ -72,12 +75,12 @@ def preserved_bounds(
     """Least and greatest preserved share over all AND-OR splits within (1 + slack) of the least L1 norms.
 
     The preserved share of splits a, b is the sum of min(|a|, |b|) where the signs agree, over the sum of |a|
-    (METHOD 4); that is (|a|_1 + |b|_1 - |a - b|_1) / (2 |a|_1).
+    (METHOD 5a); that is (|a|_1 + |b|_1 - |a - b|_1) / (2 |a|_1).
 
     Parameters
     ----------
-    pretrained, finetuned : Tensor
-        Value tables of the two models on the same samples, shape (..., 2**n).
+    before, after : Tensor
+        Value tables of two models on the same samples, shape (..., 2**n), each in the units that are to be compared.
     slack : float
         How far above its least L1 norm a split may be and still count, relative.
     entries : int
@@ -100,10 +103,10 @@ def preserved_bounds(
         raise BequeathError(f"slack: a share between 0 and 1, not {slack}")
     if entries < 1 or max_iterations < 1:
         raise BequeathError(f"entries, max_iterations: at least 1, not {entries}, {max_iterations}")
-    a, b = check_table(pretrained, "pretrained"), check_table(finetuned, "finetuned")
+    a, b = check_table(before, "before"), check_table(after, "after")
     if a.shape != b.shape or a.device != b.device:
         raise BequeathError(
-            f"finetuned: shape {tuple(b.shape)} on {b.device}, pretrained {tuple(a.shape)} on {a.device}; the two "
+            f"after: shape {tuple(b.shape)} on {b.device}, before {tuple(a.shape)} on {a.device}; the two "
             "must be read on the same samples"
         )
     pairs = torch.stack((a - a[..., :1], b - b[..., :1]), dim=-2).reshape(-1, 2, a.shape[-1])
@@ -116,11 +119,10 @@ def preserved_bounds(
     return ShareBounds(*(column.reshape(a.shape[:-1]) for column in stacked.unbind(-1)))
 
 
-def _shared(a: Tensor, b: Tensor) -> Tensor:
+def _share(a: Tensor, b: Tensor) -> Tensor:
     """Preserved share of two splits, shape (..., 2, 2**n); without any effect to preserve, all of it is."""
     total = a.abs().sum((-1, -2))
-    both = torch.minimum(a.abs(), b.abs()) * (a * b > 0)
-    return torch.where(total > 0, both.sum((-1, -2)) / total.clamp(min=1e-300), 1.0)
+    return torch.where(total > 0, shared(a, b).sum((-1, -2)) / total.clamp(min=1e-300), 1.0)
 
 
 def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Tensor:
@@ -128,7 +130,7 @@ def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Te
     v = pair[:, None]
     own = sparsest_split(v, tol=_TOL, ridge_tol=1e-12, max_iterations=max_iterations)
     best, limit = own.x[:, 0], (1 + slack) * own.objective
-    share = _shared(best[0], best[1])
+    share = _share(best[0], best[1])
     if bool((own.objective == 0).any()):
         return share.expand(5)
 
@@ -153,7 +155,7 @@ def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Te
     found, greatest = [share], share.new_tensor(1.0)
     for coupling in _COUPLINGS:
         joint = solve(pair[None], best[None], coupling=coupling)
-        found.append(_shared(within(joint.x[0, 0], 0), within(joint.x[0, 1], 1)))
+        found.append(_share(within(joint.x[0, 0], 0), within(joint.x[0, 1], 1)))
         # For every pair |a - b| >= (bound - |a| - |b|) / coupling. The share is monotone in |a|: an end has the most.
         strength = torch.stack((own.lower_bound[0], limit[0]))
         total = strength + limit[1]
@@ -167,7 +169,7 @@ def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Te
             tilt = price * halve_singletons_(torch.stack((away, -away)))[:, None]
             driven = solve(v, best[:, None], tilt=tilt)
             a, b = within(driven.x[0, 0], 0), within(driven.x[1, 0], 1)
-            found.append(_shared(a, b))
+            found.append(_share(a, b))
 
     def forced(model: int, tilt: Tensor) -> Tensor:
         """What the entries that `tilt` prices keep in every split within the limit, shape (entries,)."""
@@ -202,7 +204,7 @@ def _prices_of_strongest(best: Tensor, entries: int) -> Tensor:
     A singleton stands in both types, half each, and is priced in both.
     """
     n = players_of(best)
-    both = torch.minimum(best[0].abs(), best[1].abs()) * (best[0] * best[1] > 0)
+    both = shared(best[0], best[1])
     single = orders(n, best.device) == 1
     both[0, single] += both[1, single]
     both[1, single] = 0
@@ -212,3 +214,50 @@ def _prices_of_strongest(best: Tensor, entries: int) -> Tensor:
     tilt.flatten(1)[torch.arange(len(index)), index] = -_ENTRY_PRICE * best[0].flatten()[index].sign()
     tilt[:, 1, single] += tilt[:, 0, single]
     return tilt[:, None]
+
+
+BOUNDS = ("least", "least_found", "greatest_found", "greatest")
+
+
+@dataclass(frozen=True)
+class Identifiability:
+    """Bounds of samples as bounds of the ratio of sums, each an estimate over samples (and seeds).
+
+    Attributes
+    ----------
+    least, least_found, greatest_found, greatest : Estimate
+        Of the preserved share, as in `ShareBounds`.
+    new_least, new_greatest : Estimate
+        Of the new share: what is not preserved of the second model is new.
+    slack : float
+        How far above its least L1 norm a split may be and still count, relative.
+    """
+
+    least: Estimate
+    least_found: Estimate
+    greatest_found: Estimate
+    greatest: Estimate
+    new_least: Estimate
+    new_greatest: Estimate
+    slack: float
+
+
+def identifiability(bounds: Mapping[str, Array], strengths: Strengths, slack: float) -> Identifiability:
+    """How far the preserved share is determined.
+
+    Parameters
+    ----------
+    bounds : mapping of str to ndarray
+        For each of `BOUNDS`: the samples' bounds, (samples,) or (seeds, samples).
+    strengths : Strengths
+        Of the same samples, in the units in which the bounds were found.
+    slack : float
+        As the bounds were found with.
+    """
+    before, after = strengths.total("before"), strengths.total("after")
+    found = {name: ratio_estimate(bounds[name] * before, before) for name in BOUNDS}
+    new = {
+        f"new_{name}": ratio_estimate(after - bounds[other] * before, after)
+        for name, other in (("least", "greatest"), ("greatest", "least"))
+    }
+    return Identifiability(**found, **new, slack=slack)

@@ -1,4 +1,4 @@
-"""How a run approaches its final knowledge over its checkpoints (METHOD 5)."""
+"""How a run approaches its final knowledge over its checkpoints (METHOD 6)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.knowledge.statistics import Estimate, ratio_estimates, resampled
+from bequeath.knowledge.regions import shared
+from bequeath.knowledge.statistics import (
+    Estimate,
+    mean_estimate,
+    ratio_estimates,
+    resampled,
+    sign_flip_test,
+)
 
-
-def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum-ready minima and maxima of the nonnegative doubling [max(I, 0), max(-I, 0)] of two sets of effects."""
-    positive = a.clamp(min=0), b.clamp(min=0)
-    negative = (-a).clamp(min=0), (-b).clamp(min=0)
-    least = torch.minimum(*positive) + torch.minimum(*negative)
-    most = torch.maximum(*positive) + torch.maximum(*negative)
-    return least, most
+# Similarity to the final knowledge at which a run is half way.
+HALF_WAY = 0.5
 
 
 def _by_order(x: Tensor, orders: Tensor) -> Tensor:
@@ -52,7 +53,8 @@ def similarity(effects: Tensor, target: Tensor, orders: Tensor) -> Tensor:
         sum min / sum max over the nonnegative doubling, in [0, 1]: shape (..., samples, n + 1); entry 0 of the last
         axis is over all orders. 1 where neither has any strength.
     """
-    least, most = _overlap(effects, target)
+    least = shared(effects, target)
+    most = effects.abs() + target.abs() - least
     return _quotient(_by_order(least, orders), _by_order(most, orders), 1.0)
 
 
@@ -152,6 +154,46 @@ def passage_ratio(first: Dynamics, second: Dynamics, level: float) -> Estimate:
             first.curves(),
             second.curves(),
         )
+    )
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How far one run is ahead of another on the way to its own final knowledge; paired on samples (and seeds).
+
+    Attributes
+    ----------
+    area : Estimate
+        Its area under similarity minus the other's; above 0 where it is earlier.
+    area_p, dropped_p : float
+        Two-sided p of no difference (sign-flip test over samples).
+    steps : Estimate
+        How many times as many steps the other takes to pass `level`.
+    dropped : Estimate
+        The share of its strength that the other learned and lost again, minus its own; above 0 where it is steadier.
+    level : float
+        Similarity that counts as half way.
+    """
+
+    area: Estimate
+    area_p: float
+    steps: Estimate
+    dropped: Estimate
+    dropped_p: float
+    level: float
+
+
+def lead(first: Dynamics, second: Dynamics, level: float = HALF_WAY) -> Lead:
+    """How far the first run is ahead of the second, on the same samples."""
+    area = first.area() - second.area()
+    dropped = (second.dropped - first.dropped).numpy()
+    return Lead(
+        mean_estimate(area),
+        sign_flip_test(area),
+        passage_ratio(first, second, level),
+        mean_estimate(dropped),
+        sign_flip_test(dropped),
+        level,
     )
 
 

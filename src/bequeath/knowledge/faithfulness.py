@@ -1,4 +1,4 @@
-"""How well the interactions stand for the model (METHOD 7)."""
+"""How well the interactions stand for the model (METHOD 8)."""
 
 from __future__ import annotations
 

@@ -1,13 +1,16 @@
-"""Regions as shares of the real output: interactions add up to it, so do their regions."""
+"""Regions as shares of the real output: interactions add up to it, so do their regions (METHOD 7)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from bequeath.knowledge.regions import REGIONS, Comparison
+from bequeath.errors import BequeathError
+from bequeath.knowledge.comparison import Comparison
+from bequeath.knowledge.regions import Region
 
 
 @dataclass(frozen=True)
@@ -16,8 +19,8 @@ class Ledger:
 
     Attributes
     ----------
-    parts : dict of str to Tensor
-        Region name to signed effect, each of shape (samples,), in the raw units of the value function; with an axis of
+    parts : dict of Region to Tensor
+        Signed effect of each region, of shape (samples,), in the raw units of the value function; with an axis of
         seeds in front where there are several, as all that follows.
     total : Tensor
         v(N) - v(0), shape (samples,): what the parts add up to (exactly, where all interactions are counted).
@@ -25,16 +28,24 @@ class Ledger:
         v(N), shape (samples,).
     """
 
-    parts: dict[str, Tensor]
+    parts: dict[Region, Tensor]
     total: Tensor
     v_full: Tensor
+
+    @classmethod
+    def stacked(cls, seeds: Sequence[Ledger]) -> Ledger:
+        """Those of several seeds as one."""
+        parts = {region: torch.stack([one.parts[region] for one in seeds]) for region in seeds[0].parts}
+        return cls(
+            parts, *(torch.stack([getattr(one, name) for one in seeds]) for name in ("total", "v_full"))
+        )
 
     @property
     def error(self) -> float:
         """Largest |sum of parts - total| over samples."""
         return (torch.stack(list(self.parts.values())).sum(0) - self.total).abs().max().item()
 
-    def positive_without(self, part: str | None = None) -> Tensor:
+    def positive_without(self, part: Region | None = None) -> Tensor:
         """Whether v(N) stays above 0 with one part's effects taken out: bool, shape (samples,).
 
         For log-odds, above 0 means that the true class has more than half of the probability.
@@ -44,9 +55,18 @@ class Ledger:
 
 
 def ledger(comparison: Comparison, model: str, v_empty: Tensor, v_full: Tensor) -> Ledger:
-    """The ledger of one of the three models; `v_empty`, `v_full` are v(0), v(N) of shape (samples,)."""
-    effects = comparison.regions.sum((-1, -2)) * comparison.scale[model]
+    """The ledger of one of the models compared, by its role; `v_empty`, `v_full` are v(0), v(N) of shape (samples,).
+
+    Raises
+    ------
+    BequeathError
+        If the comparison has no such model.
+    """
+    if model not in comparison.values:
+        raise BequeathError(f"ledger: no model {model!r}; there are {', '.join(comparison.values)}")
     parts = {
-        region: effects[:, index] for index, (region, models) in enumerate(REGIONS.items()) if model in models
+        region: effects.sum((-1, -2)) * comparison.scale[model]
+        for region, effects in comparison.regions.items()
+        if model in region
     }
     return Ledger(parts, v_full - v_empty, v_full)

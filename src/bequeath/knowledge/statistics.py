@@ -40,6 +40,16 @@ def _ratio_of_sums(top: Array, bottom: Array, axis: int = -1) -> Array:
         return np.asarray(np.sum(top, axis=axis) / np.sum(bottom, axis=axis))
 
 
+def _rounded(x: Array) -> Array:
+    """To about 12 digits: resamples that only reorder the samples equal the figure itself, whatever was added up first.
+
+    BCa counts how many resamples lie below the figure. With few samples such ties are many, and rounding must not break
+    them.
+    """
+    mantissa, exponent = np.frexp(x)
+    return np.asarray(np.ldexp(np.round(mantissa * 2.0**40) / 2.0**40, exponent))
+
+
 def _estimates(data: tuple[Array, ...], statistic: Any, seed: int) -> list[Estimate]:
     """One estimate per column of arrays (samples, columns)."""
     n, columns = data[0].shape
@@ -59,7 +69,7 @@ def _estimates(data: tuple[Array, ...], statistic: Any, seed: int) -> list[Estim
             for method in ("BCa", "percentile"):  # the second where the first gives none
                 interval = stats.bootstrap(
                     chosen,
-                    statistic,
+                    lambda *rows, axis: _rounded(statistic(*rows, axis=axis)),
                     paired=len(data) > 1,
                     vectorized=True,
                     axis=0,
