@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -19,13 +19,15 @@ from bequeath.lattice.memory import check_fits
 from bequeath.lattice.subsets import orders, players_of
 from bequeath.lattice.threads import in_parts
 
-Kind = Literal["and", "or", "and-or"]
+Kind = Literal["and", "or", "and-or", "paper"]
 Precision = Literal["float64", "float32"]
 
 # Entries of one block of tables at most: on CPUs its arrays (some 40 numbers an entry) should stay near the cache, and
 # elsewhere few launches count.
 _BLOCK_ENTRIES, _DEVICE_BLOCK_ENTRIES = 2**18, 2**24
 _NUMBERS_PER_ENTRY = 40
+# Noise allowance in the interaction papers' code, as a share of |v(N) - v(0)|.
+PAPER_NOISE = 0.04
 # Gap of the ridge problem that settles four digits of every entry at n = 2, and more beyond (docs/decomposition.md).
 _SETTLED = 1e-12
 
@@ -38,7 +40,7 @@ def decompose(
     v: Tensor,
     kind: Kind = "and-or",
     *,
-    noise: float = 0.0,
+    noise: float | None = None,
     tol: float = 1e-3,
     resolution: float | None = None,
     max_iterations: int = 100_000,
@@ -54,18 +56,20 @@ def decompose(
     v : Tensor
         Value tables, shape (..., 2**n), any real dtype and device. v(0) is subtracted first and kept as `offset`, so
         the empty set has no interaction.
-    kind : {"and-or", "and", "or"}
+    kind : {"and-or", "and", "or", "paper"}
         ``"and"``: Harsanyi dividends. ``"or"``: OR interactions alone. Both are unique and exact.
         ``"and-or"``: v = u + w with the least L1 norm of the AND interactions of u and the OR interactions of w
         together (arXiv 2410.08455, Sec. 3); of all such optima the one of least squares. AND and OR effects of a
-        singleton are one function and are merged under AND.
-    noise : float
-        ``"and-or"``: every value but v(0) may be changed by up to ``noise * |v(N) - v(0)|`` where that makes the
-        interactions sparser (the papers' code uses 0.04). The interactions then add up to the changed values.
+        singleton are one function and are merged under AND. ``"paper"``: the same with the noise allowance of the
+        interaction papers (METHOD 3).
+    noise : float, optional
+        ``"and-or"``, ``"paper"``: every value but v(0) may be changed by up to ``noise * |v(N) - v(0)|`` where that
+        makes the interactions sparser. The interactions then add up to the changed values. By default 0, and 0.04 for
+        ``"paper"``.
     tol : float
-        ``"and-or"``: relative duality gap (objective - lower bound) / objective asked of the certificate.
+        ``"and-or"``, ``"paper"``: relative duality gap (objective - lower bound) / objective asked of the certificate.
     resolution : float, optional
-        ``"and-or"``: relative duality gap of the ridge-regularised problem that makes the solution unique: where the
+        ``"and-or"``, ``"paper"``: relative duality gap of the ridge-regularised problem that makes the solution unique: where the
         default, 1e-12, was reached, answers from different starts, batches, threads and precisions shared 99.99%
         of their strength and more. From 12 players on `max_iterations` often comes first; `Certificate.resolution`
         has what was reached (measured: docs/decomposition.md). ``math.inf`` asks for the gap alone, which is faster;
@@ -102,8 +106,10 @@ def decompose(
     CertificateWarning
         If a table stopped above `tol`.
     """
-    if kind not in ("and", "or", "and-or"):
-        raise BequeathError(f'kind: "and", "or" or "and-or", not {kind!r}')
+    if kind not in get_args(Kind):
+        raise BequeathError(f'kind: "and", "or", "and-or" or "paper", not {kind!r}')
+    if noise is None and kind == "paper":
+        noise = PAPER_NOISE
     options = _options(noise, tol, resolution, max_iterations, precision)
     v = check_table(v)
     n = players_of(v)
@@ -126,7 +132,7 @@ def decompose_jointly(
     tables: Mapping[str, Tensor],
     *,
     coupling: float = 1.0,
-    noise: float = 0.0,
+    noise: float | None = None,
     tol: float = 1e-3,
     resolution: float | None = None,
     max_iterations: int = 100_000,
@@ -203,8 +209,11 @@ def decompose_jointly(
     }
 
 
-def _options(noise: float, tol: float, resolution: float | None, max_iterations: int, precision: str) -> dict:  # type: ignore[type-arg]
+def _options(
+    noise: float | None, tol: float, resolution: float | None, max_iterations: int, precision: str
+) -> dict:  # type: ignore[type-arg]
     """The solver's options, checked."""
+    noise = 0.0 if noise is None else noise
     if not (noise >= 0 and math.isfinite(noise)):  # so written, nan is refused too
         raise BequeathError(f"noise: a share of |v(N) - v(0)| of 0 or more, not {noise}")
     if resolution is None:

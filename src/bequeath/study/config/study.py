@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 from bequeath.errors import BequeathError
 from bequeath.lattice.subsets import check_players
 from bequeath.models.hub import hub_entry
-from bequeath.models.series import checkpoint_series, series_entry
 from bequeath.study.config.data import DataConfig, modality
+from bequeath.study.config.decomposition import BoundsConfig, Decomposition, DecompositionConfig
 from bequeath.study.config.engine import EngineConfig, LocalConfig
 from bequeath.study.config.games import (
     BaselineConfig,
@@ -22,66 +22,13 @@ from bequeath.study.config.games import (
     ValueName,
     baseline_name,
 )
+from bequeath.study.config.models import ModelConfig, checkpoint_files
+from bequeath.study.config.roles import RolesConfig, check_names, roles_told
 from bequeath.study.config.section import Section
-from bequeath.study.config.training import TrainingConfig
+from bequeath.study.config.training import TrainingConfig, trained_names
 
-
-class ModelConfig(Section):
-    """One of the three models, with its checkpoints if it has any."""
-
-    architecture: str
-    """``torchvision:NAME``, ``timm:NAME``, ``transformers:FOLDER``, ``module:function``, ... (docs/models.md)."""
-    weights: str | None = None
-    """State file of the model (safetensors, or .pt read with weights_only), or hub, or hub:NAME."""
-    checkpoints: str | list[str] = Field(default_factory=list)
-    """Glob or list of state files along training, or the folder of `bequeath.training`'s callbacks; the last one is the
-    model, and the step is read from each."""
-    base: str | None = None
-    """State file (or hub) of the base model, where weights or checkpoints are PEFT adapters on it."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of the architecture."""
-    probe: bool = False
-    """Replace the head by a linear probe, fitted on the frozen model's features of the training data."""
-    head: str | None = None
-    """Name of the head's submodule for `probe`; found by itself when left out."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_series(cls, value: Any) -> Any:
-        """A folder of checkpoints that `bequeath.training` wrote says itself what they belong to."""
-        if isinstance(value, str):
-            value = {"checkpoints": value}
-            if series_entry(value["checkpoints"]) is None:
-                raise ValueError("a string must be a folder that a callback of bequeath.training wrote")
-        if isinstance(value, dict) and isinstance(value.get("checkpoints"), str):
-            said = series_entry(value["checkpoints"]) or {}
-            return {**{key: known for key, known in said.items() if known}, **value}
-        return value
-
-    @model_validator(mode="after")
-    def _one_source(self) -> ModelConfig:
-        if self.weights is not None and self.checkpoints:
-            raise ValueError("give weights or checkpoints, not both (the last checkpoint is the model)")
-        if self.probe and (self.checkpoints or self.base is not None):
-            raise ValueError("probe goes with weights: those of the frozen backbone")
-        if self.base is not None and self.weights is None and not self.checkpoints:
-            raise ValueError("base goes with adapters: give their folders as weights or checkpoints")
-        return self
-
-
-class ModelsConfig(Section):
-    """The three models of a study."""
-
-    pretrained: ModelConfig
-    finetuned: ModelConfig
-    scratch: ModelConfig
-
-
-class DecompositionConfig(Section):
-    """How tables become interactions."""
-
-    kind: Literal["and-or", "and", "or"] = "and-or"
-    tol: float = Field(default=1e-3, gt=0)
+# What the interaction papers count as salient.
+_PAPER_SALIENT = 0.05
 
 
 class StoreConfig(Section):
@@ -94,7 +41,10 @@ class StudyConfig(Section):
     """A whole study file."""
 
     name: str = "study"
-    models: ModelsConfig
+    models: dict[str, ModelConfig]
+    """By names of the user's choice."""
+    roles: RolesConfig
+    """Who is who; models called pretrained, finetuned and scratch need no roles."""
     data: DataConfig
     players: PlayersConfig
     baseline: BaselineConfig = "mean"
@@ -103,30 +53,40 @@ class StudyConfig(Section):
     """Held-out samples that are decomposed, balanced over classes."""
     accuracy_samples: int = Field(500, ge=2)
     """Held-out samples for accuracies (at most as many as there are)."""
-    decomposition: DecompositionConfig = Field(default_factory=DecompositionConfig)
-    normalise: Literal["none", "output", "l1"] = "none"
+    decomposition: DecompositionConfig = Decomposition()
+    bounds: BoundsConfig = None
+    """Bounds of the preserved share over all equally sparse splits: some seconds for each sample of 9 players."""
+    normalise: Literal["none", "output", "l1"] = "l1"
     salient: float | None = Field(None, gt=0, lt=1)
+    """Count only interactions above this share of their sample's largest; 0.05 with decomposition: paper."""
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     engine: EngineConfig = LocalConfig()
     store: StoreConfig = Field(default_factory=StoreConfig)
     training: TrainingConfig | None = None
-    """For `bequeath train`; models.finetuned and models.scratch are then of the pre-trained one's architecture."""
+    """For `bequeath train`; models that it trains are of the architecture of the one before unless said otherwise."""
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="before")
     @classmethod
-    def _to_be_trained(cls, value: Any) -> Any:
-        """Models that are to be trained are of the pre-trained one's architecture unless said otherwise."""
-        if not (isinstance(value, dict) and value.get("training") and isinstance(value.get("models"), dict)):
+    def _named(cls, value: Any) -> Any:
+        """Roles that names tell, and the architecture of models that are to be trained."""
+        if not isinstance(value, dict) or not isinstance(value.get("models"), dict):
             return value
-        first = value["models"].get("pretrained")
-        if not isinstance(first, dict):
-            return value
-        same = {key: first[key] for key in ("architecture", "options") if key in first}
-        return {**value, "models": {"finetuned": same, "scratch": same, **value["models"]}}
+        models, roles = value["models"], value.get("roles")
+        if roles is None or isinstance(roles, dict):
+            training = value.get("training")
+            trained = trained_names(training) if isinstance(training, dict) else ()
+            roles = roles_told(roles or {}, (*models, *trained))
+            first = models.get(roles.get("before"))
+            if trained and isinstance(first, dict):
+                same = {key: first[key] for key in ("architecture", "options") if key in first}
+                models = {**models, **{name: same for name in trained if name not in models}}
+        return {**value, "models": models, "roles": roles}
 
     @model_validator(mode="after")
     def _fits(self) -> StudyConfig:
+        check_names(self.models)
+        self.roles.check(self.models)
         if self.players.n_players is not None:
             check_players(self.players.n_players)
         kind = modality(self.data)
@@ -140,26 +100,57 @@ class StudyConfig(Section):
                 f"baseline: {baseline_name(self.baseline)} does not fit players of kind {self.players.kind}; use "
                 f"{', '.join(self.players.baselines)}"
             )
-        if any(m.probe for m in self.all_models().values()) and not self.data.has_train:
+        if any(m.probe for m in self.models.values()) and not self.data.has_train:
             raise ValueError("data.train: needed by a model with probe: true (the probe is fitted on it)")
-        self._check_pretraining()
+        self._check_training()
+        if self.bounds is not None and (self.decomposition.kind != "and-or" or self.salience is not None):
+            raise ValueError(
+                "bounds: are over all equally sparse AND-OR splits: they go with decomposition: {kind: and-or} and "
+                "without salient; leave bounds out"
+            )
         if (self.value == "next_token") != (getattr(self.data, "answers", None) is not None):
             raise ValueError(
                 "value: next_token and data.answers go together (how the text goes on for each class)"
             )
         return self
 
-    def _check_pretraining(self) -> None:
-        made_here = self.training is not None and self.training.pretraining is not None
-        for name, model in self.all_models().items():
-            if model.probe and model.weights is None and not (made_here and name == "pretrained"):
+    def _check_training(self) -> None:
+        training = self.training
+        made_here = training is not None and training.pretraining is not None
+        before = self.roles.before
+        for name, model in self.models.items():
+            if model.probe and model.weights is None and not (made_here and name == before):
                 raise ValueError(f"models.{name}: probe goes with weights: those of the frozen backbone")
-        if made_here and self.models.pretrained.weights is not None:
-            raise ValueError("training.pretraining: models.pretrained has weights; leave one of the two out")
+        if made_here and self.models[before].weights is not None:
+            raise ValueError(f"training.pretraining: models.{before} has weights; leave one of the two out")
+        if training is None:
+            return
+        for name, run in training.runs.items():
+            if name == before:
+                raise ValueError(
+                    f"training.{name}: is the model before; how it is trained goes under pretraining"
+                )
+            if run.lora is not None and self.starts_at_random(name):
+                raise ValueError(f"training.{name}.lora: adapters need a pre-trained base; leave it out")
+        if training.disturbed and self.roles.after not in training.runs:
+            raise ValueError(
+                f"training.disturbed: needs training.{self.roles.after}, whose start it disturbs"
+            )
+        if training.disturbed and training.runs[self.roles.after].lora is not None:
+            raise ValueError(
+                "training.disturbed: does not go with adapters, which need their base as it was; leave lora out"
+            )
 
-    def all_models(self) -> dict[str, ModelConfig]:
-        """The three models by name."""
-        return {name: getattr(self.models, name) for name in ("pretrained", "finetuned", "scratch")}
+    def starts_at_random(self, name: str) -> bool:
+        """Whether a model that is trained here starts at random: the control does, unless told otherwise."""
+        assert self.training is not None
+        start = self.training.runs[name].start
+        return (start or ("random" if name == self.roles.control else "before")) == "random"
+
+    @property
+    def salience(self) -> float | None:
+        """The threshold in use."""
+        return _PAPER_SALIENT if self.salient is None and self.decomposition.kind == "paper" else self.salient
 
 
 def with_engine(config: StudyConfig, engine: dict[str, Any]) -> StudyConfig:
@@ -178,26 +169,6 @@ def with_engine(config: StudyConfig, engine: dict[str, Any]) -> StudyConfig:
         raise BequeathError(
             f"{place}: not a setting of this engine, or out of range ({first['msg']})"
         ) from None
-
-
-def checkpoint_files(model: ModelConfig, where: str) -> list[tuple[str, int | None, str | None]]:
-    """(name, step, file, folder or hub entry) of a model's checkpoints in order of step; the last one is the model.
-
-    Raises
-    ------
-    BequeathError
-        If a file is missing, a glob matches nothing, or a step cannot be read.
-    """
-    if model.checkpoints:
-        return [
-            (name, step, str(path))
-            for name, step, path in checkpoint_series(model.checkpoints, f"{where}.checkpoints")
-        ]
-    for key in ("weights", "base"):
-        file = getattr(model, key)
-        if file is not None and hub_entry(file) is None and not Path(file).exists():
-            raise BequeathError(f"{where}.{key}: no such file: {file}")
-    return [("final", None, model.weights)]
 
 
 def _line_of(text: str, path: tuple[Any, ...]) -> int | None:
@@ -225,9 +196,12 @@ def _is_type(part: str | int) -> bool:
 def _absolute(value: Any, base: Path, key: str = "") -> Any:
     """Paths in a study file are relative to the file."""
     if isinstance(value, dict):
-        return {name: _absolute(item, base, name) for name, item in value.items()}
-    if key in ("pretrained", "finetuned", "scratch") and isinstance(value, str):
-        return str(base / value)
+        # A model that is a string is a folder of checkpoints.
+        inside = "checkpoints" if key == "models" else None
+        return {
+            name: _absolute(item, base, inside if inside and isinstance(item, str) else name)
+            for name, item in value.items()
+        }
     if key in ("weights", "base", "path", "train", "tokenizer", "checkpoints"):
         if isinstance(value, str):
             return value if key in ("weights", "base") and hub_entry(value) is not None else str(base / value)
@@ -284,7 +258,7 @@ def load_study(path: str | Path, *, small: bool = False) -> StudyConfig:
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         at = f"{path}:{line}" if line else str(path)
         raise BequeathError(f"{at}: {place + ': ' if place else ''}{message}{more}") from None
-    for name, model in config.all_models().items():
+    for name, model in config.models.items():
         checkpoint_files(model, f"models.{name}")
     named: dict[tuple[str, ...], dict[str, Path]] = {
         ("data",): config.data.paths(),

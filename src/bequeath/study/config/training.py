@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from bequeath.study.config.data import DataConfig
 from bequeath.study.config.section import Section
@@ -68,8 +68,10 @@ class _Budget(Section):
 
 
 class RunSection(_Rate):
-    """How one of the two models is trained."""
+    """How one model is trained."""
 
+    start: Literal["before", "random"] | None = None
+    """From the model before (the default), or from scratch (that of the control)."""
     freeze: str | None = None
     """Freeze all layers up to this one."""
     head_only: bool = False
@@ -95,37 +97,48 @@ class PretrainingSection(_Rate, _Budget):
 
 
 class TrainingConfig(_Budget):
-    """Same data, budget and augmentation for both models; several seeds."""
+    """Same data, budget and augmentation for all models, for several seeds. Under the name of each model that is to be
+    trained: how it is."""
 
-    finetuned: RunSection
-    scratch: RunSection
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, RunSection] = Field(init=False)
     checkpoints: int = Field(10, ge=1)
     """Log-spaced, at most so many of each run."""
     first_checkpoint: int = Field(1, ge=0)
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    twins: bool = False
+    """Each seed's models have those of the next seed as their twins."""
     pretraining: PretrainingSection | None = None
-    """Where models.pretrained has no weights: how it is trained."""
+    """Where the model before has no weights: how it is trained."""
     disturbed: list[Disturbance] = Field(default_factory=list)
-    """More fine-tuned models, whose start was disturbed: a third of the backbone (early, middle, late) back at a random
-    start; shuffled: pre-trained on shuffled labels (needs pretraining). Or, undisturbed, a frozen backbone."""
+    """More models like the one after, whose start was disturbed: a third of the backbone (early, middle, late) back at
+    a random start; shuffled: pre-trained on shuffled labels (needs pretraining). Or, undisturbed, a frozen backbone."""
+
+    @property
+    def runs(self) -> dict[str, RunSection]:
+        """The models that are trained, by name."""
+        return dict(self.__pydantic_extra__)
 
     @model_validator(mode="after")
     def _fits(self) -> TrainingConfig:
-        if self.scratch.lora is not None:
-            raise ValueError("scratch.lora: adapters need a pre-trained base; leave it out")
+        if not self.runs:
+            raise ValueError("names no model to train; give one, such as finetuned: {learning_rate: 1e-3}")
         for name in ("seeds", "disturbed"):
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise ValueError(f"{name}: {getattr(self, name)} has one twice")
+        if self.twins and len(self.seeds) < 2:
+            raise ValueError("twins: need two seeds at least")
         if "shuffled" in self.disturbed and self.pretraining is None:
             raise ValueError("disturbed: shuffled needs a pretraining section, whose labels it shuffles")
-        if self.disturbed and self.finetuned.lora is not None:
-            raise ValueError(
-                "disturbed: does not go with adapters, which need their base as it was; leave lora out"
-            )
         return self
 
-    def schedule(self, name: str, samples: int) -> Schedule:
-        """Of one of the two models, on so many samples; of a disturbed one, only the end is kept."""
-        if name in ("finetuned", "scratch"):
-            return self._schedule(getattr(self, name), samples, self.checkpoints, self.first_checkpoint)
-        return self._schedule(self.finetuned, samples)
+    def schedule(self, run: RunSection, samples: int, *, end_only: bool = False) -> Schedule:
+        """Of one model's run on so many samples."""
+        if end_only:
+            return self._schedule(run, samples)
+        return self._schedule(run, samples, self.checkpoints, self.first_checkpoint)
+
+
+def trained_names(training: dict[str, Any]) -> tuple[str, ...]:
+    """Models that a `training` section, as it stands in the file, trains."""
+    return tuple(name for name in training if name not in TrainingConfig.model_fields)

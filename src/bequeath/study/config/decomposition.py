@@ -1,0 +1,76 @@
+"""The `decomposition` and `bounds` sections of a study file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from bequeath.lattice.exact.decompose import Precision
+from bequeath.study.config.section import Section
+
+
+class Decomposition(Section):
+    """How tables become interactions."""
+
+    kind: Literal["and-or", "and", "or", "paper", "joint"] = "and-or"
+    """and, or: closed forms. and-or: the sparsest split. paper: the same with the papers' noise allowance. joint: the
+    sparsest splits of all checkpoints of a sample together, so that nothing is called exclusive that can be shared."""
+    tol: float = Field(default=1e-3, gt=0)
+    """Relative duality gap that is asked for."""
+    noise: float | None = Field(default=None, ge=0)
+    """Share of |v(N) - v(0)| by which values may be changed for a sparser split; 0.04 for paper, else 0."""
+    coupling: float = Field(default=1.0, ge=0)
+    """joint: weight of the differences between checkpoints."""
+    resolution: float | None = Field(default=None, gt=0)
+    """How well the unique answer is settled (`bequeath.decompose`)."""
+    max_iterations: int = Field(default=100_000, ge=1)
+    precision: Precision = "float64"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Decomposition:
+        given = [
+            name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default
+        ]
+        if not self.certified and (more := sorted({*given} - {"kind", "tol"})):
+            raise ValueError(
+                f"{', '.join(more)}: {self.kind} is a closed form without settings; leave it out"
+            )
+        if self.kind != "joint" and "coupling" in given:
+            raise ValueError("coupling: goes with kind: joint")
+        return self
+
+    @property
+    def certified(self) -> bool:
+        """Whether interactions come with certificates."""
+        return self.kind not in ("and", "or")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Arguments of `bequeath.decompose`, or of `decompose_jointly`."""
+        if not self.certified:
+            return {}
+        names = ["noise", "tol", "resolution", "max_iterations", "precision"]
+        names += ["coupling"] if self.kind == "joint" else []
+        return {name: getattr(self, name) for name in names}
+
+
+class Bounds(Section):
+    """Bounds of the preserved share over all splits that are as sparse (docs/decomposition.md)."""
+
+    slack: float = Field(default=1e-3, gt=0, lt=1)
+    """How far above its least L1 norm a split may be and still count, relative."""
+    entries: int = Field(default=64, ge=1)
+    """How many of the strongest shared interactions are bounded from below, one by one."""
+
+
+def _by_name(value: object) -> object:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+def _switched(value: object) -> object:
+    return {} if value is True else None if value is False else value
+
+
+DecompositionConfig = Annotated[Decomposition, BeforeValidator(_by_name)]
+BoundsConfig = Annotated[Bounds | None, BeforeValidator(_switched)]
