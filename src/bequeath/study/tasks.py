@@ -11,6 +11,8 @@ from bequeath.study.store.store import DONE, Stage, Store
 
 # Entries of all tables that are decomposed together: a few seconds' work, and what a killed run can lose of it.
 _TOGETHER = 2**17
+# Samples whose bounds are found together: some seconds' work.
+_BOUNDED = 4
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Task:
     """Some samples of one checkpoint in one stage; none for accuracies, which have samples of their own."""
 
     stage: Stage
-    checkpoint: int
+    checkpoint: int | None
+    """None: of all checkpoints together."""
     samples: tuple[int, ...]
 
 
@@ -33,8 +36,9 @@ class Outcome:
 
 
 def group_size(stage: Stage, entries: int) -> int:
-    """How many samples make a task: one value table, or as many tables as are best decomposed together."""
-    return max(1, min(256, _TOGETHER // entries)) if stage == "interactions" else 1
+    """How many samples make a task: one value table, or as many tables as are best worked on together."""
+    together = {"interactions": max(1, min(256, _TOGETHER // entries)), "bounds": _BOUNDED}
+    return together.get(stage, 1)
 
 
 class Agenda:
@@ -46,22 +50,26 @@ class Agenda:
         Tells what is done.
     sizes : dict
         Samples in a task by stage, always counted from the first one: a group is done whole or again.
+    jointly : bool
+        Whether a sample's checkpoints are decomposed together.
     """
 
-    def __init__(self, store: Store, sizes: Mapping[Stage, int]) -> None:
+    def __init__(self, store: Store, sizes: Mapping[Stage, int], *, jointly: bool = False) -> None:
         self._store, self._sizes = store, sizes
+        self._whole = {"bounds", "interactions"} if jointly else {"bounds"}
         self._rows = self._left()
-        self._open: dict[int, deque[Task]] = {}
+        self._open: dict[int | None, deque[Task]] = {}
         self._again: deque[Task] = deque()
 
-    def _left(self) -> Iterator[tuple[int, list[Task]]]:
-        for checkpoint in range(self._store.shape[0]):
+    def _left(self) -> Iterator[tuple[int | None, list[Task]]]:
+        for checkpoint in (*range(self._store.shape[0]), None):
             # All stages of a checkpoint together: its model is loaded once.
-            tasks = [task for stage in self._sizes for task in self._of(stage, checkpoint)]
+            stages = [stage for stage in self._sizes if (stage in self._whole) == (checkpoint is None)]
+            tasks = [task for stage in stages for task in self._of(stage, checkpoint)]
             if tasks:
                 yield checkpoint, tasks
 
-    def _of(self, stage: Stage, checkpoint: int) -> Iterator[Task]:
+    def _of(self, stage: Stage, checkpoint: int | None) -> Iterator[Task]:
         places = missing(self._store, stage, checkpoint)
         if stage == "accuracy":
             if places:
@@ -84,7 +92,7 @@ class Agenda:
             return self._take(max(self._open, key=lambda checkpoint: len(self._open[checkpoint])))
         return None
 
-    def _take(self, checkpoint: int) -> Task:
+    def _take(self, checkpoint: int | None) -> Task:
         tasks = self._open[checkpoint]
         task = tasks.popleft()
         if not tasks:
@@ -96,10 +104,15 @@ class Agenda:
         self._again.append(task)
 
 
-def missing(store: Store, stage: Stage, checkpoint: int) -> list[int]:
-    """Samples of a checkpoint that are not done and can be: a table that failed has no interactions."""
+def missing(store: Store, stage: Stage, checkpoint: int | None) -> list[int]:
+    """Samples that are not done and can be: interactions need a table, bounds the interactions of two checkpoints."""
+    if checkpoint is None and stage == "interactions":
+        return sorted({place for each in range(store.shape[0]) for place in missing(store, stage, each)})
     left = store.state(stage, checkpoint) != DONE
     if stage == "interactions" and left.any():
         left &= store.state("table", checkpoint) == DONE
+    if stage == "bounds" and left.any():
+        for each in (store.bounds_settings() or {"checkpoints": ()})["checkpoints"]:
+            left &= store.state("interactions", each) == DONE
     found: list[int] = left.nonzero()[0].tolist()
     return found

@@ -1,235 +1,187 @@
-"""What a run rests on: its arrays as read back, and what was compared, checked and used."""
+"""What a run rests on: its arrays as read back, and what is compared of them. Nothing but the run's folder is needed."""
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from functools import cached_property
+from itertools import permutations
+from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from bequeath.knowledge.regions import MODELS, Comparison, compare
-from bequeath.knowledge.statistics import mean_estimate
+from bequeath.knowledge.claims import LEAST_CHECKPOINTS
+from bequeath.knowledge.comparison import ROLES, Comparison, Normalise, compare
+from bequeath.knowledge.dynamics import Dynamics, dynamics
+from bequeath.knowledge.ledger import Ledger, ledger
+from bequeath.knowledge.shares import Array, Readings, Share
+from bequeath.lattice.exact.decompose import decompose
 from bequeath.lattice.interactions import Interactions
 from bequeath.study.config import StudyConfig
-from bequeath.study.findings.missing import Part
-from bequeath.study.loading import Materials
-from bequeath.study.plan import Plan
-from bequeath.study.store.store import Store
-
-_FEW_SAMPLES = 20
-# Strength of a model whose values differ by rounding alone.
-_DEAD = 1e-3
-
-Json = dict[str, Any]
+from bequeath.study.findings.known import Known
+from bequeath.study.findings.missing import comparable_part
+from bequeath.study.findings.plain import Json
+from bequeath.study.plan import Checkpoint
+from bequeath.study.store.carry import STORE
+from bequeath.study.store.store import DONE, Store
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
-    """Everything the findings are made from; axes as in the store."""
+    """The checkpoints and samples of a run that can be compared.
+
+    Attributes
+    ----------
+    checkpoints : tuple of Checkpoint
+        Each model's in order of step; the last is the model.
+    samples, classes : tuple of str
+        Ids of the samples, and their classes' names.
+    places : tuple of int
+        Positions of the samples in the run's arrays.
+    interactions, tables, correct : tuple
+        By checkpoint: interactions and values (samples, 2**n) of the samples; 1 or 0 for each accuracy sample.
+    bounds : dict of str to ndarray, or None
+        Of the preserved share on each sample, where they were asked for and found.
+    missing : dict or None
+        What failed and was left out.
+    """
 
     config: StudyConfig
-    materials: Materials
-    plan: Plan
+    checkpoints: tuple[Checkpoint, ...]
+    samples: tuple[str, ...]
+    classes: tuple[str, ...]
+    places: tuple[int, ...]
     interactions: tuple[Interactions, ...]
     tables: tuple[Tensor, ...]
-    correct: tuple[NDArray[np.float64], ...]
-    precision: Json
-    """For each model, what lower precision does to its values on one sample; empty in full precision."""
+    correct: tuple[Array, ...]
+    bounds: dict[str, Array] | None
     missing: Json | None
-    """What failed and was left out."""
 
     @classmethod
-    def collect(
-        cls, config: StudyConfig, materials: Materials, part: Part, store: Store, precision: Json
-    ) -> Evidence:
-        """Read what can be compared of a run."""
-        samples: Sequence[int] | slice = slice(None) if part.missing is None else part.samples
+    def read(cls, config: StudyConfig, folder: Path) -> Evidence:
+        """Read what can be compared of the run in a folder.
+
+        Raises
+        ------
+        IncompleteRun
+            If so much failed that nothing can be compared.
+        """
+        store = Store.open(folder / STORE, "r")
+        every = tuple(
+            Checkpoint(*label.split("/", 1), None if step < 0 else int(step), None)
+            for label, step in zip(store.names("checkpoint"), store.read("step"), strict=True)
+        )
+        part = comparable_part(store, every, folder)
+        whole = slice(None) if part.missing is None else part.samples
+        ids, classes = store.names("sample"), store.names("label")
+        bounds = None
+        if config.bounds is not None and (store.state("bounds")[list(part.samples)] == DONE).all():
+            bounds = store.bounds(part.samples)
         return cls(
             config,
-            materials,
-            part.plan,
-            tuple(store.interactions(c, samples) for c in part.checkpoints),
-            tuple(store.tables(c, samples) for c in part.checkpoints),
+            tuple(every[c] for c in part.checkpoints),
+            tuple(ids[s] for s in part.samples),
+            tuple(classes[s] for s in part.samples),
+            part.samples,
+            tuple(store.interactions(c, whole) for c in part.checkpoints),
+            tuple(store.tables(c, whole) for c in part.checkpoints),
             tuple(store.correct(c) for c in part.checkpoints),
-            precision,
+            bounds,
             part.missing,
         )
 
+    def of(self, model: str) -> list[int]:
+        """Positions of a model's checkpoints."""
+        return [i for i, checkpoint in enumerate(self.checkpoints) if checkpoint.model == model]
+
     def final(self, model: str) -> int:
         """Position of a model's last checkpoint."""
-        return self.plan.of(model)[-1]
+        return self.of(model)[-1]
 
-    def compared(self, final: dict[str, Interactions]) -> Comparison:
-        """The three models' interactions under the study's normalisation and salience."""
-        return compare(**final, normalise=self.config.normalise, salient=self.config.salient)
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of all models, those with a role first."""
+        with_role = [name for _, name in self.config.roles.given()]
+        return tuple(dict.fromkeys([*with_role, *self.config.models]))
 
+    @cached_property
+    def compared(self) -> dict[str, str]:
+        """Names of the models before, after and control, by role."""
+        return {role: name for role, name in self.config.roles.given() if role in ROLES}
 
-def study(evidence: Evidence) -> Json:
-    """What was compared, in words and names."""
-    config, materials = evidence.config, evidence.materials
-    kind = config.decomposition.kind
-    return {
-        "name": config.name,
-        "kind": materials.data.modality,
-        "players": str(materials.players()),
-        "n_players": materials.n_players,
-        "baseline": str(materials.baseline),
-        "value": str(materials.value(0)),
-        "decomposition": kind + (f", gap {config.decomposition.tol:g}" if kind == "and-or" else ""),
-        "normalise": config.normalise,
-        "salient": config.salient,
-        "classes": list(materials.classes),
-        "data": materials.data.source,
-        "n_samples": len(evidence.plan.samples),
-    }
+    def _compare(
+        self, interactions: Mapping[str, Interactions], normalise: Normalise | None = None
+    ) -> Comparison:
+        """Under the study's salience, and its normalisation unless another is given."""
+        known = sorted(set(self.classes))
+        return compare(
+            **interactions,  # type: ignore[arg-type]
+            normalise=normalise or self.config.normalise,
+            salient=self.config.salience,
+            labels=[known.index(name) for name in self.classes],
+        )
 
+    @cached_property
+    def _finals(self) -> dict[str, Interactions]:
+        return {role: self.interactions[self.final(name)] for role, name in self.compared.items()}
 
-def _source(evidence: Evidence, name: str) -> str:
-    model = evidence.config.all_models()[name]
-    return model.architecture + (", linear probe on the frozen backbone" if model.probe else "")
+    @cached_property
+    def comparison(self) -> Comparison:
+        """Of the last checkpoints of the models before, after and control."""
+        return self._compare(self._finals)
 
+    def pairs(self) -> list[tuple[str, str, Share]]:
+        """s(A, B) of all ordered pairs of models."""
+        finals = {name: self.interactions[self.final(name)] for name in self.models}
+        return [
+            (first, second, self._compare({"before": finals[first], "after": finals[second]}).share("preserved"))
+            for first, second in permutations(finals, 2)
+        ]
 
-def models(evidence: Evidence) -> Json:
-    """The three models: source, checkpoints, accuracy."""
-    plan = evidence.plan
-    return {
-        name: {
-            "source": _source(evidence, name),
-            "checkpoints": [
-                {"name": plan.checkpoints[i].name, "step": plan.checkpoints[i].step} for i in plan.of(name)
-            ],
-            "accuracy": mean_estimate(evidence.correct[evidence.final(name)]).to_dict(),
+    @cached_property
+    def courses(self) -> dict[str, Dynamics]:
+        """Of the models with checkpoints enough to speak of a course."""
+        found = {}
+        for name in self.models:
+            positions = self.of(name)
+            steps = [self.checkpoints[i].step for i in positions]
+            if len(positions) >= LEAST_CHECKPOINTS:
+                effects = torch.stack([self.interactions[i].values for i in positions])
+                orders = self.interactions[positions[0]].orders
+                found[name] = dynamics(effects, [step for step in steps if step is not None], orders)
+        return found
+
+    @cached_property
+    def books(self) -> dict[str, Ledger]:
+        """The ledgers of the models before, after and control, by role."""
+        tables = {role: self.tables[self.final(name)] for role, name in self.compared.items()}
+        return {
+            role: ledger(self.comparison, role, table[:, 0], table[:, -1]) for role, table in tables.items()
         }
-        for name in MODELS
-    }
 
-
-def certificates(evidence: Evidence) -> Json | None:
-    """None where the decomposition is a closed form and needs no certificate."""
-    certificates = [i.certificate for i in evidence.interactions if i.certificate is not None]
-    if not certificates:
-        return None
-    gaps = torch.cat([certificate.gap for certificate in certificates])
-    resolutions = torch.cat([certificate.resolution for certificate in certificates])
-    tol = evidence.config.decomposition.tol
-    return {
-        "tol": tol,
-        "worst_gap": gaps.max().item(),
-        "mean_gap": gaps.mean().item(),
-        "n": len(gaps),
-        "missed": int((gaps > tol).sum()),
-        "worst_resolution": resolutions.max().item(),
-    }
-
-
-def samples(evidence: Evidence, tables: dict[str, Tensor]) -> list[Json]:
-    """The samples and the models' values on them."""
-    found = []
-    for row, index in enumerate(evidence.plan.samples):
-        sample = evidence.materials.data[index]
-        found.append(
+    @cached_property
+    def known(self) -> Known:
+        """What the run comes to, sample by sample."""
+        by_and = self._compare(
             {
-                "id": sample.id,
-                "class": evidence.materials.classes[sample.label],
-                "label": sample.label,
-                "v_full": {name: table[row, -1].item() for name, table in tables.items()},
-                "v_empty": {name: table[row, 0].item() for name, table in tables.items()},
+                role: decompose(self.tables[self.final(name)], "and", players=self.comparison.players)
+                for role, name in self.compared.items()
             }
         )
-    return found
-
-
-def evaluation(evidence: Evidence) -> Json:
-    """How the models were run, and what lower precision did to their values."""
-    how = evidence.materials.how
-    return {
-        "device": how.device,
-        "batch_size": how.batch_size,
-        "autocast": how.autocast,
-        "autocast_effect": evidence.precision or None,
-    }
-
-
-def warnings(evidence: Evidence, findings: Json) -> list[str]:
-    """What a reader must know before relying on the findings."""
-    found = []
-    n = len(evidence.plan.samples)
-    if evidence.missing:
-        found.append(_missing_text(evidence.missing))
-    if n < _FEW_SAMPLES:
-        found.append(f"Only {n} samples: bootstrap intervals from so few tend to be too narrow.")
-    if findings["certificates"] and findings["certificates"]["missed"]:
-        missed = findings["certificates"]
-        found.append(
-            f"{missed['missed']} of {missed['n']} decompositions missed the asked gap {missed['tol']:g}."
+        return Known(
+            self.compared,
+            self.samples,
+            Readings(
+                self.comparison.strengths,
+                by_and.strengths,
+                self._compare(self._finals, "l1").strengths,
+                self.comparison.raw.strengths,
+            ),
+            self.bounds,
+            0.0 if self.config.bounds is None else self.config.bounds.slack,
+            self.courses,
+            self.books,
+            {name: self.correct[self.final(name)] for name in self.models},
         )
-    if evidence.precision:
-        worst = max(evidence.precision.values(), key=lambda effect: effect["relative"])
-        found.append(
-            f"Run in {evidence.materials.how.autocast}: on one sample this changed values by up to {worst['max']:.2g}, "
-            f"{100 * worst['relative']:.2g}% of what all players together change."
-        )
-    if findings["dynamics"] is None:
-        found.append("Fewer than 3 checkpoints of the fine-tuned or the scratch run: F3 cannot be judged.")
-    if evidence.config.decomposition.kind == "and-or":
-        found.append(
-            "The split into AND and OR is one choice (least L1 norm, then least squares) among many that fit the "
-            "model equally well; shares depend on it. The plain AND reading is given beside it, and the bounds of the "
-            "preserved share over all splits that are as sparse."
-        )
-    strength = findings["knowledge"]["by_order"][0]["strength"]
-    found += [
-        f"The {name} model answers alike whatever is shown of a sample: its interactions are all 0. Did it die in "
-        "training?"
-        for name in MODELS
-        if strength[name]["mean"] < _DEAD
-    ]
-    accuracy = {name: findings["models"][name]["accuracy"]["mean"] for name in MODELS}
-    for name in ("finetuned", "pretrained"):
-        if accuracy[name] < accuracy["scratch"]:
-            found.append(
-                f"The {name} model is less accurate than the scratch model: check its weights and head."
-            )
-    if accuracy["finetuned"] < accuracy["pretrained"]:
-        found.append(
-            "The fine-tuned model is less accurate than the pre-trained one: fine-tuning did harm here."
-        )
-    found.append(f"One training run of each kind: the intervals are over the {n} samples, not over seeds.")
-    return found
 
-
-def _missing_text(missing: Json) -> str:
-    text = (
-        f"{missing['interactions']} of {missing['of']} pairs of checkpoint and sample failed and are missing."
-    )
-    for what in ("checkpoints", "samples"):
-        if missing[what]:
-            text += f" Left out for it: {what} {', '.join(missing[what])}."
-    if missing["failures"]:
-        text += f" The first error: {missing['failures'][0]['error']}"
-    return text
-
-
-def provenance(evidence: Evidence) -> Json:
-    """Versions, seed, work done, time."""
-    versions = {"python": platform.python_version()}
-    for package in ("bequeath", "torch", "numpy", "scipy", "scikit-learn"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed as a package"
-    tables = sum(len(t) for t in evidence.tables)
-    n = evidence.materials.n_players
-    return {
-        "versions": versions,
-        "seed": evidence.config.seed,
-        "evaluations": tables * 2**n,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bequeath.errors import IncompleteRun
-from bequeath.knowledge.regions import MODELS
 from bequeath.study.folder import read_json
-from bequeath.study.plan import Plan
+from bequeath.study.plan import Checkpoint
 from bequeath.study.store.store import DONE, Store
 
 FAILURES_FILE = "failures.json"
@@ -23,17 +22,15 @@ _TOLD = 20
 
 @dataclass(frozen=True)
 class Part:
-    """The checkpoints and samples that are there on all sides."""
+    """The checkpoints and samples that are there on all sides, as positions in the store."""
 
-    plan: Plan
     checkpoints: tuple[int, ...]
-    """Positions in the store."""
     samples: tuple[int, ...]
     missing: dict[str, Any] | None
     """As told in the findings; None where nothing is missing."""
 
 
-def comparable_part(store: Store, plan: Plan, folder: Path) -> Part:
+def comparable_part(store: Store, checkpoints: tuple[Checkpoint, ...], folder: Path) -> Part:
     """Leave out checkpoints that failed on most samples, then samples that any checkpoint left lacks.
 
     Raises
@@ -41,18 +38,17 @@ def comparable_part(store: Store, plan: Plan, folder: Path) -> Part:
     IncompleteRun
         If a model's last checkpoint, or all but one sample, would have to go.
     """
-    there = np.array(
-        [store.state("interactions", checkpoint) == DONE for checkpoint in range(len(plan.checkpoints))]
-    )
-    counted = [bool((store.state("accuracy", c) == DONE).all()) for c in range(len(plan.checkpoints))]
+    every = range(len(checkpoints))
+    there = np.array([store.state("interactions", checkpoint) == DONE for checkpoint in every])
+    counted = [bool((store.state("accuracy", c) == DONE).all()) for c in every]
     if there.all() and all(counted):
-        every = tuple(range(len(plan.checkpoints)))
-        return Part(plan, every, tuple(range(len(plan.samples))), None)
+        return Part(tuple(every), tuple(range(there.shape[1])), None)
     failures = read_json(folder / FAILURES_FILE) if (folder / FAILURES_FILE).exists() else []
     why = f"; the first error: {failures[0]['error']}" if failures else ""
     kept = [c for c, row in enumerate(there) if counted[c] and (~row).mean() <= _MOST_LACKING]
-    for name in MODELS:
-        if plan.of(name)[-1] not in kept:
+    finals = {checkpoint.model: place for place, checkpoint in enumerate(checkpoints)}
+    for name, final in finals.items():
+        if final not in kept:
             raise IncompleteRun(
                 f"{folder}: {name} failed on too many samples to be compared ({folder / FAILURES_FILE}){why}"
             )
@@ -65,13 +61,8 @@ def comparable_part(store: Store, plan: Plan, folder: Path) -> Part:
     missing = {
         "interactions": int((~there).sum()),
         "of": int(there.size),
-        "checkpoints": [plan.checkpoints[c].label for c in range(len(there)) if c not in kept],
+        "checkpoints": [checkpoints[c].label for c in every if c not in kept],
         "samples": [names[s] for s in range(len(names)) if s not in samples],
         "failures": failures[:_TOLD],
     }
-    part = replace(
-        plan,
-        checkpoints=tuple(plan.checkpoints[c] for c in kept),
-        samples=tuple(plan.samples[s] for s in samples),
-    )
-    return Part(part, tuple(kept), tuple(samples), missing)
+    return Part(tuple(kept), tuple(samples), missing)

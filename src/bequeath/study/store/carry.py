@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from bequeath.study.store.layout import Axes
-from bequeath.study.store.store import DONE, STAGES, Stage, Store
+from bequeath.study.store.store import DONE, Stage, Store
 
 STORE = "tables.zarr"
+# Bounds depend on all samples, through each model's scale: they are found anew.
 _WORDS: dict[Stage, str] = {"table": "value tables", "accuracy": "accuracies", "interactions": "interactions"}
 
 
@@ -88,13 +89,13 @@ class Carrier:
         differ = topics(self._store.identity, self._identity)
         if not differ:
             return None
-        kept: dict[Stage, int] = dict.fromkeys(STAGES, 0)
-        done: dict[Stage, int] = dict.fromkeys(STAGES, 0)
-        for stage in STAGES:
+        kept: dict[Stage, int] = dict.fromkeys(_WORDS, 0)
+        done: dict[Stage, int] = dict.fromkeys(_WORDS, 0)
+        for stage in _WORDS:
             for checkpoint in range(self._store.shape[0]):
                 done[stage] += int((self._store.state(stage, checkpoint) == DONE).sum())
                 kept[stage] += len(self._still(stage, checkpoint))
-        return Change(differ, kept, {stage: done[stage] - kept[stage] for stage in STAGES})
+        return Change(differ, kept, {stage: done[stage] - kept[stage] for stage in _WORDS})
 
     def kept(self, stage: Stage) -> dict[int, int]:
         """How many samples of each new checkpoint hold."""
@@ -114,7 +115,7 @@ class Carrier:
     def into(self, path: Path) -> Store:
         """Make the new arrays, with all that still holds in them."""
         new = Store.create(path, self._axes, self._identity, self._identity["dtype"])
-        for stage in STAGES:
+        for stage in _WORDS:
             for old, now in self._checkpoints.items():
                 still = self._still(stage, old)
                 for source, target in still:

@@ -12,18 +12,20 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
+from bequeath.knowledge.bounds import BOUNDS
 from bequeath.lattice.interactions import TYPES
 from bequeath.lattice.subsets import orders
 
-FORMAT = "bequeath.tables/2"
+FORMAT = "bequeath.tables/3"
 FIELDS = ("objective", "lower_bound", "resolution", "iterations")
 
 _ABOUT = (
     "table[checkpoint, sample, subset] is v: the model's value on the sample with only the players of subset shown "
     "(bit i of subset = player i; subset 0 = none). interactions[checkpoint, sample, type, subset] are the AND and OR "
     "interactions of v - v[0]; they add up to it on every mask. certificate: objective and lower_bound of the L1 norm, "
-    "in units of v. correct: 1 where the checkpoint classifies an accuracy sample rightly. *_done: 1 done, 2 failed, 0 "
-    "not yet; where it is not 1, the arrays hold nothing. step -1: none."
+    "in units of v. bounds[sample, bound]: of the preserved share over all equally sparse splits. correct: 1 where the "
+    "checkpoint classifies an accuracy sample rightly. *_done: 1 done, 2 failed, 0 not yet; where it is not 1, the "
+    "arrays hold nothing. step -1: none."
 )
 
 
@@ -66,9 +68,11 @@ def make_group(
         ),
         # Written by the leading process alone: a row at a time.
         "certificate": ((*each, "field"), (c, s, len(FIELDS)), (1, s, len(FIELDS)), "float64", np.nan),
+        "bounds": (("sample", "bound"), (s, len(BOUNDS)), (1, len(BOUNDS)), "float64", np.nan),
         "table_done": (each, (c, s), (1, s), "int8", 0),
         "interactions_done": (each, (c, s), (1, s), "int8", 0),
         "accuracy_done": (("checkpoint",), (c,), (1,), "int8", 0),
+        "bounds_done": (("sample",), (s,), (s,), "int8", 0),
     }
     for name, (dims, shape, chunks, kind, fill) in data.items():
         group.create_array(
@@ -90,6 +94,7 @@ def make_group(
         "subset": ("subset", np.arange(size)),
         "order": ("subset", orders(len(axes.players)).numpy()),
         "field": ("field", _names(FIELDS)),
+        "bound": ("bound", _names(BOUNDS)),
         "player": ("player", _names(axes.players)),
     }
     for name, (dim, values) in coordinates.items():

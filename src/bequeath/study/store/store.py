@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -21,12 +21,18 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.lattice.interactions import Certificate, Interactions
+from bequeath.study.config.decomposition import Decomposition
 from bequeath.study.store.layout import FORMAT, Axes, make_group
 
-Stage = Literal["table", "accuracy", "interactions"]
-STAGES: tuple[Stage, ...] = ("table", "accuracy", "interactions")
+Stage = Literal["table", "accuracy", "interactions", "bounds"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
 # What is kept of each stage.
-_ARRAY: dict[Stage, str] = {"table": "table", "accuracy": "correct", "interactions": "interactions"}
+_ARRAY: dict[Stage, str] = {
+    "table": "table",
+    "accuracy": "correct",
+    "interactions": "interactions",
+    "bounds": "bounds",
+}
 DONE, FAILED = 1, 2
 
 
@@ -38,7 +44,7 @@ class Store:
         self._group = group
         self._arrays: dict[str, zarr.Array[Any]] = {}
         self.identity: dict[str, Any] = dict(group.attrs["identity"])  # type: ignore[arg-type]
-        self._certified = self.identity["decomposition"]["kind"] == "and-or"
+        self._certified = Decomposition.model_validate(self.identity["decomposition"]).certified
 
     @classmethod
     def create(
@@ -134,34 +140,43 @@ class Store:
 
     # Marks: the leading process alone writes them.
 
-    def state(self, stage: Stage, checkpoint: int) -> NDArray[np.int8]:
-        """Per sample of a checkpoint 0 (not yet), `DONE` or `FAILED`.
+    def state(self, stage: Stage, checkpoint: int | None = None) -> NDArray[np.int8]:
+        """Per sample of a checkpoint (bounds: of all) 0 (not yet), `DONE` or `FAILED`.
 
         Done means that the data are there, too, and the table that interactions belong to.
         """
-        marks: NDArray[np.int8] = np.atleast_1d(self.read(f"{stage}_done", checkpoint)).copy()
+        row = () if checkpoint is None else (checkpoint,)
+        marks: NDArray[np.int8] = np.atleast_1d(self.read(f"{stage}_done", *row)).copy()
         # A file that was taken away, because it was damaged, is made again.
-        if stage == "interactions" and self._certified and not self._file("certificate", checkpoint).exists():
+        if stage == "interactions" and self._certified and not self._file("certificate", *row).exists():
             marks[marks == DONE] = 0
         for place in np.flatnonzero(marks == DONE):
-            position = (checkpoint,) if stage == "accuracy" else (checkpoint, int(place))
+            position = row if stage == "accuracy" else (*row, int(place))
             if not os.path.exists(self._file(_ARRAY[stage], *position)):
                 marks[place] = 0
         if stage == "interactions" and marks.any():
             marks[self.state("table", checkpoint) != DONE] = 0
         return marks
 
-    def mark(self, stage: Stage, checkpoint: int, samples: Sequence[int], state: int) -> None:
+    def mark(self, stage: Stage, checkpoint: int | None, samples: Sequence[int], state: int) -> None:
         """Say of some samples' data (of all, for accuracies) that they are whole on the disk, or that they failed."""
         name = f"{stage}_done"
-        if stage == "accuracy":
-            self._array(name)[checkpoint] = state
-            _to_disk(self.path.joinpath(name, "c", str(checkpoint)))
-            return
-        row = self.read(name, checkpoint)
-        row[list(samples)] = state
-        self._array(name)[checkpoint] = row
-        _to_disk(self._file(name, checkpoint))
+        row = () if checkpoint is None else (checkpoint,)
+        marks = np.atleast_1d(self.read(name, *row)).copy()
+        marks[... if stage == "accuracy" else list(samples)] = state
+        self._array(name)[row or ...] = marks[0] if stage == "accuracy" else marks
+        _to_disk(self._file(name, *row))
+
+    def begin_bounds(self, settings: dict[str, Any]) -> None:
+        """Say how bounds are found from now on; those that were found otherwise are given up."""
+        if self.bounds_settings() != settings:
+            self.mark("bounds", None, range(self.shape[1]), 0)
+            self._group.attrs["bounds"] = settings
+
+    def bounds_settings(self) -> dict[str, Any] | None:
+        """How bounds are found: two checkpoints and what their tables are divided by, as written last."""
+        settings: Any = zarr.open_group(self.path, mode="r").attrs.get("bounds")
+        return settings if isinstance(settings, dict) else None
 
     def write_certificates(
         self, checkpoint: int, samples: Sequence[int], values: NDArray[np.float64]
@@ -181,6 +196,17 @@ class Store:
     def write_interactions(self, checkpoint: int, samples: Sequence[int], values: Tensor) -> None:
         """Interactions (samples, 2, 2**n) of some samples."""
         self._write("interactions", checkpoint, samples, values)
+
+    def write_bounds(self, samples: Sequence[int], values: Tensor) -> None:
+        """Bounds (samples, bounds) of some samples' preserved share."""
+        for sample, one in zip(samples, values.numpy(), strict=True):
+            self._array("bounds")[sample] = one
+            _to_disk(self._file("bounds", sample))
+
+    def bounds(self, samples: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+        """Bounds of some samples' preserved share, by name: (samples,) each."""
+        values = self.read("bounds")[list(samples)]
+        return dict(zip(self.names("bound"), values.T, strict=True))
 
     def _write(self, name: str, checkpoint: int, samples: Sequence[int], values: Tensor) -> None:
         for sample, one in zip(samples, values.numpy(), strict=True):

@@ -1,0 +1,185 @@
+"""What was compared, checked and used, in words and names; and what a reader must know first."""
+
+from __future__ import annotations
+
+import platform
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from bequeath.knowledge.statistics import mean_estimate
+from bequeath.study.findings.evidence import Evidence
+from bequeath.study.findings.plain import Json, plain
+from bequeath.study.loading import StudyParts
+
+_FEW_SAMPLES = 20
+# Strength, in units of the value, of a model whose values differ by rounding alone.
+_DEAD = 1e-3
+
+
+def study(evidence: Evidence, parts: StudyParts) -> Json:
+    """What was compared."""
+    config, decomposition = evidence.config, evidence.config.decomposition
+    return {
+        "name": config.name,
+        "modality": parts.inputs.modality,
+        "players": str(parts.games.players()),
+        "n_players": parts.games.n_players,
+        "baseline": str(parts.games.baseline),
+        "value": str(parts.games.value(0)),
+        "decomposition": decomposition.kind
+        + (f", gap {decomposition.tol:g}" if decomposition.certified else ""),
+        "normalise": config.normalise,
+        "salient": config.salience,
+        "classes": list(parts.inputs.classes),
+        "data": parts.inputs.data.source,
+        "n_samples": len(evidence.samples),
+    }
+
+
+def models(evidence: Evidence) -> Json:
+    """Each model's role, source, checkpoints and accuracy."""
+    roles = {name: role for role, name in evidence.config.roles.given()}
+    found = {}
+    for name in evidence.models:
+        model = evidence.config.models[name]
+        checkpoints = [evidence.checkpoints[i] for i in evidence.of(name)]
+        found[name] = {
+            "role": roles.get(name),
+            "source": model.architecture + (", linear probe on the frozen backbone" if model.probe else ""),
+            "checkpoints": [{"name": one.name, "step": one.step} for one in checkpoints],
+            "accuracy": plain(mean_estimate(evidence.correct[evidence.final(name)])),
+        }
+    return found
+
+
+def certificates(evidence: Evidence) -> Json | None:
+    """None where the decomposition is a closed form and needs no certificate."""
+    certificates = [i.certificate for i in evidence.interactions if i.certificate is not None]
+    if not certificates:
+        return None
+    gaps = torch.cat([certificate.gap for certificate in certificates])
+    resolutions = torch.cat([certificate.resolution for certificate in certificates])
+    tol = evidence.config.decomposition.tol
+    return {
+        "tol": tol,
+        "worst_gap": gaps.max().item(),
+        "mean_gap": gaps.mean().item(),
+        "n": len(gaps),
+        "missed": int((gaps > tol).sum()),
+        # Where the gap alone was asked for, nothing was settled.
+        "worst_resolution": plain(resolutions.max().item()),
+    }
+
+
+def samples(evidence: Evidence) -> list[Json]:
+    """The samples and the models' values on them."""
+    tables = {name: evidence.tables[evidence.final(name)] for name in evidence.models}
+    return [
+        {
+            "id": sample,
+            "class": label,
+            "v_full": {name: table[row, -1].item() for name, table in tables.items()},
+            "v_empty": {name: table[row, 0].item() for name, table in tables.items()},
+        }
+        for row, (sample, label) in enumerate(zip(evidence.samples, evidence.classes, strict=True))
+    ]
+
+
+def evaluation(parts: StudyParts, precision: Json) -> Json:
+    """How the models were run, and what lower precision did to their values."""
+    how = parts.inputs.how
+    return {
+        "device": how.device,
+        "batch_size": how.batch_size,
+        "autocast": how.autocast,
+        "autocast_effect": precision or None,
+    }
+
+
+def provenance(evidence: Evidence) -> Json:
+    """Versions, seed, work done, time."""
+    versions = {"python": platform.python_version()}
+    for package in ("bequeath", "torch", "numpy", "scipy", "scikit-learn"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed as a package"
+    return {
+        "versions": versions,
+        "seed": evidence.config.seed,
+        "evaluations": sum(table.numel() for table in evidence.tables),
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def warnings(evidence: Evidence, findings: Json) -> list[str]:
+    """What a reader must know before relying on the findings."""
+    found = []
+    config, n = evidence.config, len(evidence.samples)
+    if evidence.missing:
+        found.append(_missing_text(evidence.missing))
+    if n < _FEW_SAMPLES:
+        found.append(f"Only {n} samples: bootstrap intervals from so few tend to be too narrow.")
+    certificates = findings["certificates"]
+    if certificates and certificates["missed"]:
+        found.append(
+            f"{certificates['missed']} of {certificates['n']} decompositions missed the asked gap "
+            f"{certificates['tol']:g}."
+        )
+    effect = findings["evaluation"]["autocast_effect"]
+    if effect:
+        worst = max(effect.values(), key=lambda one: one["relative"])
+        found.append(
+            f"Run in {findings['evaluation']['autocast']}: on one sample this changed values by up to "
+            f"{worst['max']:.2g}, {100 * worst['relative']:.2g}% of what all players together change."
+        )
+    if config.bounds is not None and evidence.bounds is None:
+        found.append("Bounds of the preserved share were asked for and could not be found for every sample.")
+    if config.decomposition.certified:
+        text = (
+            "The split into AND and OR is one choice (least L1 norm, then least squares) among many that fit the "
+            "model equally well; shares depend on it. The plain AND reading, which has no choice, is given beside it."
+        )
+        more = " Bounds over all equally sparse splits can be asked for (bounds: true)."
+        found.append(text + (more if config.decomposition.kind == "and-or" and config.bounds is None else ""))
+    found += _about_models(evidence, findings)
+    found.append(f"One training run per model: the intervals are over the {n} samples, not over seeds.")
+    return found
+
+
+def _about_models(evidence: Evidence, findings: Json) -> list[str]:
+    found = [
+        f"{name} answers alike whatever is shown of a sample: its interactions are all 0. Did it die in training?"
+        for name in evidence.models
+        if evidence.interactions[evidence.final(name)].values.abs().sum((-1, -2)).mean() < _DEAD
+    ]
+    for first, second in evidence.same_file():
+        found.append(f"{first} and {second} are the same file: of course they share everything.")
+    names = evidence.compared
+    if "control" in names and not {names["after"], names["control"]} <= evidence.courses.keys():
+        found.append(
+            f"Fewer than 3 checkpoints of {names['after']} or {names['control']}: F3 cannot be judged."
+        )
+    accuracy = {role: findings["models"][name]["accuracy"]["mean"] for role, name in names.items()}
+    for role in ("after", "before"):
+        if "control" in names and accuracy[role] < accuracy["control"]:
+            found.append(
+                f"{names[role]} is less accurate than {names['control']}: check its weights and head."
+            )
+    if accuracy["after"] < accuracy["before"]:
+        found.append(f"{names['after']} is less accurate than {names['before']}.")
+    return found
+
+
+def _missing_text(missing: Json) -> str:
+    text = (
+        f"{missing['interactions']} of {missing['of']} pairs of checkpoint and sample failed and are missing."
+    )
+    for what in ("checkpoints", "samples"):
+        if missing[what]:
+            text += f" Left out for it: {what} {', '.join(missing[what])}."
+    if missing["failures"]:
+        text += f" The first error: {missing['failures'][0]['error']}"
+    return text
