@@ -16,7 +16,7 @@ Json = dict[str, Any]
 UNDISTURBED = "none"
 PAIRS = (
     ("preserved", "accuracy"),
-    ("scaled", "accuracy"),
+    ("raw", "accuracy"),
     ("relearned", "accuracy"),
     ("preserved", "relearned"),
 )
@@ -25,14 +25,13 @@ PAIRS = (
 def disturbances(row: Row, undisturbed: Json) -> Json | None:
     """One row's fine-tuned models by the disturbance of their start, and how their figures move together.
 
-    The pre-trained and the scratch model they are compared with are the undisturbed ones, whose pooled findings are
-    `undisturbed`.
+    The models before and the controls are the undisturbed ones, whose pooled findings are `undisturbed`.
 
     Returns
     -------
     dict or None
-        ``starts``: by disturbance, estimates of ``accuracy``, ``preserved`` share, the same ``scaled`` to each model's
-        own strength, and ``relearned`` share R; ``runs``: the same of each seed, as plain numbers; ``correlations``
+        ``starts``: by disturbance, estimate of ``accuracy``, ``preserved`` share, the same in ``raw`` units, and, with a
+        control, ``relearned`` share R; ``runs``: the same of each seed, as plain numbers; ``correlations``
         over the runs, those with a frozen backbone left out: they are not trained as the others. None where nothing
         was disturbed.
     """
@@ -40,9 +39,9 @@ def disturbances(row: Row, undisturbed: Json) -> Json | None:
         return None
     groups = {UNDISTURBED: row.seeds, **row.disturbed}
     runs = [
-        {"start": start, "seed": seed} | {name: e["mean"] for name, e in _figures(findings).items()}
+        {"start": start, "seed": seed} | {name: _mean(e) for name, e in _figures(run.findings).items()}
         for start, group in groups.items()
-        for seed, findings in enumerate(group)
+        for seed, run in enumerate(group)
     ]
     pooled = {UNDISTURBED: undisturbed} | {start: pool(group) for start, group in row.disturbed.items()}
     starts = {start: _figures(together) for start, together in pooled.items()}
@@ -56,7 +55,9 @@ def correlations(rows: Sequence[Sequence[Json]]) -> list[Json]:
         x, y = [], []
         for runs in rows:
             trained = [
-                run for run in runs if run["start"] != "frozen" and None not in (run[first], run[second])
+                run
+                for run in runs
+                if run["start"] != "frozen" and None not in (run.get(first), run.get(second))
             ]
             x.append(_standard([run[first] for run in trained]))
             y.append(_standard([run[second] for run in trained]))
@@ -66,14 +67,21 @@ def correlations(rows: Sequence[Sequence[Json]]) -> list[Json]:
 
 
 def _figures(findings: Json) -> Json:
-    """Estimates from findings of one seed, or of several pooled."""
-    knowledge = findings["knowledge"]
-    return {
-        "accuracy": findings["models"]["finetuned"]["accuracy"],
+    """Estimates and shares from findings of one seed, or of several pooled."""
+    knowledge, after = findings["knowledge"], findings["roles"]["after"]
+    figures = {
+        "accuracy": findings["models"][after]["accuracy"],
         "preserved": knowledge["shares"]["preserved"],
-        "scaled": knowledge["scaled"]["shares"]["preserved"],
-        "relearned": knowledge["shares"]["relearned"],
+        "raw": knowledge["raw"]["preserved"],
     }
+    if "relearned" in knowledge["shares"]:
+        figures["relearned"] = knowledge["shares"]["relearned"]
+    return figures
+
+
+def _mean(figure: Json) -> float | None:
+    mean: float | None = figure["observed"] if "observed" in figure else figure["mean"]
+    return mean
 
 
 def _standard(values: Sequence[float]) -> Any:

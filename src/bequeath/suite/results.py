@@ -18,7 +18,7 @@ from bequeath.suite.causal import correlations, disturbances
 from bequeath.suite.pool import pool
 from bequeath.suite.rows import Row
 
-SCHEMA = "bequeath.results/1"
+SCHEMA = "bequeath.results/2"
 VERDICTS = ("supported", "contradicted", "undecided")
 CLAIMS = ("F1", "F2", "F3")
 
@@ -51,7 +51,10 @@ def results(rows: Sequence[Row]) -> Json:
         "schema": SCHEMA,
         "rows": found,
         "verdicts": {
-            claim: {verdict: sum(c[claim]["verdict"] == verdict for c in judged) for verdict in VERDICTS}
+            claim: {
+                verdict: sum(c[claim]["verdict"] == verdict for c in judged if claim in c)
+                for verdict in VERDICTS
+            }
             for claim in CLAIMS
         },
         "correlations": correlations(runs) if runs else None,

@@ -6,17 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from bequeath.errors import BequeathError, FolderInUse
 from bequeath.study.config import load_study
 from bequeath.study.progress import bars
-from bequeath.study.run import Study
+from bequeath.study.run import Run, Study
 from bequeath.study.train import disturbed_name, train
 
 logger = logging.getLogger(__name__)
-
-Json = dict[str, Any]
 
 
 @dataclass
@@ -27,9 +24,9 @@ class Row:
     ----------
     key : str
         The study file's name without its suffix.
-    seeds : list of dict
-        Findings of each seed's run, in the order of the seeds.
-    disturbed : dict of str to list of dict
+    seeds : list of Run
+        Each seed's run, in the order of the seeds.
+    disturbed : dict of str to list of Run
         The same of the runs with disturbed starts, by disturbance.
     error : str or None
         Why the row is not complete.
@@ -37,8 +34,8 @@ class Row:
 
     key: str
     name: str
-    seeds: list[Json] = field(default_factory=list)
-    disturbed: dict[str, list[Json]] = field(default_factory=dict)
+    seeds: list[Run] = field(default_factory=list)
+    disturbed: dict[str, list[Run]] = field(default_factory=dict)
     error: str | None = None
 
 
@@ -83,11 +80,11 @@ def run_rows(
             for seed in config.training.seeds:
                 trained, run = folder / f"trained/seed-{seed}", folder / f"seed-{seed}"
                 say(f"  seed {seed}")
-                row.seeds.append(_findings(trained / "study.yaml", run, None, progress))
+                row.seeds.append(_run(trained / "study.yaml", run, None, progress))
                 for disturbance in config.training.disturbed:
                     name = disturbed_name(disturbance)
                     say(f"  seed {seed}, {disturbance}")
-                    found = _findings(trained / f"{name}.yaml", folder / f"seed-{seed}-{name}", run, progress)
+                    found = _run(trained / f"{name}.yaml", folder / f"seed-{seed}-{name}", run, progress)
                     row.disturbed.setdefault(disturbance, []).append(found)
         except FolderInUse:
             raise
@@ -98,7 +95,6 @@ def run_rows(
     return rows
 
 
-def _findings(file: Path, out: Path, like: Path | None, progress: bool) -> Json:
+def _run(file: Path, out: Path, like: Path | None, progress: bool) -> Run:
     study = Study.from_yaml(file)
-    done = study.finished(out)
-    return (done or study.run(out, progress=progress, like=like)).findings
+    return study.finished(out) or study.run(out, progress=progress, like=like)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import permutations
+from itertools import combinations, permutations
 from pathlib import Path
 
 import torch
@@ -45,6 +45,8 @@ class Evidence:
         Of the preserved share on each sample, where they were asked for and found.
     missing : dict or None
         What failed and was left out.
+    states : dict
+        By label of a checkpoint: what its model is (`bequeath.study.store.identity`).
     """
 
     config: StudyConfig
@@ -57,6 +59,7 @@ class Evidence:
     correct: tuple[Array, ...]
     bounds: dict[str, Array] | None
     missing: Json | None
+    states: Json
 
     @classmethod
     def read(cls, config: StudyConfig, folder: Path) -> Evidence:
@@ -89,6 +92,7 @@ class Evidence:
             tuple(store.correct(c) for c in part.checkpoints),
             bounds,
             part.missing,
+            store.identity["checkpoints"],
         )
 
     def of(self, model: str) -> list[int]:
@@ -104,6 +108,11 @@ class Evidence:
         """Names of all models, those with a role first."""
         with_role = [name for _, name in self.config.roles.given()]
         return tuple(dict.fromkeys([*with_role, *self.config.models]))
+
+    def same_file(self) -> list[tuple[str, str]]:
+        """Pairs of models that are one and the same."""
+        states = {name: self.states[self.checkpoints[self.final(name)].label] for name in self.models}
+        return [(a, b) for a, b in combinations(states, 2) if states[a] == states[b]]
 
     @cached_property
     def compared(self) -> dict[str, str]:
@@ -135,7 +144,11 @@ class Evidence:
         """s(A, B) of all ordered pairs of models."""
         finals = {name: self.interactions[self.final(name)] for name in self.models}
         return [
-            (first, second, self._compare({"before": finals[first], "after": finals[second]}).share("preserved"))
+            (
+                first,
+                second,
+                self._compare({"before": finals[first], "after": finals[second]}).share("preserved"),
+            )
             for first, second in permutations(finals, 2)
         ]
 
@@ -184,4 +197,3 @@ class Evidence:
             self.books,
             {name: self.correct[self.final(name)] for name in self.models},
         )
-

@@ -65,7 +65,9 @@ def _faithfulness(evidence: Evidence) -> Json:
     errors: dict[str, float] = {}
     found: dict[str, Any] = {"mean_salient": {}, "sparsity": {}, "salient_error": {}}
     for name in evidence.models:
-        interactions, tables = (part[evidence.final(name)] for part in (evidence.interactions, evidence.tables))
+        interactions, tables = (
+            part[evidence.final(name)] for part in (evidence.interactions, evidence.tables)
+        )
         errors[name] = faithfulness.reconstruction_error(interactions, tables)
         at, cumulated = faithfulness.cumulated_strength(interactions)
         count, error = faithfulness.salient_error(interactions, tables)
