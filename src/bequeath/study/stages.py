@@ -22,8 +22,9 @@ from bequeath.knowledge.regions import MODELS
 from bequeath.models.outputs import check_outputs
 from bequeath.study.choice import choose_cells, player_axis
 from bequeath.study.config import StudyConfig
+from bequeath.study.engines.choice import make_engine
+from bequeath.study.engines.contract import Slot
 from bequeath.study.engines.dispatch import dispatch
-from bequeath.study.engines.engine import Slot, make_engine
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.findings import build_findings
 from bequeath.study.findings.missing import FAILURES_FILE, comparable_part
