@@ -178,7 +178,7 @@ def test_regions_from_masks_and_from_a_label_map_are_the_same(rest, dtype):
 
 
 def test_unsigned_label_maps_are_read():
-    assert bq.players.regions(np.array([[0, 1], [2, 1]], np.uint16)).names == tuple(
+    assert bq.players.regions(np.array([[0, 1], [2, 1]], np.uint16)).names() == tuple(
         f"region {i + 1}" for i in range(3)
     )
 

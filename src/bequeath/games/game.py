@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
-from bequeath.games.players.masked import Players
+from bequeath.games.players.family import Binds
+from bequeath.games.players.masked import MaskedInput
 from bequeath.games.runner import Evaluation, Request, Runner, values
 from bequeath.lattice.subsets import check_players, masks
 
@@ -52,7 +53,7 @@ class Game:
         self,
         model: nn.Module,
         x: Any,
-        players: Players,
+        players: Binds,
         baseline: Baseline,
         value: Callable[[Tensor], Tensor],
         name: str = "sample",
@@ -61,6 +62,11 @@ class Game:
         self.value = value
         self.name = name
         self.masked = players.bind(x, baseline, model)
+        if not isinstance(self.masked, MaskedInput):
+            raise BequeathError(
+                f"{name}: players {type(players).__name__}: bind gives a {type(self.masked).__name__}; it must return "
+                "a MaskedInput, such as bequeath.players.MaskedTensor"
+            )
         check_players(len(self.masked.names))
 
     @property

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
-from bequeath.games.players.masked import Chosen, MaskedInput, Players, Rest, chosen
+from bequeath.games.players.family import Binds, Chosen, chosen
+from bequeath.games.players.masked import MaskedInput, Rest
 from bequeath.games.runner import Evaluation, values
 
 
@@ -35,7 +36,7 @@ def strongest(influence: Tensor, k: int) -> list[int]:
 
 
 def most_influential(
-    players: Players,
+    players: Binds,
     k: int,
     models: Sequence[nn.Module],
     x: Any,
@@ -47,7 +48,7 @@ def most_influential(
 
     Parameters
     ----------
-    players : Players
+    players
         Any kind; of any number of players.
     k : int
         How many are kept, in their old order.

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from bequeath.errors import BequeathError
+from bequeath.files import PARTIAL
 from bequeath.models.adapters import CONFIG as ADAPTER_CONFIG
 from bequeath.models.adapters import FILES as ADAPTER_FILES
 from bequeath.models.state_files import FOLDER_FILES, PICKLED, read_state
@@ -53,7 +54,7 @@ def checkpoint_series(
             paths = series_files(Path(pattern_or_files))
         else:
             names = glob.glob(str(pattern_or_files), recursive=True)
-            paths = sorted(Path(name) for name in names if not name.endswith(".partial"))
+            paths = sorted(Path(name) for name in names if not name.endswith(PARTIAL))
         if not paths:
             raise BequeathError(
                 f"{where}: nothing matches {pattern_or_files}; check the folder and the pattern"
@@ -73,7 +74,7 @@ def checkpoint_series(
 
 def series_files(folder: Path) -> list[Path]:
     """The checkpoints, files or folders, that `bequeath.training` wrote into a folder."""
-    return sorted(path for path in folder.glob("step-*[0-9]*") if path.suffix != ".partial")
+    return sorted(path for path in folder.glob("step-*[0-9]*") if path.suffix != PARTIAL)
 
 
 def series_entry(folder: str | Path) -> dict[str, Any] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from bequeath.errors import BequeathError, FolderInUse
+from bequeath.files import PARTIAL, sweep, write_whole
 from bequeath.study.config import StudyConfig
 
 FINDINGS, REPORT = "findings.json", "report.html"
@@ -25,16 +25,6 @@ _IGNORED = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _LOCK = ".lock"
 # `show` holds the lock for an instant, to see whether it is free.
 _PATIENCE = 1.0
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all, even if the power goes."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, path)
 
 
 def read_json(path: Path) -> Any:
@@ -76,7 +66,7 @@ def claim(folder: Path) -> None:
             raise BequeathError(f"{mark}: made by something else or by another version; choose another --out")
         return
     others = sorted({p.name for p in folder.iterdir()} - _IGNORED - {_LOCK}) if folder.exists() else []
-    if [name for name in others if name != _MARK + ".partial"]:
+    if [name for name in others if not (name.startswith(_MARK) and name.endswith(PARTIAL))]:
         raise BequeathError(
             f"{folder}: not a run's folder: it holds {', '.join(others[:3])}{', ...' if len(others) > 3 else ''}; "
             "choose a new or empty folder for --out"
@@ -134,6 +124,8 @@ def _is(text: str, config: StudyConfig) -> bool:
 def only_one(folder: Path) -> Iterator[None]:
     """Keep a folder to this process; the lock goes with the process, however it ends.
 
+    What the one before has left half written goes first.
+
     Raises
     ------
     FolderInUse
@@ -148,6 +140,7 @@ def only_one(folder: Path) -> Iterator[None]:
             "choose another --out"
         ) from None
     try:
+        sweep(folder)
         yield
     finally:
         lock.release()

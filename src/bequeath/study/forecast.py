@@ -21,7 +21,7 @@ from bequeath.lattice.interactions import Interactions
 from bequeath.lattice.subsets import masks
 from bequeath.lattice.transforms import zeta
 from bequeath.study.config import StudyConfig
-from bequeath.study.engines.engine import make_engine
+from bequeath.study.engines.choice import make_engine
 from bequeath.study.stages import Inputs
 from bequeath.study.store.carry import STORE, Carrier
 from bequeath.study.store.store import Stage, Store

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from bequeath.data.images import Images
 from bequeath.data.samples import Dataset, Sample, Subset, balanced, batch
 from bequeath.data.tables import Table
 from bequeath.errors import BequeathError
+from bequeath.files import replacing
 from bequeath.games.baselines import Baseline
 from bequeath.games.game import Game
 from bequeath.games.inputs import Inputs, logits
@@ -257,10 +257,9 @@ class Materials:
             for first in range(0, len(chosen), _BATCH)
         )
         weight, bias = fit_probe(features(backbone, head, blocks), labels, self.config.seed)
-        # Workers that fit the same probe at the same time each write a file of their own.
-        partial = file.with_suffix(f".{os.getpid()}.partial.npz")
-        np.savez(partial, weight=weight, bias=bias)
-        partial.replace(file)
+        # Workers may fit the same probe at the same time: any of their files will do.
+        with replacing(file) as partial, partial.open("wb") as stream:
+            np.savez(stream, weight=weight, bias=bias)
         return weight, bias
 
     def check_files(self, indices: Sequence[int]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bequeath.errors import BequeathError, IncompleteRun
+from bequeath.files import write_whole
 from bequeath.study.config import StudyConfig, load_study, with_engine
 from bequeath.study.folder import (
     FINDINGS,
@@ -19,7 +20,6 @@ from bequeath.study.folder import (
     holds_study,
     only_one,
     read_json,
-    write_whole,
 )
 from bequeath.study.progress import Listener, bars
 from bequeath.study.stages import Inputs, Stages

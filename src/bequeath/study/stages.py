@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from bequeath.errors import BequeathError
+from bequeath.files import write_whole
 from bequeath.games.evaluate import effect_on_values
 from bequeath.games.players import Text
 from bequeath.games.runner import values
@@ -22,12 +23,13 @@ from bequeath.knowledge.regions import MODELS
 from bequeath.models.outputs import check_outputs
 from bequeath.study.choice import choose_cells, player_axis
 from bequeath.study.config import StudyConfig
+from bequeath.study.engines.choice import make_engine
+from bequeath.study.engines.contract import Slot
 from bequeath.study.engines.dispatch import dispatch
-from bequeath.study.engines.engine import Slot, make_engine
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.findings import build_findings
 from bequeath.study.findings.missing import FAILURES_FILE, comparable_part
-from bequeath.study.folder import keep_study, kept, read_json, write_whole
+from bequeath.study.folder import keep_study, kept, read_json
 from bequeath.study.loading import Materials
 from bequeath.study.plan import make_plan
 from bequeath.study.status import Status
@@ -169,9 +171,7 @@ class Stages:
             return replace_store(
                 self.folder, lambda path: Store.create(path, axes, self.inputs.identity, dtype)
             )
-        store = Store.open(place)
-        store.sweep()
-        return store
+        return Store.open(place)
 
     def _check_room(self, store: Store) -> None:
         needed = bytes_left(store)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bequeath.errors import BequeathError
-from bequeath.study.folder import in_use, read_json, write_whole
+from bequeath.files import write_whole
+from bequeath.study.folder import in_use, read_json
 
 STATUS_FILE = "status.json"
 SCHEMA = "bequeath.status/1"

@@ -13,12 +13,13 @@ from torch import nn
 
 from bequeath.data.samples import Dataset, Subset, balanced
 from bequeath.errors import BequeathError
+from bequeath.files import write_whole
 from bequeath.models import build, load_model
 from bequeath.models.heads import find_heads
 from bequeath.models.model_preprocessing import preprocessing_of
 from bequeath.study.config import ModelConfig, StudyConfig, checkpoint_files
 from bequeath.study.config.training import Disturbance, RunSection
-from bequeath.study.folder import claim, only_one, write_whole
+from bequeath.study.folder import claim, only_one
 from bequeath.study.loading import Materials
 from bequeath.study.progress import Bars
 from bequeath.training.disturb import THIRDS, ShuffledLabels, reinitialise

@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bequeath.errors import BequeathError, IncompleteRun
+from bequeath.files import write_whole
 from bequeath.report import style, text
-from bequeath.study.folder import write_whole
 from bequeath.suite import figures
 from bequeath.suite.causal import correlations, disturbances
 from bequeath.suite.pool import pool

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
+from bequeath.files import remove, sweep
 from bequeath.models.series import SERIES, SERIES_FORMAT, series_files
 from bequeath.training.batch_norm import with_fresh_batch_norm
 from bequeath.training.live import Live
@@ -131,8 +131,7 @@ class Checkpoints:
         self._last, self._epochs = last, epochs or 0.0
         every = self.steps(last, epochs)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob("step-*.partial"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        sweep(self.folder, "step-*")
         there = {int(path.stem.removeprefix("step-")): path for path in series_files(self.folder)}
         if at == 0 and there and not self._overwrite:
             raise BequeathError(
@@ -141,7 +140,7 @@ class Checkpoints:
             )
         for step, path in there.items():
             if step > at or at == 0:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                remove(path)
         (self.folder / SERIES).write_text(json.dumps(self._described(model), indent=1), encoding="utf-8")
         self._wanted = [step for step in every if step > at or at == 0]
         self._saved = max((step for step in there if 0 < step <= at), default=None)

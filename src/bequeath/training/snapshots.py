@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
+from bequeath.files import replacing
 from bequeath.models.adapters import CONFIG, FILES
 
 
@@ -28,15 +27,14 @@ class Snapshot:
     def write(self, path: Path, metadata: dict[str, str]) -> None:
         """Write ``path.safetensors``, or for an adapter the folder ``path``: whole or not at all."""
         if self.adapter is None:
-            _save(self.state, path.with_name(path.name + ".safetensors"), metadata)
+            with replacing(path.with_name(path.name + ".safetensors")) as partial:
+                save_file(self.state, partial, metadata=metadata)
             return
-        partial = path.with_name(path.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        _save(self.state, partial / FILES[0], metadata)
-        (partial / CONFIG).write_text(json.dumps(self.adapter, indent=1, default=_plain), encoding="utf-8")
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(partial, path)
+        with replacing(path) as partial:
+            partial.mkdir()
+            save_file(self.state, partial / FILES[0], metadata=metadata)
+            text = json.dumps(self.adapter, indent=1, default=_plain)
+            (partial / CONFIG).write_text(text, encoding="utf-8")
 
 
 def snapshot(model: nn.Module) -> Snapshot:
@@ -94,14 +92,6 @@ def _adapter_config(model: Any) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return sorted(value) if isinstance(value, set) else str(value)
-
-
-def _save(state: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    save_file(state, partial, metadata=metadata)
-    with partial.open("rb") as stream:
-        os.fsync(stream.fileno())
-    os.replace(partial, path)
 
 
 class Writer:

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
+from bequeath.games.players.family import Players
 from bequeath.games.players.masked import SHOWN, MaskedTensor
 
 
 @dataclass(frozen=True)
-class Columns:
+class Columns(Players):
     """Groups of a row's columns; columns of no group are always shown.
 
     Attributes
@@ -34,7 +35,7 @@ class Columns:
         if not isinstance(x, Tensor) or x.ndim != 1 or not len(x):
             shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise BequeathError(f"players columns: a row (columns,) is needed, not {shape}")
-        groups = self.groups or tuple((f"column {i}", (i,)) for i in range(len(x)))
+        groups = self._groups(x)
         last = max(i for _, members in groups for i in members)
         if (self.width or last + 1) > len(x) or (self.width is not None and self.width != len(x)):
             raise BequeathError(
@@ -44,6 +45,20 @@ class Columns:
         for player, (_, members) in enumerate(groups):
             owner[list(members)] = player
         return MaskedTensor(owner.to(x.device), tuple(name for name, _ in groups), x, baseline.for_columns(x))
+
+    def _groups(self, x: Any) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        return self.groups or tuple((f"column {i}", (i,)) for i in range(len(x)))
+
+    def names(self, x: Any = None) -> tuple[str, ...]:
+        """The columns' or groups' own."""
+        return tuple(name for name, _ in (self.groups if x is None else self._groups(x)))
+
+    def captions(self, x: Any) -> tuple[str, ...]:
+        """Names, and what stands in single columns; x is the row as people know it."""
+        return tuple(
+            f"{name} = {x[members[0]]:.4g}" if len(members) == 1 else name
+            for name, members in self._groups(x)
+        )
 
     def __str__(self) -> str:
         if not self.groups:

@@ -14,6 +14,7 @@ from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
 from bequeath.games.from_layer import Resumed
 from bequeath.games.inputs import Inputs, device_of
+from bequeath.games.players.family import Box, Players
 from bequeath.games.players.image import cell_boxes, cell_names, cells
 from bequeath.games.players.masked import SHOWN, MaskedTensor
 
@@ -80,7 +81,7 @@ def _channel_axis(features: Tensor, layout: Layout, layer: str) -> int:
 
 
 @dataclass(frozen=True)
-class Positions:
+class Positions(Players):
     """Cells of a rows x cols grid over the positions of a layer's feature map.
 
     Attributes
@@ -104,11 +105,11 @@ class Positions:
         """Number of players."""
         return self.rows * self.cols
 
-    def names(self) -> tuple[str, ...]:
+    def names(self, x: Any = None) -> tuple[str, ...]:
         """Row and column of each cell, counted from 1: ``r1c1``, ..."""
         return cell_names(self.rows, self.cols)
 
-    def boxes(self) -> list[tuple[float, float, float, float]]:
+    def boxes(self) -> list[Box]:
         """(x0, y0, x1, y1) of each cell as fractions of the picture."""
         return cell_boxes(self.rows, self.cols)
 
@@ -153,7 +154,7 @@ class Positions:
 
 
 @dataclass(frozen=True)
-class Channels:
+class Channels(Players):
     """n groups of neighbouring channels of a layer's feature map, as equal as can be.
 
     Attributes
@@ -168,7 +169,7 @@ class Channels:
     n_players: int
     layout: Layout = "auto"
 
-    def names(self) -> tuple[str, ...]:
+    def names(self, x: Any = None) -> tuple[str, ...]:
         """Group of channels, counted from 1: ``channels 1``, ..."""
         return tuple(f"channels {i + 1}" for i in range(self.n_players))
 

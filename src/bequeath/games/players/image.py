@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
+from bequeath.games.players.family import Box, Players
 from bequeath.games.players.masked import HIDDEN, SHOWN, MaskedTensor, Rest
-
-Box = tuple[float, float, float, float]
 
 
 def cells(height: int, width: int, rows: int, cols: int) -> Tensor:
@@ -61,7 +61,7 @@ def masked(x: Tensor, owner: Tensor, names: tuple[str, ...], baseline: Baseline)
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(Players):
     """Cells of a rows x cols grid over an image (channels, height, width).
 
     Attributes
@@ -74,6 +74,7 @@ class Grid:
         What the other cells always are.
     """
 
+    fusable = True
     rows: int
     cols: int
     cells: tuple[int, ...]
@@ -98,7 +99,7 @@ class Grid:
         """Number of players."""
         return len(self.cells)
 
-    def names(self) -> tuple[str, ...]:
+    def names(self, x: Any = None) -> tuple[str, ...]:
         """Row and column of each player, counted from 1: ``r1c1``, ..."""
         every = cell_names(self.rows, self.cols)
         return tuple(every[cell] for cell in self.cells)
@@ -107,6 +108,10 @@ class Grid:
         """(x0, y0, x1, y1) of each player as fractions of the picture."""
         every = cell_boxes(self.rows, self.cols)
         return [every[cell] for cell in self.cells]
+
+    def only(self, indices: Sequence[int]) -> Grid:
+        """Some of the cells; the others are what `rest` says."""
+        return replace(self, cells=tuple(self.cells[i] for i in indices))
 
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
         """Cells of x, shape (channels, height, width); cells differ by a pixel where the sides do not divide."""
@@ -129,19 +134,33 @@ class Grid:
 
 # eq=False: comparing two tensors gives a tensor, so a generated __eq__ could only fail.
 @dataclass(frozen=True, eq=False)
-class Regions:
+class Regions(Players):
     """Given regions of an image, the same in every sample.
 
     Attributes
     ----------
     owner : Tensor
         int64, (height, width): the player of each pixel; SHOWN where no region covers it.
-    names : tuple of str
+    given : tuple of str
         Names of the regions.
     """
 
+    fusable = True
     owner: Tensor
-    names: tuple[str, ...]
+    given: tuple[str, ...]
+
+    @property
+    def n_players(self) -> int:
+        """Number of players."""
+        return len(self.given)
+
+    def names(self, x: Any = None) -> tuple[str, ...]:
+        """The regions' own."""
+        return self.given
+
+    def label_map(self, x: Any) -> NDArray[np.int64]:
+        """The region of each pixel, negative where there is none: (height, width)."""
+        return self.owner.numpy()
 
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
         """Regions of x, shape (channels, height, width), of the masks' height and width."""
@@ -151,10 +170,10 @@ class Regions:
                 f"players regions: masks of {tuple(self.owner.shape)} pixels on an image of "
                 f"{tuple(x.shape[1:])}; resize the masks"
             )
-        return masked(x, self.owner, self.names, baseline)
+        return masked(x, self.owner, self.given, baseline)
 
     def __str__(self) -> str:
-        return f"{len(self.names)} given regions"
+        return f"{self.n_players} given regions"
 
 
 def grid(rows: int, cols: int, cells: int | Sequence[int] | None = None, rest: Rest = "shown") -> Grid:

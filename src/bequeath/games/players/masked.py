@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
-from bequeath.games.baselines import Baseline, Fill
+from bequeath.games.baselines import Fill
 from bequeath.games.inputs import Inputs, logits
 
 # Owners of parts that belong to no player: read as the last two columns behind a mask's players.
@@ -106,48 +106,6 @@ class MaskedTensor(MaskedInput):
     def kin(self) -> Hashable:
         """Any sample of this shape and dtype."""
         return "tensor", self.x.shape, self.x.dtype, self.x.device
-
-
-class Players(Protocol):
-    """The family's contract: a kind of players is any object with this method."""
-
-    def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedInput:
-        """Fix one sample x and the baseline; `model` is asked where players or baseline lie inside it."""
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Some players of a kind; the rest of the input is always shown, or always hidden.
-
-    Attributes
-    ----------
-    players
-        Any kind of players.
-    indices : tuple of int
-        Which of them, in the order wanted.
-    rest : "shown" or "hidden"
-        What the parts of all others are.
-    """
-
-    players: Players
-    indices: tuple[int, ...]
-    rest: Rest = "shown"
-
-    def __post_init__(self) -> None:
-        if self.rest not in ("shown", "hidden"):
-            raise BequeathError(f'players: rest is "shown" or "hidden", not {self.rest!r}')
-
-    def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedInput:
-        """The chosen players of x."""
-        return self.players.bind(x, baseline, model).only(self.indices, self.rest)
-
-    def __str__(self) -> str:
-        return f"{len(self.indices)} of: {self.players} (the rest {self.rest})"
-
-
-def chosen(players: Players, indices: Sequence[int], rest: Rest = "shown") -> Chosen:
-    """Only some of the players, by number; the parts of all others are always shown, or always hidden."""
-    return Chosen(players, tuple(indices), rest)
 
 
 def _moved(value: Any, device: torch.device) -> Any:

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
+from bequeath.games.players.family import Players
 from bequeath.games.players.image import checked, masked
 from bequeath.games.players.masked import MaskedTensor
 
 
 @dataclass(frozen=True)
-class Superpixels:
+class Superpixels(Players):
     """n superpixels of an image by SLIC (Achanta et al. 2012, scikit-image), found anew in each image.
 
     Attributes
@@ -30,6 +31,7 @@ class Superpixels:
         values are brought to 0..1 first, so it is scale-free.
     """
 
+    fusable = True
     n_players: int
     compactness: float = 10.0
 
@@ -39,7 +41,7 @@ class Superpixels:
                 f"players superpixels: n_players {self.n_players}, compactness {self.compactness}; both above 0"
             )
 
-    def label_map(self, x: Tensor) -> NDArray[np.int64]:
+    def label_map(self, x: Any) -> NDArray[np.int64]:
         """The superpixel of each pixel, 0..n-1 in reading order: (height, width)."""
         try:
             from skimage.segmentation import slic

@@ -18,6 +18,7 @@ from torch import nn
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline, own_padding, padding_token
 from bequeath.games.inputs import device_of
+from bequeath.games.players.family import Players
 from bequeath.games.players.masked import SHOWN
 from bequeath.games.players.masked_tokens import MaskedTokens
 
@@ -28,7 +29,7 @@ _UNITS = {"words": re.compile(r"\S+"), "sentences": re.compile(r"\S.*?(?:[.!?…
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(Players):
     """Parts of a text.
 
     Attributes
@@ -93,18 +94,27 @@ class Text:
         edges = [len(found) * i // n for i in range(n + 1)]
         return [(found[a][0], found[b - 1][1]) for a, b in pairwise(edges)]
 
-    def fits(self, text: str) -> bool:
+    @property
+    def needs(self) -> str:
+        """Parts enough, and no more tokens than the tokenizer's model takes."""
+        return f"{self.n_players or 1} {self.unit} or more that the model takes whole"
+
+    def fits(self, x: str) -> bool:
         """Whether a text has parts enough, and no more tokens than the tokenizer's model takes."""
         try:
-            self.parts(text)
-            self._encoded(self.prompt.replace("{}", text))
+            self.parts(x)
+            self._encoded(self.prompt.replace("{}", x))
         except BequeathError:
             return False
         return True
 
-    def names(self, text: str) -> tuple[str, ...]:
+    def names(self, x: str | None = None) -> tuple[str, ...]:
+        """The text of each player; texts share none."""
+        return () if x is None else tuple(" ".join(x[a:b].split()) for a, b in self.parts(x))
+
+    def captions(self, x: str) -> tuple[str, ...]:
         """The text of each player."""
-        return tuple(" ".join(text[a:b].split()) for a, b in self.parts(text))
+        return self.names(x)
 
     def _encoded(self, whole: str) -> Any:
         encoded = self.tokenizer(

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
 from bequeath.errors import BequeathError
-from bequeath.study.engines.engine import Slot, StartError
+from bequeath.study.engines.contract import Slot, StartError
 from bequeath.study.tasks import Agenda, Outcome, Task
 
 logger = logging.getLogger(__name__)

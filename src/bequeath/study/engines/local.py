@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from bequeath.study.config.engine import LocalConfig
-from bequeath.study.engines.engine import Slot
+from bequeath.study.engines.contract import Slot
 from bequeath.study.loading import Materials
 from bequeath.study.tasks import Task
 from bequeath.study.worker import Spec, Worker

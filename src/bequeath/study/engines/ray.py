@@ -16,7 +16,7 @@ import torch
 
 from bequeath.errors import BequeathError
 from bequeath.study.config.engine import RayConfig
-from bequeath.study.engines.engine import Slot
+from bequeath.study.engines.contract import Slot
 from bequeath.study.tasks import Task
 from bequeath.study.worker import Spec, Worker
 

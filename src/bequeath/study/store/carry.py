@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bequeath.files import replacing
 from bequeath.study.store.layout import Axes
 from bequeath.study.store.store import DONE, Stage, Store
 
@@ -149,10 +150,9 @@ def replace_store(folder: Path, make: Callable[[Path], object]) -> Store:
 def copy_probes(source: Path, folder: Path) -> None:
     """Take over the probes that another run fitted: their names say what they were fitted to."""
     for file in source.glob("probe-*.npz"):
-        if not file.name.endswith(".partial.npz") and not (folder / file.name).exists():
-            partial = folder / f"{file.stem}.copy.partial.npz"
-            shutil.copyfile(file, partial)
-            partial.replace(folder / file.name)
+        if not (folder / file.name).exists():
+            with replacing(folder / file.name) as partial:
+                shutil.copyfile(file, partial)
 
 
 def mend_folder(folder: Path) -> None:

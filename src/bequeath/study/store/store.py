@@ -244,11 +244,6 @@ class Store:
         """1 where a checkpoint classifies an accuracy sample correctly, else 0: (accuracy samples,)."""
         return self.read("correct", checkpoint).astype(np.float64)
 
-    def sweep(self) -> None:
-        """Remove what writes that were cut off have left."""
-        for file in self.path.rglob("*.partial"):
-            file.unlink(missing_ok=True)
-
     def adopt(self, other: Store, stage: Stage, ours: tuple[int, ...], theirs: tuple[int, ...]) -> None:
         """Take a chunk over from another store of the same shape of chunk; marks are for the caller to set."""
         name = _ARRAY[stage]

@@ -1,4 +1,4 @@
-"""What every engine offers, and the choice of one."""
+"""What every engine offers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from bequeath.errors import BequeathError
-from bequeath.study.config.engine import EngineConfig, RayConfig
-from bequeath.study.loading import Materials
 from bequeath.study.tasks import Task
 from bequeath.study.worker import Spec
 
@@ -40,14 +38,3 @@ class Engine(Protocol):
     threads: int
 
     def __call__(self, spec: Spec) -> AbstractContextManager[list[Slot]]: ...
-
-
-def make_engine(config: EngineConfig, materials: Materials) -> Engine:
-    """The engine that a study file asks for; `materials` are those of this process."""
-    if isinstance(config, RayConfig):
-        from bequeath.study.engines.ray import RayEngine
-
-        return RayEngine(config)
-    from bequeath.study.engines.local import LocalEngine
-
-    return LocalEngine(config, materials)
