@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
-from bequeath.models.architectures import library, reason
+from bequeath.models.named import library, reason
 from bequeath.models.state_files import read_state
 
 CONFIG = "adapter_config.json"

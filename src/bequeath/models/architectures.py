@@ -4,14 +4,9 @@ builder."""
 from __future__ import annotations
 
 import inspect
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from torch import nn
@@ -20,6 +15,7 @@ from bequeath.errors import BequeathError
 from bequeath.games.inputs import Modality
 from bequeath.models.mlp import mlp
 from bequeath.models.mobilenetv2 import mobilenet_v2
+from bequeath.models.named import call_own, check_known, library, named_failure, own_function, reason, suggest
 
 FORMS = (
     "torchvision:NAME, timm:NAME, transformers:FOLDER_OR_HUB_NAME, transformers-causal-lm:FOLDER_OR_HUB_NAME, "
@@ -85,7 +81,7 @@ def build(architecture: str, num_classes: int, modality: Modality, **kwargs: Any
     source, colon, name = architecture.partition(":")
     if not (source and colon and name):
         known = get_close_matches(architecture, [f"bequeath:{ours}" for ours in OURS], 1, 0.7)
-        raise BequeathError(f"{place}: {_suggest(known)}give {FORMS}")
+        raise BequeathError(f"{place}: {suggest(known)}give {FORMS}")
     if source in SOURCES:
         _check_kind(place, source, KINDS[source], modality)
     if source == "torchvision":
@@ -97,10 +93,10 @@ def build(architecture: str, num_classes: int, modality: Modality, **kwargs: Any
     if source == "transformers-causal-lm":
         return _transformers(place, name, None, modality, kwargs)
     if source == "bequeath":
-        _check_known(place, name, OURS)
+        check_known(place, name, OURS)
         builder, fits = OURS[name]
         _check_kind(place, name, (fits,), modality)
-        with _named_failure(place):
+        with named_failure(place):
             return builder(num_classes=num_classes, **kwargs)
     return _own(place, source, name, num_classes, kwargs)
 
@@ -115,16 +111,16 @@ def _check_kind(place: str, what: str, fits: tuple[Modality, ...], modality: Mod
 
 def _torchvision(place: str, name: str, num_classes: int, kwargs: dict[str, Any]) -> nn.Module:
     models = library(place, "torchvision.models", "vision")
-    _check_known(place, name, models.list_models(module=models))
-    with _named_failure(place):
+    check_known(place, name, models.list_models(module=models))
+    with named_failure(place):
         return _module(place, models.get_model(name, weights=None, num_classes=num_classes, **kwargs))
 
 
 def _timm(place: str, name: str, num_classes: int, kwargs: dict[str, Any]) -> nn.Module:
     timm = library(place, "timm", "vision")
     if not timm.is_model(name):
-        _check_known(place, name, timm.list_models())
-    with _named_failure(place):
+        check_known(place, name, timm.list_models())
+    with named_failure(place):
         return _module(place, timm.create_model(name, pretrained=False, num_classes=num_classes, **kwargs))
 
 
@@ -133,7 +129,7 @@ def _transformers(
 ) -> nn.Module:
     """A classifier; a causal language model where there is no number of classes."""
     transformers = library(place, "transformers", "text")
-    with _named_failure(place):
+    with named_failure(place):
         if num_classes is None:
             auto = transformers.AutoModelForCausalLM
         elif modality == "text":
@@ -175,26 +171,11 @@ def transformers_config(place: str, name: str) -> Any:
 
 
 def _own(place: str, source: str, name: str, num_classes: int, kwargs: dict[str, Any]) -> nn.Module:
-    with _current_folder():
-        try:
-            module = import_module(source)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f"{source}.".startswith(f"{error.name}."):
-                raise BequeathError(f"{place}: importing {source} needs {error.name}; install it") from error
-            known = get_close_matches(source, SOURCES, 1)
-            raise BequeathError(
-                f"{place}: no module {source!r} in {os.getcwd()} or installed; {_suggest(known)}give {FORMS}"
-            ) from error
-        except Exception as error:  # a user's module may fail in any way
-            raise BequeathError(f"{place}: importing {source} failed: {reason(error)}") from error
-        builder: Any = getattr(module, name, None)
-        if not callable(builder):
-            functions = [key for key, value in vars(module).items() if callable(value)]
-            _check_known(place, name, functions, what=f"function in {source}")
-        with _named_failure(place):
-            if _takes(builder, "num_classes"):
-                kwargs = {"num_classes": num_classes, **kwargs}
-            return _module(place, builder(**kwargs))
+    builder = own_function(place, f"{source}:{name}", FORMS, SOURCES)
+    with named_failure(place):
+        if _takes(builder, "num_classes"):
+            kwargs = {"num_classes": num_classes, **kwargs}
+        return _module(place, call_own(builder, **kwargs))
 
 
 def _takes(builder: Any, argument: str) -> bool:
@@ -206,62 +187,3 @@ def _module(place: str, built: Any) -> nn.Module:
     if not isinstance(built, nn.Module):
         raise BequeathError(f"{place}: gives a {type(built).__name__}; it must return a torch.nn.Module")
     return built
-
-
-def library(place: str, name: str, extra: str) -> ModuleType:
-    """Import a library that users may not have."""
-    package = name.partition(".")[0]
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        raise BequeathError(f'{place}: needs {error.name}; pip install "bequeath[{extra}]"') from error
-    except Exception as error:  # such as a torchvision that was built for another torch
-        raise BequeathError(
-            f"{place}: {package} is installed but cannot be imported ({reason(error)}); install builds of "
-            "torch and torchvision that belong together"
-        ) from error
-
-
-def _check_known(place: str, name: str, known: Iterable[str], what: str = "model") -> None:
-    names = sorted(known)
-    if name in names:
-        return
-    close = (
-        get_close_matches(name, names, 5, 0.5) or [key for key in names if name.lower() in key.lower()][:5]
-    )
-    there = _suggest(close) or f"there are {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
-    raise BequeathError(f"{place}: no {what} {name!r}; {there.removesuffix(' ')}")
-
-
-def _suggest(close: list[str]) -> str:
-    return f"did you mean {' or '.join(close)}? " if close else ""
-
-
-@contextmanager
-def _named_failure(place: str) -> Iterator[None]:
-    """Turn whatever a library or a user's builder raises into one line that says whose it is."""
-    try:
-        yield
-    except BequeathError:
-        raise
-    except Exception as error:
-        raise BequeathError(f"{place}: building it failed: {reason(error)}") from error
-
-
-def reason(error: BaseException) -> str:
-    """An error in one line."""
-    if isinstance(error, ImportError) and error.__cause__ is not None:
-        return reason(error.__cause__)  # transformers says only that something could not be imported
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-@contextmanager
-def _current_folder() -> Iterator[None]:
-    """Make the current folder importable, as `python -m` does and an installed command does not."""
-    folder = os.getcwd()
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)

@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.models.architectures import library, reason
 from bequeath.models.mobilenetv2 import imagenet_state
+from bequeath.models.named import library, reason
 from bequeath.models.state_files import read_state
 
 HUB = "hub"

@@ -10,8 +10,8 @@ from typing import Any, cast
 from torch import nn
 
 from bequeath.errors import BequeathError
-from bequeath.models.architectures import library
 from bequeath.models.hub import hub_entry, torchvision_weights
+from bequeath.models.named import library
 from bequeath.models.preprocessing import Interpolation, Preprocessing
 
 PROCESSOR = "preprocessor_config.json"

@@ -1,4 +1,4 @@
-"""Which cells of each sample are players, where that is left to the models; and the players' names in the store."""
+"""Which players of each sample take part, where that is left to the models."""
 
 from __future__ import annotations
 
@@ -7,42 +7,31 @@ from pathlib import Path
 import torch
 
 from bequeath.games.influence import influences, strongest
-from bequeath.games.players import Text
-from bequeath.knowledge.regions import MODELS
-from bequeath.study.config.games import GridConfig
 from bequeath.study.folder import kept
-from bequeath.study.loading import Materials
+from bequeath.study.loading.parts import StudyParts
 from bequeath.study.plan import Plan
 from bequeath.study.status import Status
 
 
-def player_axis(materials: Materials) -> list[str]:
-    """Names of the players of all samples; numbers where each sample has its own."""
-    kind = materials.players()
-    names: tuple[str, ...] = () if isinstance(kind, Text) or materials.choosing else materials.names_of(kind)
-    return list(names) or [f"player {i + 1}" for i in range(materials.n_players)]
-
-
-def choose_cells(materials: Materials, plan: Plan, folder: Path, key: str, status: Status) -> None:
-    """Find the most influential cells of each sample, the same for all three models; kept in the run's folder."""
-    config = materials.config.players
-    if not (isinstance(config, GridConfig) and config.influential):
+def choose_cells(parts: StudyParts, plan: Plan, folder: Path, key: str, status: Status) -> None:
+    """Find the most influential players of each sample, the same for all models; kept in the run's folder."""
+    k = parts.games.config.players.influential
+    if k is None:
         return
-    assert config.k is not None
-    k, entries = config.k, config.rows * config.cols
-    ids = [materials.data[index].id for index in plan.samples]
+    ids = [parts.inputs.data[index].id for index in plan.samples]
 
     def found() -> dict[str, list[int]]:
-        stage = status.stage("influential cells", len(MODELS) * len(ids))
-        total = torch.zeros(len(ids), entries, dtype=torch.float64)
-        for name in MODELS:
-            model = materials.load(plan.checkpoints[plan.of(name)[-1]], folder)
-            for place, index in enumerate(plan.samples):
-                sample = materials.data[index]
-                masked = materials.players().bind(sample.x, materials.baseline, model)
-                total[place] += influences(model, masked, materials.value(sample.label))
+        stage = status.stage("influential cells", len(plan.finals) * len(ids))
+        total: dict[str, torch.Tensor] = {}
+        for final in plan.finals.values():
+            model = parts.models.load(plan.checkpoints[final], folder)
+            for name, index in zip(ids, plan.samples, strict=True):
+                sample = parts.inputs.data[index]
+                masked = parts.games.players().bind(sample.x, parts.games.baseline, model)
+                share = influences(model, masked, parts.games.value(sample.label))
+                total[name] = total.get(name, 0.0) + share
                 status.advance(stage, 1)
-        return {name: strongest(row, k) for name, row in zip(ids, total, strict=True)}
+        return {name: strongest(row, k) for name, row in total.items()}
 
     cells = kept(folder, "cells", key, found)
-    materials.cells = {index: cells[name] for index, name in zip(plan.samples, ids, strict=True)}
+    parts.games.cells = {index: cells[name] for index, name in zip(plan.samples, ids, strict=True)}

@@ -14,23 +14,22 @@ from typing import Any
 
 import torch
 
+from bequeath import __version__
 from bequeath.errors import BequeathError
 from bequeath.files import write_whole
 from bequeath.games.evaluate import effect_on_values
-from bequeath.games.players import Text
 from bequeath.games.runner import values
-from bequeath.knowledge.regions import MODELS
 from bequeath.models.outputs import check_outputs
-from bequeath.study.choice import choose_cells, player_axis
+from bequeath.study.choice import choose_cells
 from bequeath.study.config import StudyConfig
 from bequeath.study.engines.choice import make_engine
 from bequeath.study.engines.contract import Slot
 from bequeath.study.engines.dispatch import dispatch
 from bequeath.study.findings.evidence import Evidence
-from bequeath.study.findings.findings import build_findings
-from bequeath.study.findings.missing import FAILURES_FILE, comparable_part
+from bequeath.study.findings.findings import SCHEMA, build_findings
+from bequeath.study.findings.missing import FAILURES_FILE
 from bequeath.study.folder import keep_study, kept, read_json
-from bequeath.study.loading import Materials
+from bequeath.study.loading.parts import StudyParts
 from bequeath.study.plan import make_plan
 from bequeath.study.status import Status
 from bequeath.study.store.carry import STORE, Carrier, copy_probes, replace_store
@@ -43,7 +42,7 @@ from bequeath.study.worker import Spec
 
 logger = logging.getLogger(__name__)
 
-_WORDS: dict[Stage, str] = {"table": "value tables", "interactions": "interactions"}
+_WORDS: dict[Stage, str] = {"table": "value tables", "interactions": "interactions", "bounds": "bounds"}
 
 
 @dataclass
@@ -68,22 +67,21 @@ class Timings:
         write_whole(self.path, json.dumps(self.seconds))
 
 
-class Inputs:
-    """A study's data and plan, and what its numbers depend on: known before any work."""
+class Prepared:
+    """A study's parts and plan, and what its numbers depend on: known before any work."""
 
     def __init__(self, config: StudyConfig) -> None:
         self.config = config
-        for name, model in config.all_models().items():
+        for name, model in config.models.items():
             if config.training is not None and model.weights is None and not model.checkpoints:
                 raise BequeathError(
                     f"models.{name}: not trained yet; first bequeath train STUDY --out trained, then run what "
                     "it writes"
                 )
-        self.materials = Materials(config)
-        kind = self.materials.players()
-        self.plan = make_plan(config, self.materials.data, kind if isinstance(kind, Text) else None)
-        self.materials.check_files(sorted({*self.plan.samples, *self.plan.accuracy_samples}))
-        self.identity = identity(self.materials, self.plan)
+        self.parts = StudyParts.of(config)
+        self.plan = make_plan(config, self.parts.inputs.data, self.parts.games.players())
+        self.parts.inputs.check_files(sorted({*self.plan.samples, *self.plan.accuracy_samples}))
+        self.identity = identity(self.parts, self.plan)
 
     @property
     def game_key(self) -> str:
@@ -91,19 +89,30 @@ class Inputs:
         return key_of(*(self.identity[part] for part in ("game", "checkpoints", "samples")))
 
     @property
+    def findings_key(self) -> str:
+        """Short for everything that findings depend on."""
+        told = self.config.model_dump(mode="json", exclude={"engine", "evaluation", "store", "training"})
+        return key_of(SCHEMA, __version__, self.identity, told)
+
+    @property
     def entries(self) -> int:
         """Entries of a value table: 2**n."""
-        return int(2**self.materials.n_players)
+        return int(2**self.parts.games.n_players)
+
+    @property
+    def jointly(self) -> bool:
+        """Whether a sample's checkpoints are decomposed together."""
+        return self.config.decomposition.kind == "joint"
 
     def axes(self) -> Axes:
         """Coordinates of the run's arrays."""
-        plan, data = self.plan, self.materials.data
+        plan, data = self.plan, self.parts.inputs.data
         return Axes(
             [checkpoint.label for checkpoint in plan.checkpoints],
             [checkpoint.step for checkpoint in plan.checkpoints],
             list(self.identity["samples"]),
-            [self.materials.classes[data.labels[i]] for i in plan.samples],
-            player_axis(self.materials),
+            [self.parts.inputs.classes[data.labels[i]] for i in plan.samples],
+            self.parts.games.names,
             len(plan.accuracy_samples),
         )
 
@@ -111,37 +120,54 @@ class Inputs:
 class Stages:
     """One start of a run in a folder that is this process's own."""
 
-    def __init__(self, inputs: Inputs, folder: Path, status: Status, like: Path | None = None) -> None:
-        self.inputs, self.folder, self.status, self.like = inputs, folder, status, like
+    def __init__(self, prepared: Prepared, folder: Path, status: Status, like: Path | None = None) -> None:
+        self.prepared, self.folder, self.status, self.like = prepared, folder, status, like
         self.timings = Timings(folder / "timings.json")
         self.failures: list[dict[str, Any]] = []
         (folder / FAILURES_FILE).unlink(missing_ok=True)  # what failed is tried again
 
     def run(self, update: bool) -> dict[str, Any]:
         """All stages; gives the findings."""
+        config, parts, plan = self.prepared.config, self.prepared.parts, self.prepared.plan
         with self.timings.stage("check"):
             carrier = self._changed(update)
-            keep_study(self.folder, self.inputs.config)
-            effects = kept(self.folder, "precision", self.inputs.game_key, self._check_models)
-            choose_cells(
-                self.inputs.materials, self.inputs.plan, self.folder, self.inputs.game_key, self.status
-            )
+            keep_study(self.folder, config)
+            precision = kept(self.folder, "precision", self.prepared.game_key, self._check_models)
+            choose_cells(parts, plan, self.folder, self.prepared.game_key, self.status)
             store = self._store(carrier)
             self._check_room(store)
-        spec = Spec(self.inputs.config, self.inputs.plan, self.folder.resolve(), self.inputs.materials.cells)
-        engine = make_engine(self.inputs.config.engine, self.inputs.materials)
-        with engine(spec) as slots:
+        spec = Spec(config, plan, self.folder.resolve(), parts.games.cells)
+        with make_engine(config.engine, parts)(spec) as slots:
             with self.timings.stage("evaluate"):
                 self._do(store, slots, "table", "accuracy")
             with self.timings.stage("decompose"):
                 self._do(store, slots, "interactions")
+            if config.bounds is not None:
+                with self.timings.stage("bounds"):
+                    self._begin_bounds(store, Evidence.read(config, self.folder))
+                    self._do(store, slots, "bounds")
         with self.timings.stage("compare"):
-            part = comparable_part(store, self.inputs.plan, self.folder)
-            told = self.status.stage("findings", len(part.samples))
-            evidence = Evidence.collect(self.inputs.config, self.inputs.materials, part, store, effects)
-            findings = build_findings(evidence, lambda done: self.status.advance(told, done))
-        findings["provenance"]["seconds"] = self.timings.seconds
+            evidence = Evidence.read(config, self.folder)
+            for first, second in evidence.same_file():
+                logger.warning("models.%s and models.%s are the same file", first, second)
+            findings = build_findings(evidence, parts, plan, precision)
+        findings["provenance"] |= {"seconds": self.timings.seconds, "key": self.prepared.findings_key}
         return findings
+
+    def _begin_bounds(self, store: Store, evidence: Evidence) -> None:
+        """Bounds are of the share that is told: on the scales of the comparison."""
+        config, scale, plan = self.prepared.config, evidence.comparison.scale, self.prepared.plan
+        assert config.bounds is not None
+        finals = [plan.finals[name] for name in (config.roles.before, config.roles.after)]
+        store.begin_bounds(
+            {
+                "checkpoints": finals,
+                "scale": [scale["before"], scale["after"]],
+                **config.bounds.model_dump(),
+                # Tables that are made anew are others.
+                "tables": key_of(self.prepared.game_key, finals),
+            }
+        )
 
     def _changed(self, update: bool) -> Carrier | None:
         """What the folder's arrays hold of a study that has changed; None where nothing has to be carried over."""
@@ -149,8 +175,8 @@ class Stages:
             if self.like is None or not (self.like / STORE).exists():
                 return None
             copy_probes(self.like, self.folder)
-            return Carrier(Store.open(self.like / STORE), self.inputs.axes(), self.inputs.identity)
-        carrier = Carrier(Store.open(self.folder / STORE), self.inputs.axes(), self.inputs.identity)
+            return Carrier(Store.open(self.like / STORE), self.prepared.axes(), self.prepared.identity)
+        carrier = Carrier(Store.open(self.folder / STORE), self.prepared.axes(), self.prepared.identity)
         change = carrier.change()
         if change is None:
             return None
@@ -167,9 +193,9 @@ class Stages:
         if carrier is not None:
             return replace_store(self.folder, carrier.into)
         if not place.exists():
-            axes, dtype = self.inputs.axes(), self.inputs.config.store.dtype
+            axes, dtype = self.prepared.axes(), self.prepared.config.store.dtype
             return replace_store(
-                self.folder, lambda path: Store.create(path, axes, self.inputs.identity, dtype)
+                self.folder, lambda path: Store.create(path, axes, self.prepared.identity, dtype)
             )
         return Store.open(place)
 
@@ -183,70 +209,86 @@ class Stages:
             )
 
     def _check_models(self) -> dict[str, Any]:
-        """Each of the three models on two samples and one mask, before the long work; what lower precision does."""
-        materials, plan = self.inputs.materials, self.inputs.plan
-        stage = self.status.stage("checking models", len(MODELS))
-        example = materials.inputs([materials.data[i] for i in plan.samples[:2]])
+        """Each model on two samples and one mask, before the long work; what lower precision does."""
+        parts, plan = self.prepared.parts, self.prepared.plan
+        stage = self.status.stage("checking models", len(plan.finals))
+        example = parts.inputs.batch([parts.inputs.data[i] for i in plan.samples[:2]])
         effects: dict[str, dict[str, float]] = {}
-        for name in MODELS:
-            model = materials.load(plan.checkpoints[plan.of(name)[-1]], self.folder)
-            check_outputs(model, example, materials.outputs, f"models.{name}")
-            game = materials.game(model, plan.samples[0], name)
-            if game.n_players != materials.n_players and not materials.choosing:
+        for name, final in plan.finals.items():
+            model = parts.models.load(plan.checkpoints[final], self.folder)
+            check_outputs(model, example, parts.inputs.outputs, f"models.{name}")
+            game = parts.games.game(model, plan.samples[0], name)
+            if game.n_players != parts.games.n_players and not parts.games.choosing:
                 raise BequeathError(
-                    f"players: {game.n_players} in sample {materials.data[plan.samples[0]].id}, "
-                    f"{materials.n_players} in the study"
+                    f"players: {game.n_players} in sample {parts.inputs.data[plan.samples[0]].id} of {name}, "
+                    f"{parts.games.n_players} in the study"
                 )
             none = torch.zeros(1, game.n_players, dtype=torch.bool)
-            values(model, game.masked, game.value, none, materials.how, name)
-            if materials.how.autocast is not None:
-                effects[name] = effect_on_values(game, **asdict(materials.how))
+            values(model, game.masked, game.value, none, parts.inputs.how, name)
+            if parts.inputs.how.autocast is not None:
+                effects[name] = effect_on_values(game, **asdict(parts.inputs.how))
             self.status.advance(stage, 1)
         return effects
 
     def _do(self, store: Store, slots: Sequence[Slot], *stages: Stage) -> None:
         """Have all tasks of some stages done, told under the first one's name."""
-        first = stages[0]
-        sizes = {stage: group_size(stage, self.inputs.entries) for stage in stages}
-        labels = [checkpoint.model for checkpoint in self.inputs.plan.checkpoints]
-        counts = {name: [0, 0] for name in MODELS}
-        for checkpoint, model in enumerate(labels):
-            counts[model][0] += int((store.state(first, checkpoint) == DONE).sum())
-            # Tables that failed have no interactions.
-            possible = store.state("table", checkpoint) == DONE if first == "interactions" else None
-            counts[model][1] += store.shape[1] if possible is None else int(possible.sum())
-        done, total = (sum(count[i] for count in counts.values()) for i in (0, 1))
-        if first == "interactions":
-            counts = {}
-        told = self.status.stage(
-            _WORDS[first], total, done, {name: (a, b) for name, (a, b) in counts.items()}
-        )
-        for outcomes in dispatch(slots, Agenda(store, sizes)):
+        first, plan = stages[0], self.prepared.plan
+        counts = dict.fromkeys(plan.finals, (0, 0))
+        rows: Sequence[int | None] = [None] if first == "bounds" else range(len(plan.checkpoints))
+        done = total = 0
+        for row in rows:
+            there = int((store.state(first, row) == DONE).sum())
+            possible = there + len(missing(store, first, row))
+            done, total = done + there, total + possible
+            if row is not None:
+                name = plan.checkpoints[row].model
+                counts[name] = counts[name][0] + there, counts[name][1] + possible
+        told = self.status.stage(_WORDS[first], total, done, counts if first == "table" else {})
+        sizes = {stage: group_size(stage, self.prepared.entries) for stage in stages}
+        for outcomes in dispatch(slots, Agenda(store, sizes, jointly=self.prepared.jointly)):
             for outcome in outcomes:
                 task = outcome.task
-                # A group that is decomposed again, because one of it was missing, counts for that one.
-                new = missing(store, task.stage, task.checkpoint) if len(task.samples) > 1 else task.samples
-                made = len({*new} & {*self._record(store, outcome)})
-                if task.stage != "accuracy":
-                    failed = 0 if outcome.error is None else len(task.samples)
-                    self.status.advance(told, made, labels[task.checkpoint] if counts else None, failed)
+                made = self._record(store, outcome)
+                if task.stage == "accuracy":
+                    continue
+                failed = 0 if outcome.error is None else len(task.samples)
+                by_model = first == "table" and task.checkpoint is not None
+                model = plan.checkpoints[task.checkpoint].model if by_model else None  # type: ignore[index]
+                self.status.advance(told, made, model, failed)
 
-    def _record(self, store: Store, outcome: Outcome) -> Sequence[int]:
-        """Mark what is done, and give its samples; the data were on the disk before."""
+    def _record(self, store: Store, outcome: Outcome) -> int:
+        """Mark what is done, and count what is new of it; the data were on the disk before."""
         task = outcome.task
-        if outcome.error is None:
-            samples = task.samples
-            if task.stage == "interactions":
-                samples, certificates = outcome.result
+        if outcome.error is not None:
+            self._give_up(store, outcome)
+            return 0
+        done: dict[int | None, Sequence[int]] = {task.checkpoint: task.samples}
+        if task.stage == "bounds":
+            done = {None: outcome.result}
+        if task.stage == "interactions":
+            done = {}
+            for checkpoint, (samples, certificates) in outcome.result.items():
                 if certificates is not None:
-                    store.write_certificates(task.checkpoint, samples, certificates)
-            store.mark(task.stage, task.checkpoint, samples, DONE)
-            return list(samples)
-        store.mark(task.stage, task.checkpoint, task.samples, FAILED)
+                    store.write_certificates(checkpoint, samples, certificates)
+                done[checkpoint] = samples
+        new = 0
+        for row, some in done.items():
+            # A group that is worked on again, because one of it was missing, counts for that one.
+            new += len(some) if len(some) == 1 else len({*missing(store, task.stage, row)} & {*some})
+            store.mark(task.stage, row, some, DONE)
+        return new
+
+    def _give_up(self, store: Store, outcome: Outcome) -> None:
+        task, checkpoints = outcome.task, self.prepared.plan.checkpoints
+        rows: Sequence[int | None] = [task.checkpoint]
+        if task.stage == "interactions" and task.checkpoint is None:
+            rows = range(len(checkpoints))
+        for row in rows:
+            store.mark(task.stage, row, task.samples, FAILED)
         self.failures.append(
             {
                 "stage": task.stage,
-                "checkpoint": self.inputs.plan.checkpoints[task.checkpoint].label,
+                "checkpoint": None if task.checkpoint is None else checkpoints[task.checkpoint].label,
                 "samples": [store.names("sample")[place] for place in task.samples],
                 "attempts": outcome.attempts,
                 "error": outcome.error,
@@ -254,7 +296,6 @@ class Stages:
         )
         write_whole(self.folder / FAILURES_FILE, json.dumps(self.failures, indent=1))
         logger.error("gave up: %s", self.failures[-1])
-        return []
 
 
 def bytes_left(store: Store) -> int:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
-from torch import nn
 
 from bequeath.games.runner import Runner
-from bequeath.lattice.exact.decompose import decompose
+from bequeath.knowledge.bounds import BOUNDS, preserved_bounds
+from bequeath.lattice.exact.decompose import decompose, decompose_jointly
+from bequeath.lattice.interactions import Interactions
 from bequeath.study.config import StudyConfig
-from bequeath.study.loading import Materials
+from bequeath.study.loading.parts import StudyParts
 from bequeath.study.plan import Plan
 from bequeath.study.store.layout import FIELDS
 from bequeath.study.store.store import DONE, Store
-from bequeath.study.tasks import Task
+from bequeath.study.tasks import Task, missing
+
+Made: TypeAlias = dict[int, tuple[list[int], Any]]
+"""By checkpoint: samples whose interactions are done, and their certificates (samples, fields), or None."""
 
 
 @dataclass(frozen=True)
@@ -37,29 +43,36 @@ class Worker:
     Parameters
     ----------
     spec : Spec
-    materials : Materials, optional
+    parts : StudyParts, optional
         Those of this process, where it has them already.
     """
 
-    def __init__(self, spec: Spec, materials: Materials | None = None) -> None:
+    def __init__(self, spec: Spec, parts: StudyParts | None = None) -> None:
         torch.set_num_threads(spec.threads)
         self.spec = spec
-        self.materials = materials or Materials(spec.config)
-        self.materials.cells = spec.cells
+        self.parts = parts or StudyParts.of(spec.config)
+        self.parts.games.cells = spec.cells
         self.store = Store.open(spec.folder / "tables.zarr")
         self._at: int | None = None
         self._runner: Runner | None = None
 
     def do(self, task: Task) -> Any:
-        """Do a task, its results safe in the store on return; gives the certificates of interactions, else None."""
+        """Do a task, its results safe in the store on return; gives what the leading process is to write.
+
+        That is, of interactions, for each checkpoint the samples that are done and their certificates (or None).
+        """
         if task.stage == "interactions":
-            return self._decompose(task)
+            return self._split_jointly(task) if task.checkpoint is None else self._decompose(task)
+        if task.stage == "bounds":
+            return self._bound(task)
+        assert task.checkpoint is not None
         try:
             runner = self._loaded(task.checkpoint)
             if task.stage == "table":
-                self._evaluate(task, runner)
+                self._evaluate(task.checkpoint, task.samples, runner)
             else:
-                self._measure(task, runner.model)
+                correct = self.parts.inputs.correct(runner.model, self.spec.plan.accuracy_samples)
+                self.store.write_accuracy(task.checkpoint, correct)
         except BaseException:
             # What was begun there must not run on into the next task.
             self._at = self._runner = None
@@ -69,32 +82,66 @@ class Worker:
     def _loaded(self, checkpoint: int) -> Runner:
         if self._runner is None or self._at != checkpoint:
             self._runner = None  # the old model goes before the new one comes
-            model = self.materials.load(self.spec.plan.checkpoints[checkpoint], self.spec.folder)
-            self._runner, self._at = Runner(model, self.materials.how), checkpoint
+            model = self.parts.models.load(self.spec.plan.checkpoints[checkpoint], self.spec.folder)
+            self._runner, self._at = Runner(model, self.parts.inputs.how), checkpoint
         return self._runner
 
-    def _evaluate(self, task: Task, runner: Runner) -> None:
-        label = self.spec.plan.checkpoints[task.checkpoint].label
+    def _evaluate(self, checkpoint: int, samples: Sequence[int], runner: Runner) -> None:
+        label = self.spec.plan.checkpoints[checkpoint].label
         started = [
-            self.materials.game(runner.model, self.spec.plan.samples[sample], label).start(runner)
-            for sample in task.samples
+            self.parts.games.game(runner.model, self.spec.plan.samples[sample], label).start(runner)
+            for sample in samples
         ]
         runner.flush()
-        self.store.write_tables(task.checkpoint, task.samples, torch.stack([one.out for one in started]))
+        self.store.write_tables(checkpoint, samples, torch.stack([one.out for one in started]))
 
-    def _measure(self, task: Task, model: nn.Module) -> None:
-        correct = self.materials.correct(model, self.spec.plan.accuracy_samples)
-        self.store.write_accuracy(task.checkpoint, correct)
-
-    def _decompose(self, task: Task) -> Any:
+    def _decompose(self, task: Task) -> Made:
+        assert task.checkpoint is not None
         there = self.store.state("table", task.checkpoint)
         samples = [sample for sample in task.samples if there[sample] == DONE]
         config = self.spec.config.decomposition
         tables = self.store.tables(task.checkpoint, samples)
         # A gap that is missed is counted in the findings and told in the report.
-        found = decompose(tables, config.kind, tol=config.tol)
-        self.store.write_interactions(task.checkpoint, samples, found.values)
+        found = decompose(tables, config.kind, **config.options)  # type: ignore[arg-type]
+        return {task.checkpoint: self._kept(task.checkpoint, samples, found)}
+
+    def _split_jointly(self, task: Task) -> Made:
+        """All checkpoints of some samples together; those whose table failed are not among them."""
+        count = len(self.spec.plan.checkpoints)
+        there = {c: self.store.state("table", c) == DONE for c in range(count)}
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for sample in task.samples:
+            groups.setdefault(tuple(c for c in there if there[c][sample]), []).append(sample)
+        made: Made = {}
+        for checkpoints, samples in groups.items():
+            if not checkpoints:
+                continue
+            tables = {str(c): self.store.tables(c, samples) for c in checkpoints}
+            found = decompose_jointly(tables, **self.spec.config.decomposition.options)
+            for c in checkpoints:
+                done, certificates = self._kept(c, samples, found[str(c)])
+                before, others = made.get(c, ([], None))
+                both = [part for part in (others, certificates) if part is not None]
+                made[c] = before + done, np.concatenate(both) if both else None
+        return made
+
+    def _kept(self, checkpoint: int, samples: list[int], found: Interactions) -> tuple[list[int], Any]:
+        self.store.write_interactions(checkpoint, samples, found.values)
         if found.certificate is None:
             return samples, None
         fields = [getattr(found.certificate, name).double() for name in FIELDS]
         return samples, torch.stack(fields, dim=1).numpy()
+
+    def _bound(self, task: Task) -> Sequence[int]:
+        """Bounds of the samples' preserved share; gives those that are done."""
+        settings = self.store.bounds_settings()
+        assert settings is not None
+        possible = {*missing(self.store, "bounds", None)}
+        samples = [sample for sample in task.samples if sample in possible]
+        before, after = (
+            self.store.tables(checkpoint, samples) / scale
+            for checkpoint, scale in zip(settings["checkpoints"], settings["scale"], strict=True)
+        )
+        found = preserved_bounds(before, after, slack=settings["slack"], entries=settings["entries"])
+        self.store.write_bounds(samples, torch.stack([getattr(found, name) for name in BOUNDS], dim=1))
+        return samples

@@ -30,8 +30,8 @@ def disturbances(row: Row, undisturbed: Json) -> Json | None:
     Returns
     -------
     dict or None
-        ``starts``: by disturbance, estimate of ``accuracy``, ``preserved`` share, the same in ``raw`` units, and, with a
-        control, ``relearned`` share R; ``runs``: the same of each seed, as plain numbers; ``correlations``
+        ``starts``: by disturbance, estimate of ``accuracy``, ``preserved`` share, the same in ``raw`` units, and, with
+        a control, ``relearned`` share R; ``runs``: the same of each seed, as plain numbers; ``correlations``
         over the runs, those with a frozen backbone left out: they are not trained as the others. None where nothing
         was disturbed.
     """

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from torch import nn
 
 from bequeath.errors import BequeathError
-from bequeath.models.architectures import library, reason
 from bequeath.models.heads import find_heads
+from bequeath.models.named import library, reason
 
 
 def freeze(model: nn.Module, up_to: str) -> None:

@@ -197,7 +197,7 @@ def grid(rows: int, cols: int, cells: int | Sequence[int] | None = None, rest: R
     if rows < 1 or cols < 1:
         raise BequeathError(f"players grid: {rows} x {cols}; both must be at least 1")
     if cells is None:
-        return Grid(rows, cols, tuple(range(rows * cols)))
+        return Grid(rows, cols, tuple(range(rows * cols)), rest)
     return Grid(rows, cols, central(rows, cols, cells) if isinstance(cells, int) else tuple(cells), rest)
 
 

@@ -10,6 +10,11 @@ from bequeath.lattice.exact.decompose import Precision
 from bequeath.study.config.section import Section
 
 
+def is_certified(kind: str) -> bool:
+    """Whether interactions of a kind come with certificates: closed forms need none."""
+    return kind not in ("and", "or")
+
+
 class Decomposition(Section):
     """How tables become interactions."""
 
@@ -43,7 +48,7 @@ class Decomposition(Section):
     @property
     def certified(self) -> bool:
         """Whether interactions come with certificates."""
-        return self.kind not in ("and", "or")
+        return is_certified(self.kind)
 
     @property
     def options(self) -> dict[str, Any]:

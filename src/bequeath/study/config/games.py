@@ -1,200 +1,28 @@
-"""The games of a study file: players, baseline, value, and how the models are run. Sections make live objects."""
+"""The games of a study file: baseline, value, and how the models are run. Sections make live objects."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from math import log2
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    field_validator,
+)
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.games import baselines, players, values
+from bequeath.games import baselines, values
 from bequeath.games.baselines import Baseline
-from bequeath.games.inputs import Modality
-from bequeath.games.players import Players
-from bequeath.games.players.image import central
 from bequeath.games.runner import Evaluation
+from bequeath.models.named import call_own
+from bequeath.study.config.own import OwnName, own_function
 from bequeath.study.config.section import Section
-
-Rest = Literal["shown", "hidden"]
-# In a study file n is short for n_players.
-COUNT = AliasChoices("n_players", "n")
-
-
-class _Players(Section):
-    """What all kinds have; each says its number of players n too, None where the data decide."""
-
-    modality: ClassVar[tuple[Modality, ...]]
-    baselines: ClassVar[tuple[str, ...]]
-    """Those that fit."""
-
-    def paths(self) -> dict[str, Path]:
-        """Files that must be there, by key."""
-        return {}
-
-
-class _ImagePlayers(_Players):
-    modality = ("image",)
-    baselines = ("mean", "zero", "blur", "dataset_mean", "given")
-
-
-class GridConfig(_ImagePlayers):
-    """Players are cells of a grid over the image."""
-
-    kind: Literal["grid"]
-    rows: int = Field(ge=1)
-    cols: int = Field(ge=1)
-    cells: Literal["all", "central", "influential"] | list[int] = "all"
-    """Which cells: all; the k nearest to the centre; for each sample the k that matter most to the three models; or
-    given ones (row * cols + column)."""
-    k: int | None = Field(None, ge=1)
-    rest: Rest = "shown"
-
-    @model_validator(mode="after")
-    def _chosen(self) -> GridConfig:
-        some = self.cells in ("central", "influential")
-        if some != (self.k is not None):
-            raise ValueError("k goes with cells: central or influential, which need it")
-        if self.k is not None and self.k > self.rows * self.cols:
-            raise ValueError(f"k: {self.k} of {self.rows} x {self.cols} cells")
-        return self
-
-    @property
-    def n_players(self) -> int:
-        if self.k is not None:
-            return self.k
-        return len(self.cells) if isinstance(self.cells, list) else self.rows * self.cols
-
-    @property
-    def influential(self) -> bool:
-        """Whether the cells are chosen for each sample by what the models make of it."""
-        return self.cells == "influential"
-
-    def make(self, cells: Sequence[int] | None = None) -> players.Grid:
-        """The players; `cells` are those that were found to be influential."""
-        if cells is None and self.cells == "central":
-            assert self.k is not None
-            cells = central(self.rows, self.cols, self.k)
-        elif cells is None:
-            cells = self.cells if isinstance(self.cells, list) else range(self.rows * self.cols)
-        return players.grid(self.rows, self.cols, list(cells), self.rest)
-
-
-class SuperpixelsConfig(_ImagePlayers):
-    """Players are n SLIC superpixels of each image."""
-
-    kind: Literal["superpixels"]
-    n_players: int = Field(10, ge=2, validation_alias=COUNT)
-    compactness: float = Field(10.0, gt=0)
-
-    def make(self) -> Players:
-        return players.superpixels(self.n_players, self.compactness)
-
-
-class RegionsConfig(_ImagePlayers):
-    """Players are the regions of a label map of the images' size: .npy of integers, negative where there is none."""
-
-    kind: Literal["regions"]
-    path: Path
-    rest: Rest = "shown"
-
-    @property
-    def n_players(self) -> int:
-        return len(self.regions.names)
-
-    @cached_property
-    def regions(self) -> players.Regions:
-        """The regions in the file, read once: every game asks for them."""
-        try:
-            labels = np.load(self.path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise BequeathError(f"players.path: {self.path}: no .npy array ({error})") from None
-        return players.regions(labels, rest=self.rest)
-
-    def paths(self) -> dict[str, Path]:
-        return {"path": self.path}
-
-    def make(self) -> Players:
-        return self.regions
-
-
-class TextPlayersConfig(_Players):
-    """Players are n runs of neighbouring words, tokens or sentences; texts with fewer are not drawn."""
-
-    modality = ("text",)
-    baselines = ("mask_token", "pad", "removal", "mean", "zero", "given")
-    kind: Literal["words", "tokens", "sentences"]
-    n_players: int = Field(10, ge=2, validation_alias=COUNT)
-
-    def make(self, tokenizer: Any, prompt: str) -> players.Text:
-        return players.Text(tokenizer, self.kind, self.n_players, prompt)
-
-
-class ColumnsConfig(_Players):
-    """Players are the columns of a table, or groups of them; columns in no group are always shown."""
-
-    modality = ("table",)
-    baselines = ("dataset_mean", "zero", "given")
-    kind: Literal["columns"]
-    groups: dict[str, list[str]] | None = None
-
-    @property
-    def n_players(self) -> int | None:
-        return None if self.groups is None else len(self.groups)
-
-    def make(self, names: Sequence[str]) -> Players:
-        return players.columns(names, self.groups)
-
-
-class _FeaturePlayers(_Players):
-    modality = ("image", "table")
-    baselines = ("dataset_mean", "mean", "zero", "given")
-    layer: str
-    """Path of a module in all three models, such as layer3."""
-    layout: Literal["auto", "channels_first", "channels_last"] = "auto"
-
-
-class PositionsConfig(_FeaturePlayers):
-    """Players are cells of a grid over the positions of a layer's feature map."""
-
-    kind: Literal["positions"]
-    rows: int = Field(ge=1)
-    cols: int = Field(ge=1)
-
-    @property
-    def n_players(self) -> int:
-        return self.rows * self.cols
-
-    def make(self) -> players.Positions:
-        return players.positions(self.layer, self.rows, self.cols, self.layout)
-
-
-class ChannelsConfig(_FeaturePlayers):
-    """Players are n groups of neighbouring channels of a layer's feature map."""
-
-    kind: Literal["channels"]
-    n_players: int = Field(10, ge=2, validation_alias=COUNT)
-
-    def make(self) -> Players:
-        return players.channels(self.layer, self.n_players, self.layout)
-
-
-PlayersConfig = Annotated[
-    GridConfig
-    | SuperpixelsConfig
-    | RegionsConfig
-    | TextPlayersConfig
-    | ColumnsConfig
-    | PositionsConfig
-    | ChannelsConfig,
-    Field(discriminator="kind"),
-]
 
 
 class BlurConfig(Section):
@@ -217,8 +45,27 @@ class GivenConfig(Section):
             raise BequeathError(f"baseline.path: {self.path}: no .npy array of numbers ({error})") from None
 
 
+class OwnBaselineConfig(Section):
+    """A baseline that a function of the user's own makes."""
+
+    kind: OwnName
+    """``module:function``; it returns a `bequeath.baselines.Baseline`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def make(self) -> Baseline:
+        made = call_own(own_function(self.kind), **self.options)
+        if not isinstance(made, Baseline):
+            raise BequeathError(
+                f"baseline: {self.kind} gives a {type(made).__name__}; it must return a bequeath.baselines.Baseline"
+            )
+        return made
+
+
 PlainBaseline = Literal["mean", "zero", "blur", "dataset_mean", "mask_token", "pad", "removal"]
-BaselineConfig = PlainBaseline | BlurConfig | GivenConfig
+BaselineConfig = Annotated[
+    PlainBaseline | BlurConfig | GivenConfig | OwnBaselineConfig,
+    BeforeValidator(lambda value: {"kind": value} if isinstance(value, str) and ":" in value else value),
+]
 
 
 def baseline_name(config: BaselineConfig) -> str:
@@ -230,7 +77,7 @@ def make_baseline(config: BaselineConfig, inputs: Callable[[], Tensor]) -> Basel
     """The baseline; `inputs` gives the data whose mean is meant, as the models are given them."""
     if isinstance(config, BlurConfig):
         return baselines.blur(config.sigma)
-    if isinstance(config, GivenConfig):
+    if not isinstance(config, str):
         return config.make()
     if config == "dataset_mean":
         return baselines.dataset_mean(inputs())
@@ -238,17 +85,28 @@ def make_baseline(config: BaselineConfig, inputs: Callable[[], Tensor]) -> Basel
     return plain
 
 
-ValueName = Literal[
-    "log_odds", "log_probability", "logit", "margin", "binary_logit", "label_logit", "next_token"
-]
+ValueName = (
+    Literal["log_odds", "log_probability", "logit", "margin", "binary_logit", "label_logit", "next_token"]
+    | OwnName
+)
 
 
-def make_value(name: ValueName, label: int, answers: Sequence[int] | None) -> Any:
+def make_value(name: ValueName, label: int, answers: Sequence[int] | None) -> Callable[[Tensor], Tensor]:
     """The value function for one label; `answers` are the classes' tokens where models go on with them."""
+    value: Any
     if name == "next_token":
         assert answers is not None
         return values.next_token(answers[label])
-    return getattr(values, name)(label)
+    if ":" not in name:
+        value = getattr(values, name)(label)
+    else:
+        value = call_own(own_function(name), label)
+        if not callable(value):
+            raise BequeathError(
+                f"value: {name} gives a {type(value).__name__} for a label; it must return a function: logits (batch, "
+                "classes) -> (batch,)"
+            )
+    return value  # type: ignore[no-any-return]
 
 
 # Numbers in a batch of inputs at which CPUs are about fastest: 16 pictures of 224 pixels, 256 of 48 (measured).

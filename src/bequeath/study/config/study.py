@@ -18,11 +18,12 @@ from bequeath.study.config.games import (
     BaselineConfig,
     EvaluationConfig,
     GivenConfig,
-    PlayersConfig,
     ValueName,
     baseline_name,
 )
 from bequeath.study.config.models import ModelConfig, checkpoint_files
+from bequeath.study.config.own import own_names
+from bequeath.study.config.players import PlayersConfig
 from bequeath.study.config.roles import RolesConfig, check_names, roles_told
 from bequeath.study.config.section import Section
 from bequeath.study.config.training import TrainingConfig, trained_names
@@ -95,7 +96,8 @@ class StudyConfig(Section):
                 f"players: {self.players.kind} does not fit data of kind {self.data.kind}: it is for "
                 f"{' or '.join(self.players.modality)} data, these are {kind} data"
             )
-        if baseline_name(self.baseline) not in self.players.baselines:
+        own = bool(own_names(self.players, self.baseline))
+        if not own and baseline_name(self.baseline) not in self.players.baselines:
             raise ValueError(
                 f"baseline: {baseline_name(self.baseline)} does not fit players of kind {self.players.kind}; use "
                 f"{', '.join(self.players.baselines)}"
@@ -194,7 +196,9 @@ def _is_type(part: str | int) -> bool:
 
 
 def _absolute(value: Any, base: Path, key: str = "") -> Any:
-    """Paths in a study file are relative to the file."""
+    """Paths in a study file are relative to the file; what options hold is their functions' own."""
+    if key == "options":
+        return value
     if isinstance(value, dict):
         # A model that is a string is a folder of checkpoints.
         inside = "checkpoints" if key == "models" else None

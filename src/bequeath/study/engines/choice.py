@@ -5,14 +5,14 @@ from __future__ import annotations
 from bequeath.study.config.engine import EngineConfig, RayConfig
 from bequeath.study.engines.contract import Engine
 from bequeath.study.engines.local import LocalEngine
-from bequeath.study.loading import Materials
+from bequeath.study.loading.parts import StudyParts
 
 
-def make_engine(config: EngineConfig, materials: Materials) -> Engine:
-    """The engine of a study file's `engine` section; `materials` are those of this process."""
+def make_engine(config: EngineConfig, parts: StudyParts) -> Engine:
+    """The engine of a study file's `engine` section; `parts` are those of this process."""
     if isinstance(config, RayConfig):
         # Ray need not be installed for the other engine.
         from bequeath.study.engines.ray import RayEngine
 
         return RayEngine(config)
-    return LocalEngine(config, materials)
+    return LocalEngine(config, parts)

@@ -16,7 +16,7 @@ import torch
 
 from bequeath.study.config.engine import LocalConfig
 from bequeath.study.engines.contract import Slot
-from bequeath.study.loading import Materials
+from bequeath.study.loading.parts import StudyParts
 from bequeath.study.tasks import Task
 from bequeath.study.worker import Spec, Worker
 
@@ -24,8 +24,8 @@ from bequeath.study.worker import Spec, Worker
 class _Here:
     """A worker in this process: nothing to start, and nothing to wait for."""
 
-    def __init__(self, spec: Spec, materials: Materials) -> None:
-        self._worker = Worker(spec, materials)
+    def __init__(self, spec: Spec, parts: StudyParts) -> None:
+        self._worker = Worker(spec, parts)
 
     def start(self) -> Future[Any]:
         return _done(lambda: None)
@@ -120,9 +120,9 @@ def gpus() -> list[str]:
 class LocalEngine:
     """Workers on this machine."""
 
-    def __init__(self, config: LocalConfig, materials: Materials) -> None:
-        self._config, self._materials = config, materials
-        device = materials.how.device or "cpu"
+    def __init__(self, config: LocalConfig, parts: StudyParts) -> None:
+        self._config, self._parts = config, parts
+        device = parts.inputs.how.device or "cpu"
         # A device that the study names with its number is for one worker.
         self._gpus = gpus() if device == "cuda" else []
         self.workers = config.workers or max(1, len(self._gpus))
@@ -135,7 +135,7 @@ class LocalEngine:
         if self.workers == 1:
             before = torch.get_num_threads()
             try:
-                yield [_Here(spec, self._materials)]
+                yield [_Here(spec, self._parts)]
             finally:
                 torch.set_num_threads(before)
             return

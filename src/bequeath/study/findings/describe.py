@@ -11,7 +11,7 @@ import torch
 from bequeath.knowledge.statistics import mean_estimate
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.plain import Json, plain
-from bequeath.study.loading import StudyParts
+from bequeath.study.loading.parts import StudyParts
 
 _FEW_SAMPLES = 20
 # Strength, in units of the value, of a model whose values differ by rounding alone.
@@ -24,10 +24,8 @@ def study(evidence: Evidence, parts: StudyParts) -> Json:
     return {
         "name": config.name,
         "modality": parts.inputs.modality,
-        "players": str(parts.games.players()),
+        **parts.games.described,
         "n_players": parts.games.n_players,
-        "baseline": str(parts.games.baseline),
-        "value": str(parts.games.value(0)),
         "decomposition": decomposition.kind
         + (f", gap {decomposition.tol:g}" if decomposition.certified else ""),
         "normalise": config.normalise,

@@ -1,4 +1,4 @@
-"""What a run rests on: its arrays as read back, and what is compared of them. Nothing but the run's folder is needed."""
+"""What a run rests on: its arrays as read back from its folder, and what is compared of them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Evidence:
         """
         store = Store.open(folder / STORE, "r")
         every = tuple(
-            Checkpoint(*label.split("/", 1), None if step < 0 else int(step), None)
+            Checkpoint.from_label(label, None if step < 0 else int(step))
             for label, step in zip(store.names("checkpoint"), store.read("step"), strict=True)
         )
         part = comparable_part(store, every, folder)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
 
-from bequeath.games import baselines
-from bequeath.games.players import Grid, Positions, Regions, Superpixels
-from bequeath.knowledge.regions import MODELS, Comparison
+from bequeath.knowledge.comparison import Comparison
 from bequeath.lattice.interactions import TYPES
 from bequeath.lattice.subsets import members
-from bequeath.study.loading import Materials
-from bequeath.study.plan import Plan
+from bequeath.study.findings.evidence import Evidence
+from bequeath.study.findings.plain import Json, plain
+from bequeath.study.loading.parts import StudyParts
 
 _EXAMPLES = 6
 _TERMS = 3
@@ -25,28 +23,25 @@ _TERMS = 3
 _FINE = 56
 
 
-def examples(comparison: Comparison, materials: Materials, plan: Plan) -> list[dict[str, Any]]:
-    """Entries of ``examples`` in the findings: samples spread evenly over those of the study."""
-    count = min(_EXAMPLES, len(plan.samples))
-    rows = np.linspace(0, len(plan.samples) - 1, count).round().astype(int).tolist()
+def examples(evidence: Evidence, parts: StudyParts, samples: Sequence[int]) -> list[Json]:
+    """Entries of ``examples`` in the findings, spread evenly; `samples` are the run's, as indices into the data."""
+    data, comparison = parts.inputs.data, evidence.comparison
+    count = min(_EXAMPLES, len(evidence.samples))
+    rows = np.linspace(0, len(evidence.samples) - 1, count).round().astype(int).tolist()
     found = []
     for row in rows:
-        index = plan.samples[row]
-        sample = materials.data[index]
-        players, names = materials.players(index), materials.player_names(index)
-        owner = None
-        if isinstance(sample.x, Tensor) and isinstance(players, (Superpixels, Regions)):
-            owner = players.bind(sample.x, baselines.zero(), nn.Identity()).owner[0].numpy()
+        index = samples[evidence.places[row]]
+        sample = data[index]
+        players, captions = parts.games.players(index), parts.games.captions(index)
+        labels = players.label_map(sample.x)
         found.append(
             {
                 "sample": sample.id,
-                "class": materials.classes[sample.label],
+                "class": evidence.classes[row],
                 "picture": None if sample.picture is None else _data_uri(sample.picture),
-                "words": None if names is None else list(names),
-                "boxes": [list(box) for box in players.boxes()]
-                if isinstance(players, (Grid, Positions))
-                else None,
-                "shapes": None if owner is None else shapes(owner, materials.n_players),
+                "words": None if captions is None else list(captions),
+                "boxes": plain(players.boxes()),
+                "shapes": None if labels is None else shapes(labels, parts.games.n_players),
                 **{part: _strongest(comparison, part, row) for part in ("preserved", "new", "discarded")},
             }
         )
@@ -100,16 +95,16 @@ def _paths(inside: NDArray[np.bool_]) -> dict[str, str]:
     return {"area": "".join(area), "outline": "".join(outline)}
 
 
-def _strongest(comparison: Comparison, part: str, row: int) -> list[dict[str, Any]]:
+def _strongest(comparison: Comparison, part: str, row: int) -> list[Json]:
     strength = getattr(comparison, part)[row].flatten()
     size = len(comparison.orders)
     terms = []
     for position in strength.argsort(descending=True, stable=True)[:_TERMS].tolist():
         if strength[position] > 0:
             kind, subset = divmod(position, size)
-            effects = {name: comparison.values[name][row, kind, subset].item() for name in MODELS}
-            n = int(comparison.orders[-1])
-            terms.append({"type": TYPES[kind], "players": list(members(subset, n)), **effects})
+            effects = {role: value[row, kind, subset].item() for role, value in comparison.values.items()}
+            players = list(members(subset, len(comparison.players)))
+            terms.append({"type": TYPES[kind], "players": players, **effects})
     return terms
 
 

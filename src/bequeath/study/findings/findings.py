@@ -12,12 +12,13 @@ from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.examples import examples
 from bequeath.study.findings.known import findings_of
 from bequeath.study.findings.plain import Json, plain
-from bequeath.study.loading import StudyParts
+from bequeath.study.loading.parts import StudyParts
+from bequeath.study.plan import Plan
 
 SCHEMA = "bequeath.findings/2"
 
 
-def build_findings(evidence: Evidence, parts: StudyParts, precision: Json) -> Json:
+def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, precision: Json) -> Json:
     """The findings of a run, ready for JSON, without the stage timings.
 
     Parameters
@@ -26,6 +27,8 @@ def build_findings(evidence: Evidence, parts: StudyParts, precision: Json) -> Js
         What is compared.
     parts : StudyParts
         The study's data and games, for words and pictures.
+    plan : Plan
+        Of the run.
     precision : dict
         For each model, what lower precision does to its values on one sample; empty in full precision.
     """
@@ -52,7 +55,7 @@ def build_findings(evidence: Evidence, parts: StudyParts, precision: Json) -> Js
         "faithfulness": _faithfulness(evidence),
         "certificates": describe.certificates(evidence),
         "samples": describe.samples(evidence),
-        "examples": examples(evidence, parts),
+        "examples": examples(evidence, parts, plan.samples),
         "evaluation": describe.evaluation(parts, precision),
         "missing": evidence.missing,
         "provenance": describe.provenance(evidence),
@@ -65,9 +68,8 @@ def _faithfulness(evidence: Evidence) -> Json:
     errors: dict[str, float] = {}
     found: dict[str, Any] = {"mean_salient": {}, "sparsity": {}, "salient_error": {}}
     for name in evidence.models:
-        interactions, tables = (
-            part[evidence.final(name)] for part in (evidence.interactions, evidence.tables)
-        )
+        final = evidence.final(name)
+        interactions, tables = evidence.interactions[final], evidence.tables[final]
         errors[name] = faithfulness.reconstruction_error(interactions, tables)
         at, cumulated = faithfulness.cumulated_strength(interactions)
         count, error = faithfulness.salient_error(interactions, tables)

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from bequeath.data.samples import Sample
-from bequeath.knowledge.regions import MODELS
-from bequeath.study.loading import Materials
+from bequeath.study.config.own import own_names, source_of
+from bequeath.study.loading.parts import StudyParts
 from bequeath.study.plan import Plan
 from bequeath.study.store.digests import file_digest, key_of
 
@@ -23,7 +23,7 @@ def _sample_digest(sample: Sample) -> str:
     return hashlib.sha256(x + b"\0" + str(sample.label).encode()).hexdigest()[:16]
 
 
-def identity(materials: Materials, plan: Plan) -> Json:
+def identity(parts: StudyParts, plan: Plan) -> Json:
     """What each value table, each accuracy and each set of interactions depends on.
 
     Returns
@@ -32,13 +32,19 @@ def identity(materials: Materials, plan: Plan) -> Json:
         ``game``: by topic, what all tables depend on; ``checkpoints``: by label, what the model is; ``samples``: by
         id, what the sample is; ``accuracy``: which samples accuracies are measured on; ``decomposition``; ``dtype``.
     """
-    config = materials.config
-    models = config.all_models()
+    inputs, games, config = parts.inputs, parts.games, parts.games.config
+    models = config.models
     bases = {name: file_digest(model.base) for name, model in models.items()}
     # A probe and a data set's mean are made from training data, which its ids and labels stand for.
     train = None
-    if materials.train is not None:
-        train = key_of(getattr(materials.train, "ids", None), materials.train.labels)
+    if inputs.train is not None:
+        train = key_of(getattr(inputs.train, "ids", None), inputs.train.labels)
+    # The user's own functions are what stands in their modules.
+    own = [
+        source
+        for name in own_names(config.players, config.baseline, config.value)
+        if (source := source_of(name)) is not None
+    ]
     game = {
         "data": config.data.model_dump(mode="json", exclude={"path", "train"}),
         "players": config.players.model_dump(mode="json"),
@@ -47,9 +53,13 @@ def identity(materials: Materials, plan: Plan) -> Json:
         "autocast": config.evaluation.autocast,
         "seed": config.seed,
         "training data": train if config.baseline == "dataset_mean" else None,
-        "files": [file_digest(path) for path in (*config.players.paths().values(), *_given(config.baseline))],
-        # Cells that the models choose depend on all three.
-        "influence": _finals(plan) if materials.choosing else None,
+        "files": [
+            file_digest(path) for path in (*config.players.paths().values(), *_given(config.baseline), *own)
+        ],
+        # Players that the models choose depend on all of them.
+        "influence": [file_digest(plan.checkpoints[i].file) for i in plan.finals.values()]
+        if games.choosing
+        else None,
     }
     checkpoints = {
         checkpoint.label: {
@@ -62,14 +72,18 @@ def identity(materials: Materials, plan: Plan) -> Json:
         }
         for checkpoint in plan.checkpoints
     }
-    samples = {sample.id: _sample_digest(sample) for sample in (materials.data[i] for i in plan.samples)}
-    ids = getattr(materials.data, "ids", None)
+    samples = {sample.id: _sample_digest(sample) for sample in (inputs.data[i] for i in plan.samples)}
+    ids = getattr(inputs.data, "ids", None)
+    decomposition = config.decomposition.model_dump(mode="json")
+    if config.decomposition.kind == "joint":
+        # What is split together depends on each other.
+        decomposition["jointly"] = key_of(checkpoints)
     found = {
         "game": game,
         "checkpoints": checkpoints,
         "samples": samples,
-        "accuracy": key_of(plan.accuracy_samples, ids, materials.data.labels),
-        "decomposition": config.decomposition.model_dump(mode="json"),
+        "accuracy": key_of(plan.accuracy_samples, ids, inputs.data.labels),
+        "decomposition": decomposition,
         "dtype": config.store.dtype,
     }
     plain: Json = json.loads(json.dumps(found))
@@ -79,7 +93,3 @@ def identity(materials: Materials, plan: Plan) -> Json:
 def _given(baseline: Any) -> list[Path]:
     path = getattr(baseline, "path", None)
     return [] if path is None else [path]
-
-
-def _finals(plan: Plan) -> list[str | None]:
-    return [file_digest(plan.checkpoints[plan.of(name)[-1]].file) for name in MODELS]

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.lattice.interactions import Certificate, Interactions
-from bequeath.study.config.decomposition import Decomposition
+from bequeath.study.config.decomposition import is_certified
 from bequeath.study.store.layout import FORMAT, Axes, make_group
 
 Stage = Literal["table", "accuracy", "interactions", "bounds"]
@@ -44,7 +44,7 @@ class Store:
         self._group = group
         self._arrays: dict[str, zarr.Array[Any]] = {}
         self.identity: dict[str, Any] = dict(group.attrs["identity"])  # type: ignore[arg-type]
-        self._certified = Decomposition.model_validate(self.identity["decomposition"]).certified
+        self._certified = is_certified(self.identity["decomposition"]["kind"])
 
     @classmethod
     def create(

@@ -1,0 +1,97 @@
+"""A study's games: players, baseline and value of each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+from torch import Tensor, nn
+
+from bequeath.games.baselines import Baseline
+from bequeath.games.game import Game
+from bequeath.games.players import Players
+from bequeath.lattice.subsets import check_players
+from bequeath.study.config import StudyConfig
+from bequeath.study.config.games import make_baseline, make_value
+from bequeath.study.config.own import own_names
+from bequeath.study.loading.inputs import StudyInputs
+
+
+class GameMaker:
+    """Makes the game of any model on any sample.
+
+    Attributes
+    ----------
+    cells : dict of int to list of int
+        By sample: the players that were chosen by what the models make of it, where that is asked for. Before they are
+        found all of them play.
+    """
+
+    def __init__(self, config: StudyConfig, inputs: StudyInputs) -> None:
+        self.config, self.inputs = config, inputs
+        self.cells: dict[int, list[int]] = {}
+        check_players(self.n_players)
+
+    @cached_property
+    def _every(self) -> Players:
+        return self.config.players.make(self.inputs.facts)
+
+    @property
+    def choosing(self) -> bool:
+        """Whether each sample's players are chosen by what the models make of it."""
+        return self.config.players.influential is not None
+
+    @property
+    def fusable(self) -> bool:
+        """Whether the models' layers may be folded: not where players lie inside them."""
+        return self._every.fusable
+
+    @property
+    def n_players(self) -> int:
+        """Number of players of every game."""
+        return self.config.players.n_players or len(self._every.names())
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the players of all samples; numbers where each sample has its own."""
+        shared = () if self.choosing else self._every.names()
+        return list(shared) or [f"player {i + 1}" for i in range(self.n_players)]
+
+    def players(self, index: int | None = None) -> Players:
+        """The players of one sample, or of any where they are alike."""
+        if index is not None and index in self.cells:
+            return self._every.only(self.cells[index])
+        return self._every
+
+    def captions(self, index: int) -> tuple[str, ...] | None:
+        """What stands in each player's place in one sample, for people to read; None where it is to be seen."""
+        return self.players(index).captions(self.inputs.as_known(index))
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """The study's baseline."""
+        return make_baseline(self.config.baseline, self.inputs.mean_of)
+
+    @property
+    def described(self) -> dict[str, str]:
+        """Players, baseline and value in words; the user's own by the names of their functions."""
+        config = self.config
+        named = {"players": config.players, "baseline": config.baseline, "value": config.value}
+        live = {"players": self._every, "baseline": self.baseline, "value": self.value(0)}
+        return {key: (own_names(named[key]) or [str(live[key])])[0] for key in named}
+
+    def value(self, label: int) -> Callable[[Tensor], Tensor]:
+        """The study's value function for one label."""
+        return make_value(self.config.value, label, self.inputs.answers)
+
+    def game(self, model: nn.Module, index: int, name: str) -> Game:
+        """The game of one model on one held-out sample."""
+        sample = self.inputs.data[index]
+        return Game(
+            model,
+            sample.x if isinstance(sample.x, str) else sample.x.to(self.inputs.how.device),
+            self.players(index),
+            self.baseline,
+            self.value(sample.label),
+            name=f"{name}, sample {sample.id}",
+        )

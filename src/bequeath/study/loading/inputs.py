@@ -1,0 +1,121 @@
+"""A study's data, and what turns samples into model inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bequeath.data.images import Images
+from bequeath.data.samples import Sample, Subset, balanced, batch
+from bequeath.data.tables import Table
+from bequeath.errors import BequeathError
+from bequeath.games.inputs import Inputs, Modality, logits
+from bequeath.games.runner import Evaluation
+from bequeath.models.model_preprocessing import preprocessing_of
+from bequeath.study.config import StudyConfig
+from bequeath.study.config.data import modality
+from bequeath.study.config.players import DataFacts
+from bequeath.study.tokens import answer_tokens, load_tokenizer
+
+_MEAN_SAMPLES = 500
+_BATCH = 64
+
+
+class StudyInputs:
+    """Held-out data, training data where there are any, and how models are given and read.
+
+    Attributes
+    ----------
+    data, train : Dataset
+        Held-out samples, and those for probes, means and training (or None).
+    tokenizer
+        Of texts; else None.
+    answers : list of int or None
+        The classes' tokens, where language models go on with them.
+    how : Evaluation
+    """
+
+    def __init__(self, config: StudyConfig) -> None:
+        self.config = config
+        self.modality: Modality = modality(config.data)
+        self.tokenizer: Any = None
+        self.answers: list[int] | None = None
+        # Preprocessing and tokenizer are those of the model before, where the study file gives none.
+        first, own = config.models[config.roles.before], None
+        if self.modality == "image":
+            own = preprocessing_of(first.architecture, first.weights)
+        if self.modality == "text":
+            self.tokenizer = load_tokenizer(config.data, first.architecture)
+            self.answers = answer_tokens(config.data, self.tokenizer)
+        self.data, self.train = config.data.load(own, config.seed)
+        x = self.data[0].x
+        self.how: Evaluation = config.evaluation.make(x.numel() if isinstance(x, Tensor) else None)
+        if self.answers is not None and len(self.answers) != len(self.classes):
+            raise BequeathError(f"data.answers: {len(self.answers)} for {len(self.classes)} classes")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.data.classes
+
+    @property
+    def prompt(self) -> str:
+        """What is around each text."""
+        return getattr(self.config.data, "prompt", "{}")
+
+    @property
+    def facts(self) -> DataFacts:
+        """What players may need of the data."""
+        columns: Any = getattr(self.data, "columns", None)
+        if columns is None and self.modality == "table":
+            columns = range(len(self.data[0].x))
+        return DataFacts(self.tokenizer, self.prompt, tuple(map(str, columns or ())))
+
+    @property
+    def outputs(self) -> int | None:
+        """Number of logits that the models must give; None for a language model, which gives its vocabulary."""
+        if self.answers is not None:
+            return None
+        return 1 if self.config.value == "binary_logit" else len(self.classes)
+
+    def as_known(self, index: int) -> Any:
+        """A held-out sample as people know it: a table's row before it was standardised."""
+        return self.data.values[index] if isinstance(self.data, Table) else self.data[index].x
+
+    def batch(self, samples: Sequence[Sample]) -> Inputs:
+        """Whole samples as one batch of model inputs."""
+        if self.tokenizer is None:
+            return torch.stack([sample.x for sample in samples if isinstance(sample.x, Tensor)]).to(
+                self.how.device
+            )
+        texts = [self.prompt.replace("{}", str(sample.x)) for sample in samples]
+        encoded = self.tokenizer(texts, return_tensors="pt", padding=True, truncation=True)
+        return {name: value.to(self.how.device) for name, value in encoded.items()}
+
+    def mean_of(self) -> Tensor:
+        """Inputs whose mean is the data set's: of the training data where there are any."""
+        source = self.data if self.train is None else self.train
+        return batch(source, balanced(source, min(len(source), _MEAN_SAMPLES), self.config.seed))
+
+    def correct(self, model: nn.Module, indices: Sequence[int]) -> Tensor:
+        """Whether the model's strongest class is the label, for the given held-out samples: bool, (samples,)."""
+        found = []
+        with torch.inference_mode():
+            for first in range(0, len(indices), _BATCH):
+                samples = [self.data[i] for i in indices[first : first + _BATCH]]
+                labels = torch.tensor([sample.label for sample in samples])
+                found.append(self._predicted(logits(model, self.batch(samples))).cpu() == labels)
+        return torch.cat(found)
+
+    def _predicted(self, output: Tensor) -> Tensor:
+        if self.answers is not None:
+            output = output[:, self.answers]
+        return (output[:, 0] > 0).long() if self.outputs == 1 else output.argmax(1)
+
+    def check_files(self, indices: Sequence[int]) -> None:
+        """Read every image that will be needed, before hours are spent."""
+        if isinstance(self.data, (Images, Subset)):
+            self.data.check(indices)

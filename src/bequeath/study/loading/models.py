@@ -1,0 +1,119 @@
+"""A study's models: each checkpoint loaded and ready, probes fitted once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bequeath.data.samples import Dataset, balanced
+from bequeath.errors import BequeathError
+from bequeath.files import replacing
+from bequeath.models.adapters import load_adapter
+from bequeath.models.fuse import fused_for_inference
+from bequeath.models.probe import features, fit_probe, load_backbone, with_probe
+from bequeath.models.weights import load_model
+from bequeath.study.config import ModelConfig, StudyConfig
+from bequeath.study.loading.inputs import StudyInputs
+from bequeath.study.plan import Checkpoint
+from bequeath.study.store.digests import file_digest, key_of
+
+_PROBE_SAMPLES = 2000
+_BATCH = 64
+
+
+class ModelLoader:
+    """Loads checkpoints.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    inputs : StudyInputs
+        Probes are fitted on its training data.
+    fuse : bool
+        Whether layers may be folded into each other.
+    """
+
+    def __init__(self, config: StudyConfig, inputs: StudyInputs, *, fuse: bool) -> None:
+        self.config, self.inputs, self._fuse = config, inputs, fuse
+
+    def load(self, checkpoint: Checkpoint, cache: Path) -> nn.Module:
+        """One checkpoint's model, in eval mode and ready for fast inference; a fitted probe is kept in `cache`."""
+        config = self.config.models[checkpoint.model]
+        # A language model has its vocabulary, whatever is said here.
+        classes, kind = self.inputs.outputs or 1, self.inputs.modality
+        if config.probe:
+            model = self._probed(config, checkpoint, cache)
+        elif config.base is not None:
+            assert checkpoint.file is not None
+            base = load_model(
+                config.architecture, config.base, classes, kind, new_head=True, **config.options
+            )
+            model = load_adapter(base, checkpoint.file)
+        else:
+            model = load_model(config.architecture, checkpoint.file, classes, kind, **config.options)
+        if self.inputs.tokenizer is not None and getattr(model, "config", None) is not None:
+            # Classifiers of causal models find a text's end by it.
+            model.config.pad_token_id = self.inputs.tokenizer.pad_token_id  # type: ignore[union-attr]
+        model = model.to(self.inputs.how.device)
+        # Folding changes what layers inside give: not where players are there.
+        if kind == "image" and self._fuse:
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            model = fused_for_inference(model, self.inputs.batch([self.inputs.data[0]]))
+        return model
+
+    def _probed(self, config: ModelConfig, checkpoint: Checkpoint, cache: Path) -> nn.Module:
+        assert self.inputs.train is not None  # the study file was refused otherwise
+        assert checkpoint.file is not None
+        backbone, head = load_backbone(
+            config.architecture,
+            checkpoint.file,
+            len(self.inputs.classes),
+            self.inputs.modality,
+            config.head,
+            **config.options,
+        )
+        backbone = backbone.to(self.inputs.how.device)
+        train: Dataset = self.inputs.train
+        chosen = balanced(train, min(len(train), _PROBE_SAMPLES), self.config.seed)
+        weight, bias = self._fitted(config, checkpoint, cache, backbone, head, chosen)
+        return with_probe(backbone, head, weight, bias).eval()
+
+    def _fitted(
+        self,
+        config: ModelConfig,
+        checkpoint: Checkpoint,
+        cache: Path,
+        backbone: nn.Module,
+        head: str,
+        chosen: Sequence[int],
+    ) -> tuple[Any, Any]:
+        """Weight and bias of the probe, as kept for just this backbone and these training data, or fitted."""
+        assert self.inputs.train is not None
+        train: Dataset = self.inputs.train
+        labels = [train.labels[i] for i in chosen]
+        ids = getattr(train, "ids", None)
+        names = chosen if ids is None else [ids[i] for i in chosen]
+        data = self.config.data.model_dump(mode="json")
+        model = config.model_dump(mode="json", exclude={"weights"})
+        key = key_of(file_digest(checkpoint.file), model, data, names, labels, self.config.seed)
+        file = cache / f"probe-{checkpoint.model}-{key}.npz"
+        if file.exists():
+            try:
+                with np.load(file, allow_pickle=False) as saved:
+                    return saved["weight"], saved["bias"]
+            except Exception as error:
+                raise BequeathError(f"{file}: damaged ({error}); remove it and start again") from None
+        blocks = (
+            self.inputs.batch([train[i] for i in chosen[first : first + _BATCH]])
+            for first in range(0, len(chosen), _BATCH)
+        )
+        weight, bias = fit_probe(features(backbone, head, blocks), labels, self.config.seed)
+        # Workers may fit the same probe at the same time: any of their files will do.
+        with replacing(file) as partial, partial.open("wb") as stream:
+            np.savez(stream, weight=weight, bias=bias)
+        return weight, bias
