@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from bequeath.games.influence import most_influential
     from bequeath.games.runner import Evaluation
     from bequeath.knowledge.bounds import ShareBounds, preserved_bounds
+    from bequeath.knowledge.comparison import Comparison, compare
     from bequeath.knowledge.dynamics import dynamics, similarity
     from bequeath.knowledge.ledger import ledger
-    from bequeath.knowledge.comparison import Comparison, compare
     from bequeath.knowledge.shares import Share
     from bequeath.lattice.exact.decompose import CertificateWarning, decompose, decompose_jointly
     from bequeath.lattice.interactions import Certificate, Interactions

@@ -12,7 +12,7 @@ from torch import nn
 from bequeath.models.mobilenetv2 import imagenet_state, imagenet_weights, mobilenet_v2
 from bequeath.study.config import StudyConfig
 from bequeath.study.folder import claim, only_one
-from bequeath.study.loading import Materials
+from bequeath.study.loading.inputs import StudyInputs
 from bequeath.study.progress import Bars
 from bequeath.training.checkpoints import log_spaced
 from bequeath.training.schedule import Schedule
@@ -104,15 +104,15 @@ def _train(folder: Path, settings: Settings, config: StudyConfig, shown: Bars) -
     todo = [
         name
         for name in _LEARNING_RATES
-        if not all(Path(file).exists() for file in config.all_models()[name].checkpoints)
+        if not all(Path(file).exists() for file in config.models[name].checkpoints)
     ]
     if not todo:
         return
     # Lightning takes seconds to import: only when there is something to train.
     from bequeath.training.fit import fit
 
-    materials = Materials(config)
-    assert materials.train is not None
+    inputs = StudyInputs(config)
+    assert inputs.train is not None
     ticks: dict[str, Callable[[int], None]] = {
         name: shown.bar(f"training: {name}", settings.steps) for name in todo
     }
@@ -124,11 +124,11 @@ def _train(folder: Path, settings: Settings, config: StudyConfig, shown: Bars) -
             checkpoints=settings.checkpoints,
             first_checkpoint=settings.first_checkpoint,
         )
-        model = _start(name, len(materials.classes), config.seed)
-        architecture = config.all_models()[name].architecture
+        model = _start(name, len(inputs.classes), config.seed)
+        architecture = config.models[name].architecture
         fit(
             model,
-            materials.train,
+            inputs.train,
             schedule,
             _folder(folder, name),
             config.seed,

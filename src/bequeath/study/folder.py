@@ -99,6 +99,22 @@ def keep_study(folder: Path, config: StudyConfig) -> None:
     write_whole(mark, json.dumps({"format": _FORMAT, _STUDY: _digest(resolved)}))
 
 
+def read_study(folder: Path) -> StudyConfig:
+    """The study that lies in a run's folder.
+
+    Raises
+    ------
+    BequeathError
+        If there is none, or it is damaged.
+    """
+    path = folder / _STUDY
+    try:
+        return StudyConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise BequeathError(f"{path}: cannot be read ({reason}); run the study again") from None
+
+
 def holds_study(folder: Path, config: StudyConfig) -> bool:
     """Whether the study as resolved lies in a folder."""
     path = folder / _STUDY

@@ -15,14 +15,12 @@ from torch import Tensor
 
 from bequeath.games.runner import Request, Runner
 from bequeath.knowledge.bounds import preserved_bounds
-from bequeath.knowledge.regions import MODELS
-from bequeath.lattice.exact.decompose import decompose
-from bequeath.lattice.interactions import Interactions
+from bequeath.lattice.exact.decompose import decompose, decompose_jointly
 from bequeath.lattice.subsets import masks
 from bequeath.lattice.transforms import zeta
 from bequeath.study.config import StudyConfig
 from bequeath.study.engines.choice import make_engine
-from bequeath.study.stages import Inputs
+from bequeath.study.stages import Prepared
 from bequeath.study.store.carry import STORE, Carrier
 from bequeath.study.store.store import Stage, Store
 from bequeath.study.tasks import group_size
@@ -77,18 +75,17 @@ def forecast(config: StudyConfig, out: Path) -> Forecast:
     BequeathError
         For input that cannot be used, as the run would.
     """
-    inputs = Inputs(config)
-    left, done = _left(inputs, out)
-    plan, materials, entries = inputs.plan, inputs.materials, inputs.entries
-    engine = make_engine(config.engine, materials)
-    if materials.choosing:  # which cells they will be does not matter for their number
-        assert config.players.n_players is not None
-        materials.cells = {i: list(range(config.players.n_players)) for i in plan.samples}
+    prepared = Prepared(config)
+    left, done = _left(prepared, out)
+    plan, parts, entries = prepared.plan, prepared.parts, prepared.entries
+    engine = make_engine(config.engine, parts)
+    if parts.games.choosing:  # which cells they will be does not matter for their number
+        parts.games.cells = {i: list(range(parts.games.n_players)) for i in plan.samples}
     threads = torch.get_num_threads()
     torch.set_num_threads(engine.threads)
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            timed = {name: _time_model(inputs, name, Path(scratch)) for name in MODELS}
+            timed = {name: _time_model(prepared, name, Path(scratch)) for name in plan.finals}
         decomposing, bounds = _time_lattice(config, [one.example for one in timed.values()])
     finally:
         torch.set_num_threads(threads)
@@ -109,7 +106,7 @@ def forecast(config: StudyConfig, out: Path) -> Forecast:
             "check": sum(one.first_load for one in timed.values()),
             "evaluate": evaluate / engine.workers,
             "decompose": decomposing * undone / engine.workers,
-            "compare": bounds * len(plan.samples),
+            **({} if config.bounds is None else {"bounds": bounds * len(plan.samples) / engine.workers}),
         },
         engine.workers,
     )
@@ -117,26 +114,32 @@ def forecast(config: StudyConfig, out: Path) -> Forecast:
 
 def _time_lattice(config: StudyConfig, examples: list[Tensor]) -> tuple[float, float]:
     """Seconds for one decomposition among as many as a task has, and for one sample's bounds."""
+    decomposition = config.decomposition
     together = min(group_size("interactions", len(examples[0])), config.samples, _TOGETHER)
     tables = torch.stack(examples).repeat(-(-together // len(examples)), 1)[:together]
 
-    def decomposed() -> Interactions:
-        return decompose(tables, config.decomposition.kind, tol=config.decomposition.tol)
+    def decomposed(some: Tensor) -> object:
+        if decomposition.kind == "joint":
+            # All checkpoints of a sample are one problem; here its models' last ones stand for them.
+            each = {str(i): v[None] for i, v in enumerate(some[: len(examples)])}
+            return decompose_jointly(each, **decomposition.options)
+        return decompose(some, decomposition.kind, **decomposition.options)
 
-    decompose(tables[:1], config.decomposition.kind, tol=1.0)  # what is compiled, is
-    each = _seconds(decomposed) / together
-    if config.decomposition.kind != "and-or" or config.salient is not None:
+    decomposed(tables[:1])  # what is compiled, is
+    count = len(examples) if decomposition.kind == "joint" else together
+    each = _seconds(lambda: decomposed(tables)) / count
+    if config.bounds is None:
         return each, 0.0
     return each, _seconds(lambda: preserved_bounds(examples[0][None], examples[1][None]))
 
 
-def _left(inputs: Inputs, out: Path) -> tuple[dict[Stage, list[int]], int]:
+def _left(prepared: Prepared, out: Path) -> tuple[dict[Stage, list[int]], int]:
     """What each checkpoint lacks by stage, and how many tables are done."""
-    checkpoints, samples = len(inputs.plan.checkpoints), len(inputs.plan.samples)
+    checkpoints, samples = len(prepared.plan.checkpoints), len(prepared.plan.samples)
     stages: tuple[Stage, ...] = ("table", "interactions")
     left = {stage: [samples] * checkpoints for stage in stages}
     if (out / STORE).exists():
-        carrier = Carrier(Store.open(out / STORE, "r"), inputs.axes(), inputs.identity)
+        carrier = Carrier(Store.open(out / STORE, "r"), prepared.axes(), prepared.identity)
         for stage in stages:
             for checkpoint, count in carrier.kept(stage).items():
                 left[stage][checkpoint] -= count
@@ -165,15 +168,15 @@ class _Timed:
     """Its own table, or one made up."""
 
 
-def _time_model(inputs: Inputs, name: str, scratch: Path) -> _Timed:
-    materials, plan = inputs.materials, inputs.plan
+def _time_model(prepared: Prepared, name: str, scratch: Path) -> _Timed:
+    parts, plan = prepared.parts, prepared.plan
     checkpoint = plan.checkpoints[plan.of(name)[-1]]
-    first_load, load = (_seconds(lambda: materials.load(checkpoint, scratch)) for _ in range(2))
-    runner = Runner(materials.load(checkpoint, scratch), materials.how)
+    first_load, load = (_seconds(lambda: parts.models.load(checkpoint, scratch)) for _ in range(2))
+    runner = Runner(parts.models.load(checkpoint, scratch), parts.inputs.how)
     few = plan.accuracy_samples[:_LEAST]
-    materials.correct(runner.model, few)
-    each = _seconds(lambda: materials.correct(runner.model, few)) / len(few)
-    game = materials.game(runner.model, plan.samples[0], checkpoint.label)
+    parts.inputs.correct(runner.model, few)
+    each = _seconds(lambda: parts.inputs.correct(runner.model, few)) / len(few)
+    game = parts.games.game(runner.model, plan.samples[0], checkpoint.label)
     entries = 2**game.n_players
 
     # Planned for the whole table, whatever part of it is timed; the first time, the network is traced as well.

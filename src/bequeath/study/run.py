@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from bequeath.errors import BequeathError, IncompleteRun
 from bequeath.files import write_whole
 from bequeath.study.config import StudyConfig, load_study, with_engine
+from bequeath.study.findings.evidence import Evidence
+from bequeath.study.findings.findings import SCHEMA
 from bequeath.study.folder import (
     FINDINGS,
     REPORT,
@@ -20,11 +22,14 @@ from bequeath.study.folder import (
     holds_study,
     only_one,
     read_json,
+    read_study,
 )
 from bequeath.study.progress import Listener, bars
-from bequeath.study.stages import Inputs, Stages
+from bequeath.study.stages import Prepared, Stages
 from bequeath.study.status import State, Status, read_status
-from bequeath.study.store.carry import mend_folder
+from bequeath.study.store.carry import STORE, mend_folder
+from bequeath.study.store.store import Store
+from bequeath.study.tasks import is_whole
 
 if TYPE_CHECKING:
     from bequeath.study.forecast import Forecast
@@ -49,14 +54,23 @@ class Run:
         if not path.is_file():
             raise BequeathError(f"{self.folder}: no findings.json; finish the run with bequeath run")
         findings: dict[str, Any] = read_json(path)
-        if not str(findings.get("schema", "")).startswith("bequeath.findings/1"):
-            raise BequeathError(f"{path}: not a bequeath.findings/1 file")
+        if findings.get("schema") != SCHEMA:
+            raise BequeathError(f"{path}: not a {SCHEMA} file; run the study again with this version")
         return findings
 
     @property
     def findings_if_any(self) -> dict[str, Any] | None:
         """The findings, or None where the run has not come to any yet."""
         return self.findings if (self.folder / FINDINGS).is_file() else None
+
+    @property
+    def config(self) -> StudyConfig:
+        """The study that was run."""
+        return read_study(self.folder)
+
+    def evidence(self) -> Evidence:
+        """The run's arrays and what is compared of them."""
+        return Evidence.read(self.config, self.folder)
 
     @property
     def status(self) -> dict[str, Any] | None:
@@ -160,12 +174,13 @@ class Study:
             mend_folder(folder)
             status = Status(folder, [shown.listen, *listeners])
             try:
-                inputs = Inputs(self.config)
-                stages = Stages(inputs, folder, status, None if like is None else Path(like))
-                findings = stages.run(update)
-                write_whole(folder / FINDINGS, json.dumps(findings, indent=1, allow_nan=False) + "\n")
-                run = Run(folder)
-                run.report()
+                run, prepared = Run(folder), Prepared(self.config)
+                findings = _standing(run, prepared)
+                if findings is None:
+                    stages = Stages(prepared, folder, status, None if like is None else Path(like))
+                    findings = stages.run(update)
+                    write_whole(folder / FINDINGS, json.dumps(findings, indent=1, allow_nan=False) + "\n")
+                    run.report()
             except BaseException as error:
                 state: State = "failed"
                 if isinstance(error, KeyboardInterrupt):
@@ -177,6 +192,20 @@ class Study:
                 raise
             status.ended("incomplete" if findings["missing"] else "finished")
             return run
+
+
+def _standing(run: Run, prepared: Prepared) -> dict[str, Any] | None:
+    """Findings of just this study that are there already, none of their arrays missing; else None."""
+    if not all((run.folder / name).exists() for name in (FINDINGS, REPORT, STORE)):
+        return None
+    findings: dict[str, Any] = read_json(run.folder / FINDINGS)
+    same = findings.get("schema") == SCHEMA and findings["provenance"].get("key") == prepared.findings_key
+    whole = (
+        same
+        and not findings["missing"]
+        and is_whole(Store.open(run.folder / STORE), prepared.config.bounds is not None)
+    )
+    return findings if whole else None
 
 
 @contextmanager

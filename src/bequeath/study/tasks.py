@@ -116,3 +116,14 @@ def missing(store: Store, stage: Stage, checkpoint: int | None) -> list[int]:
             left &= store.state("interactions", each) == DONE
     found: list[int] = left.nonzero()[0].tolist()
     return found
+
+
+def is_whole(store: Store, bounds: bool) -> bool:
+    """Whether everything is done and there; `bounds`: those too."""
+    rows: list[tuple[Stage, int | None]] = [
+        (stage, checkpoint)
+        for checkpoint in range(store.shape[0])
+        for stage in ("table", "accuracy", "interactions")
+    ]
+    rows += [("bounds", None)] if bounds else []
+    return all(bool((store.state(*row) == DONE).all()) for row in rows)

@@ -1,4 +1,4 @@
-"""`bequeath train`: a study's fine-tuned and from-scratch models, for each seed, and a study file for each to run."""
+"""`bequeath train`: the models that a study asks for, for each seed, and a study file for each to run."""
 
 from __future__ import annotations
 
@@ -20,22 +20,20 @@ from bequeath.models.model_preprocessing import preprocessing_of
 from bequeath.study.config import ModelConfig, StudyConfig, checkpoint_files
 from bequeath.study.config.training import Disturbance, RunSection
 from bequeath.study.folder import claim, only_one
-from bequeath.study.loading import Materials
+from bequeath.study.loading.inputs import StudyInputs
 from bequeath.study.progress import Bars
 from bequeath.training.disturb import THIRDS, ShuffledLabels, reinitialise
 from bequeath.training.parts import freeze, only_heads, with_lora
 from bequeath.training.schedule import UNFINISHED, Schedule
 
 _SETTINGS = "training.yaml"
-RUNS = ("finetuned", "scratch")
-_PRETRAINED = "pretrained"
 
 
 def train(config: StudyConfig, out: Path, shown: Bars) -> list[Path]:
-    """Train both models for each seed into ``out/seed-K/finetuned`` and ``out/seed-K/scratch``, or go on with it.
+    """Train the study's models for each seed into ``out/seed-K/NAME``, or go on with it.
 
-    Where the study asks for it, the pre-trained model is trained first (``out/pretrained``), and further fine-tuned
-    ones from disturbed starts (``out/seed-K/disturbed-early``, ...).
+    Where the study asks for it, the model before is trained first (``out/NAME``), and further models like the one after
+    from disturbed starts (``out/seed-K/disturbed-early``, ...).
 
     Returns
     -------
@@ -57,7 +55,9 @@ def train(config: StudyConfig, out: Path, shown: Bars) -> list[Path]:
         _keep_settings(config, out)
         trainer = _Trainer(config, out, shown)
         trainer.pretrain()
-        return [file for seed in config.training.seeds for file in trainer.seed(seed)]
+        for seed in config.training.seeds:
+            trainer.seed(seed)
+        return [file for seed in config.training.seeds for file in trainer.write(seed)]
 
 
 def disturbed_name(disturbance: Disturbance) -> str:
@@ -82,43 +82,44 @@ class _Trainer:
     def __init__(self, config: StudyConfig, out: Path, shown: Bars) -> None:
         assert config.training is not None
         self.config, self.training, self.out, self.shown = config, config.training, out, shown
-        self.materials = Materials(config)
+        self.roles = config.roles
+        self.inputs = StudyInputs(config)
         self.data = self._samples()
-        self.pretrained = config.models.pretrained
+        self.before = config.models[self.roles.before]
         self.shuffled: str | None = None
 
     def pretrain(self) -> None:
-        """Train the pre-trained model, where the study asks for it; and one on shuffled labels, if it is needed."""
+        """Train the model before, where the study asks for it; and one on shuffled labels, if it is needed."""
         if self.training.pretraining is None:
             return
-        weights = self._pretrain(_PRETRAINED, shuffled=False)
-        self.pretrained = self.pretrained.model_copy(update={"weights": weights})
+        weights = self._pretrain(self.roles.before, shuffled=False)
+        self.before = self.before.model_copy(update={"weights": weights})
         if "shuffled" in self.training.disturbed:
-            self.shuffled = self._pretrain(f"{_PRETRAINED}-shuffled", shuffled=True)
+            self.shuffled = self._pretrain(f"{self.roles.before}-shuffled", shuffled=True)
 
     def _samples(self) -> Dataset:
-        materials = self.materials
-        if materials.train is None:
+        inputs = self.inputs
+        if inputs.train is None:
             raise BequeathError(
                 "data.train: needed to train on; name the training data, or hold some out (holdout)"
             )
-        if materials.outputs is None:
+        if inputs.outputs is None:
             raise BequeathError(
                 "training: language models read by next_token are not trained here; see docs/own-training.md"
             )
-        if materials.outputs == 1 and materials.data.modality == "text":
+        if inputs.outputs == 1 and inputs.modality == "text":
             raise BequeathError("training: texts need a logit for each class; leave value: binary_logit out")
-        return _some(materials.train, self.training.samples, self.config.seed)
+        return _some(inputs.train, self.training.samples, self.config.seed)
 
     def _pretrain(self, name: str, shuffled: bool) -> str:
-        """Train the pre-trained model into a folder, unless that is done; gives its state file."""
-        section, model = self.training.pretraining, self.config.models.pretrained
+        """Train the model before into a folder, unless that is done; gives its state file."""
+        section, model = self.training.pretraining, self.before
         assert section is not None
-        own = preprocessing_of(model.architecture, None) if self.materials.data.modality == "image" else None
+        own = preprocessing_of(model.architecture, None) if self.inputs.modality == "image" else None
         _, whole = section.data.load(own, self.config.seed)
-        if whole is None or whole.modality != self.materials.data.modality:
+        if whole is None or whole.modality != self.inputs.modality:
             raise BequeathError(
-                f"training.pretraining.data: needs training data of kind {self.materials.data.modality}, as the study's"
+                f"training.pretraining.data: needs training data of {self.inputs.modality}s, as the study's"
             )
         data = _some(whole, section.samples, self.config.seed)
         if shuffled:
@@ -135,37 +136,71 @@ class _Trainer:
             self._fit(net, data, schedule, folder, self.config.seed, tick, kept)
         return str(_end(folder, schedule.steps))
 
-    def seed(self, seed: int) -> list[Path]:
-        """Train all models of one seed; gives the study files to run."""
-        folder, ends = self.out / f"seed-{seed}", {}
-        names = [*RUNS, *map(disturbed_name, self.training.disturbed)]
-        for name in names:
-            schedule = self.training.schedule(name, len(self.data))
+    def seed(self, seed: int) -> None:
+        """Train all models of one seed."""
+        folder = self.out / f"seed-{seed}"
+        for name, schedule in self._schedules().items():
             tick = self.shown.bar(f"{name}, seed {seed}", schedule.steps)
             if _is_finished(folder / name, schedule.steps):
                 tick(schedule.steps)
             else:
                 self._train(name, seed, folder / name, schedule, tick)
-            ends[name] = _end(folder / name, schedule.steps)
+
+    def _schedules(self) -> dict[str, Schedule]:
+        """Of every model that is trained; of a disturbed one, only the end is kept."""
+        runs, count = self.training.runs, len(self.data)
+        found = {name: self.training.schedule(run, count) for name, run in runs.items()}
+        for disturbance in self.training.disturbed:
+            found[disturbed_name(disturbance)] = self.training.schedule(
+                runs[self.roles.after], count, end_only=True
+            )
+        return found
+
+    def write(self, seed: int) -> list[Path]:
+        """The study files to run of one seed."""
+        folder, schedules = self.out / f"seed-{seed}", self._schedules()
         content = self.config.model_dump(mode="json", exclude={"training"})
         if self.training.pretraining is not None:
-            assert self.pretrained.weights is not None
-            content["models"]["pretrained"]["weights"] = (
-                f"../{_PRETRAINED}/{Path(self.pretrained.weights).name}"
-            )
-        for name in RUNS:
+            assert self.before.weights is not None
+            name = self.roles.before
+            content["models"][name]["weights"] = f"../{name}/{Path(self.before.weights).name}"
+        for name in self.training.runs:
             content["models"][name] = name  # the folder beside
+        if self.training.twins:
+            self._add_twins(content, seed)
         files = [self._write(folder / "study.yaml", content, f"seed {seed}")]
         # Of the other models, the end alone is needed beside a disturbed one.
-        content["models"]["scratch"] = {
-            **self.config.models.scratch.model_dump(mode="json", include={"architecture", "options"}),
-            "checkpoints": [f"scratch/{ends['scratch'].name}"],
-        }
+        for name in self.training.runs:
+            content["models"][name] = self._last(name, folder, schedules[name], Path(name))
         for disturbance in self.training.disturbed:
             name = disturbed_name(disturbance)
-            content["models"]["finetuned"] = name
+            content["models"][self.roles.after] = name
             files.append(self._write(folder / f"{name}.yaml", content, f"seed {seed}, {disturbance}"))
         return files
+
+    def _last(self, name: str, folder: Path, schedule: Schedule, shown: Path) -> dict[str, Any]:
+        """A trained model's last checkpoint, as a study file tells it; `shown` is its folder from there."""
+        told = self.config.models[name].model_dump(mode="json", include={"architecture", "options"})
+        end = _end(folder / name, schedule.steps)
+        base = {"base": self._weights} if end.is_dir() else {}
+        return {**told, **base, "checkpoints": [str(shown / end.name)]}
+
+    @property
+    def _weights(self) -> str | None:
+        return checkpoint_files(self.before, f"models.{self.roles.before}")[-1][2]
+
+    def _add_twins(self, content: dict[str, Any], seed: int) -> None:
+        """The next seed's models, as twins of those with a role."""
+        seeds = self.training.seeds
+        other = seeds[(seeds.index(seed) + 1) % len(seeds)]
+        for role in ("after", "control"):
+            name = getattr(self.roles, role)
+            if name in self.training.runs:
+                twin, place = f"{name} seed {other}", Path("..", f"seed-{other}")
+                content["models"][twin] = self._last(
+                    name, self.out / f"seed-{other}", self._schedules()[name], place / name
+                )
+                content["roles"]["twins"].setdefault(role, []).append(twin)
 
     def _write(self, file: Path, content: dict[str, Any], which: str) -> Path:
         named = {**content, "name": f"{self.config.name}, {which}"}
@@ -175,19 +210,21 @@ class _Trainer:
     def _train(
         self, name: str, seed: int, folder: Path, schedule: Schedule, tick: Callable[[int], None]
     ) -> None:
-        run = self.training.scratch if name == "scratch" else self.training.finetuned
-        own = self.config.all_models()["scratch" if name == "scratch" else "finetuned"]
-        assert self.materials.outputs is not None
-        form = (own.architecture, self.materials.outputs, self.data.modality)
+        runs = self.training.runs
+        like = name if name in runs else self.roles.after  # disturbed ones are like the one after
+        run, own = runs[like], self.config.models[like]
+        assert self.inputs.outputs is not None
+        form = (own.architecture, self.inputs.outputs, self.data.modality)
         kept: dict[str, Any] = {"architecture": own.architecture, "options": own.options}
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            if name == "scratch":
+            if self.config.starts_at_random(like):
                 model = build(*form, **own.options)
             else:
-                weights = checkpoint_files(self.pretrained, "models.pretrained")[-1][2]
-                model = self._start(own, self.shuffled if name == disturbed_name("shuffled") else weights)
-                kept["base"] = weights
+                model = self._start(
+                    own, self.shuffled if name == disturbed_name("shuffled") else self._weights
+                )
+                kept["base"] = self._weights
             for third in THIRDS:
                 if name == disturbed_name(third):
                     reinitialise(model, build(*form, **own.options), third)
@@ -199,14 +236,14 @@ class _Trainer:
         self._fit(model, self.data, schedule, folder, seed, tick, kept)
 
     def _start(self, own: ModelConfig, weights: str | None) -> nn.Module:
-        """A pre-trained backbone under a head at a random start (torch's generator)."""
-        assert self.materials.outputs is not None
+        """The backbone before under a head at a random start (torch's generator)."""
+        assert self.inputs.outputs is not None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the head is new is meant
             model = load_model(
                 own.architecture,
                 weights,
-                self.materials.outputs,
+                self.inputs.outputs,
                 self.data.modality,
                 new_head=True,
                 **own.options,
@@ -228,10 +265,9 @@ class _Trainer:
         if data.modality == "text":
             from bequeath.training.fit_text import fit_text
 
-            tokenizer = self.materials.tokenizer
+            tokenizer = self.inputs.tokenizer
             model.config.pad_token_id = tokenizer.pad_token_id  # type: ignore[union-attr]
-            prompt = self.config.data.prompt  # type: ignore[union-attr]
-            fit_text(model, data, tokenizer, schedule, folder, seed, prompt, tick, **kept)
+            fit_text(model, data, tokenizer, schedule, folder, seed, self.inputs.prompt, tick, **kept)
             return
         from bequeath.training.fit import fit
 
