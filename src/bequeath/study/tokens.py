@@ -26,7 +26,7 @@ def load_tokenizer(data: DataConfig, architecture: str) -> Any:
     source, _, name = architecture.partition(":")
     given = getattr(data, "tokenizer", None)
     if given is None and not source.startswith("transformers"):
-        raise BequeathError("data.tokenizer: needed where the pretrained model is not a transformers: folder")
+        raise BequeathError("data.tokenizer: needed where the model before is not a transformers: folder")
     folder = name if given is None else str(given)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)

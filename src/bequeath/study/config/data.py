@@ -146,7 +146,7 @@ class FashionMnistConfig(_Data):
 class _Texts(_Data):
     modality = "text"
     tokenizer: Path | None = None
-    """Folder of the tokenizer; that of the pretrained model's architecture by default."""
+    """Folder of the tokenizer; that of the architecture of the model before by default."""
     prompt: str = "{}"
     """What the models read, with {} where the text goes; the prompt around it is never hidden."""
     answers: list[str] | None = None

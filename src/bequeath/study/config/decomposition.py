@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from bequeath.lattice.exact.decompose import Precision
+from bequeath.lattice.exact.decompose import PAPER_NOISE, Precision
 from bequeath.study.config.section import Section
+
+
+def allowance(decomposition: Mapping[str, Any]) -> float:
+    """By what share of |v(N) - v(0)| interactions may miss a value, from a section as it was dumped."""
+    noise = decomposition.get("noise")
+    return float(noise if noise is not None else PAPER_NOISE if decomposition["kind"] == "paper" else 0.0)
 
 
 def is_certified(kind: str) -> bool:

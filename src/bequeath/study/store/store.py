@@ -261,7 +261,7 @@ _MEND = "remove the file and start again: only what it held is computed anew"
 
 def _to_disk(file: Path) -> None:
     """Wait until a file, and the names that lead to it within its array, are safe from a power cut."""
-    path = file
+    path = file if file.exists() else file.parent  # zarr keeps no chunk that is all fill value
     while path.name != "c":
         handle = os.open(path, os.O_RDONLY)
         try:
