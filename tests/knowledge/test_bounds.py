@@ -215,9 +215,9 @@ def test_arguments_out_of_range(arguments: dict[str, float], message: str) -> No
 
 
 def test_tables_that_do_not_belong_together() -> None:
-    with pytest.raises(BequeathError, match=r"finetuned: shape \(16,\) .* pretrained \(8,\)"):
+    with pytest.raises(BequeathError, match=r"after: shape \(16,\) .* before \(8,\)"):
         preserved_bounds(random_table(3, seed=0), random_table(4, seed=1))
     bad = random_table(3, seed=0)
     bad[3] = torch.nan
-    with pytest.raises(BequeathError, match="finetuned: nan at index"):
+    with pytest.raises(BequeathError, match="after: nan at index"):
         preserved_bounds(random_table(3, seed=0), bad)

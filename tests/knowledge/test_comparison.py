@@ -1,0 +1,228 @@
+"""Comparisons of two, three and more models against slow sums by the words of METHOD 5 and 7."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted import ROLES, interactions, models, of_values, tables
+
+import bequeath as bq
+from bequeath.knowledge.regions import regions, shared
+
+effects = st.floats(-10, 10, allow_nan=False)
+
+
+def slow_shared(*values):
+    """By the words of METHOD 5a."""
+    same = all(x > 0 for x in values) or all(x < 0 for x in values)
+    return min(abs(x) for x in values) if same else 0.0
+
+
+def slow_region(values, inside):
+    """How much of the line from 0 lies within exactly these models' intervals: by stepping along all ends."""
+    total = 0.0
+    for sign in (1, -1):
+        ends = [max(sign * x, 0.0) for x in values]
+        marks = sorted({0.0, *ends})
+        for low, high in pairwise(marks):
+            if {i for i, end in enumerate(ends) if end >= high} == set(inside):
+                total += sign * (high - low)
+    return total
+
+
+@settings(max_examples=200, derandomize=True)
+@given(st.lists(effects, min_size=2, max_size=5))
+def test_regions_are_the_layers_of_nested_intervals_for_any_number_of_models(values):
+    named = {f"m{i}": torch.tensor([x], dtype=torch.float64) for i, x in enumerate(values)}
+    found = regions(named)
+    assert len(found) == 2 ** len(values) - 1
+    for size in range(1, len(values) + 1):
+        for inside in combinations(range(len(values)), size):
+            got = found[tuple(f"m{i}" for i in inside)].item()
+            assert got == pytest.approx(slow_region(values, inside), abs=1e-12)
+    for i, x in enumerate(values):
+        total = sum(part.item() for region, part in found.items() if f"m{i}" in region)
+        assert total == pytest.approx(x, abs=1e-12)
+
+
+@settings(max_examples=100, derandomize=True)
+@given(st.lists(effects, min_size=2, max_size=5))
+def test_shared_is_its_definition(values):
+    got = shared(*(torch.tensor(x, dtype=torch.float64) for x in values)).item()
+    assert got == pytest.approx(slow_shared(*values), abs=1e-12)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("normalise", ["l1", "none", "output"])
+def test_measures_are_slow_sums_by_definition(count, normalise):
+    given_ = models(count)
+    comparison = bq.compare(**given_, normalise=normalise)
+    values = {name: v.flatten().tolist() for name, v in comparison.values.items()}
+    before, after = values["before"], values["after"]
+    preserved = [slow_shared(a, b) for a, b in zip(before, after, strict=True)]
+    assert comparison.preserved.flatten().tolist() == pytest.approx(preserved)
+    total = sum(map(abs, before))
+    assert comparison.share("preserved").observed == pytest.approx(sum(preserved) / total)
+    assert comparison.share("discarded").observed == pytest.approx(1 - sum(preserved) / total)
+    assert comparison.share("new").observed == pytest.approx(1 - sum(preserved) / sum(map(abs, after)))
+    if count > 2:
+        all_three = [slow_shared(*t) for t in zip(before, after, values["control"], strict=True)]
+        assert comparison.relearned.flatten().tolist() == pytest.approx(all_three)
+        assert comparison.share("relearned").observed == pytest.approx(sum(all_three) / sum(preserved))
+    for region, part in comparison.regions.items():
+        inside = [list(values).index(name) for name in region]
+        slow = [slow_region(row, inside) for row in zip(*values.values(), strict=True)]
+        assert part.flatten().tolist() == pytest.approx(slow, abs=1e-12)
+    for name, value in comparison.values.items():
+        total = sum(part for region, part in comparison.regions.items() if name in region)
+        torch.testing.assert_close(total, value, rtol=0, atol=1e-12)
+
+
+def test_two_models_have_no_control():
+    comparison = bq.compare(**models(2))
+    assert comparison.measures == ("preserved", "discarded", "new")
+    assert list(comparison.regions) == [("before",), ("after",), ("before", "after")]
+    for ask in (lambda: comparison.relearned, lambda: comparison.share("relearned")):
+        with pytest.raises(bq.BequeathError, match="relearned: needs a control"):
+            ask()
+    assert "relearned" not in comparison.by_order()
+    assert not {"control", "relearned"} & set(comparison.to_frame().columns)
+
+
+def test_five_models_by_their_roles():
+    comparison = bq.compare(**models(5))
+    assert list(comparison.effects) == [*ROLES, "after twin", "control twin"]
+    assert len(comparison.regions) == 31
+    six = bq.compare(**models(6))
+    assert list(six.effects)[-2:] == ["control twin 1", "control twin 2"]
+
+
+def test_the_own_scale_is_the_default_and_raw_stands_beside_it():
+    given_ = models(3)
+    given_["after"] = interactions(1, scale=10.0)
+    comparison = bq.compare(**given_)
+    for name in ROLES:
+        assert comparison.values[name].abs().sum((-1, -2)).mean().item() == pytest.approx(1.0)
+    by_output = bq.compare(**given_, normalise="output")
+    for name in ROLES:
+        assert by_output.values[name].sum((-1, -2)).abs().mean().item() == pytest.approx(1.0)
+    raw = bq.compare(**given_, normalise="none")
+    for name in raw.measures:
+        assert comparison.raw.share(name) == raw.share(name)
+        assert comparison.share(name).observed != pytest.approx(raw.share(name).observed)
+
+
+def test_a_model_compared_with_itself_keeps_everything():
+    same = interactions(1)
+    comparison = bq.compare(before=same, after=same, control=same)
+    torch.testing.assert_close(comparison.preserved, comparison.values["before"].abs())
+    assert comparison.discarded.abs().max() == comparison.new.abs().max() == 0
+    found = comparison.share("preserved")
+    assert (found.observed, found.low, found.high) == (1, 1, 1)
+    assert found.floor < 0.6
+
+
+def test_a_pair_is_a_comparison_of_its_own():
+    comparison = bq.compare(**models(5))
+    twin = bq.compare(before=interactions(1), after=interactions(3))
+    assert comparison.pair("after", "after twin") == twin.share("preserved")
+    with pytest.raises(bq.BequeathError, match="pair: no model 'nobody'; there are before, after"):
+        comparison.pair("before", "nobody")
+
+
+def test_sums_by_order_match_the_frame_and_the_totals():
+    comparison = bq.compare(**models(3, n=4))
+    frame = comparison.to_frame()
+    assert set(frame["order"]) == {1, 2, 3, 4}
+    for name in ("preserved", "new", *ROLES):
+        whole = comparison.values[name].abs() if name in ROLES else getattr(comparison, name)
+        assert frame[name].sum() == pytest.approx(whole.sum((-1, -2)).mean().item())
+
+
+def test_permuting_the_players_permutes_the_result():
+    drawn = {role: torch.randn(2, 8, dtype=torch.float64) for role in ROLES}
+    swap = [sum(((s >> i) & 1) << (2 - i) for i in range(3)) for s in range(8)]  # player i becomes 2 - i
+    plain = bq.compare(**{k: bq.decompose(v) for k, v in drawn.items()})
+    swapped = bq.compare(**{k: bq.decompose(v[:, swap]) for k, v in drawn.items()})
+    torch.testing.assert_close(swapped.preserved, plain.preserved[..., swap], atol=2e-2, rtol=0)
+    total = plain.preserved.sum()
+    assert (swapped.preserved.sum() - total).abs() < 1e-3 * total
+
+
+def test_only_salient_interactions_count_when_asked():
+    given_ = models(3, n=5)
+    comparison = bq.compare(**given_, salient=0.3)
+    kept = comparison.values["after"] != 0
+    torch.testing.assert_close(kept, given_["after"].salient(0.3))
+    assert 0 < kept.sum() < given_["after"].values.ne(0).sum()
+
+
+def test_nothing_to_share_has_a_reason():
+    nothing = of_values(torch.zeros(3, 8, dtype=torch.float64))
+    found = bq.compare(before=nothing, after=interactions(0, samples=3)).share("preserved")
+    assert np.isnan(found.observed)
+    assert found.floor is None
+    assert found.reason == "the model before has no interactions"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"control": interactions(0, n=4)}, "control: its 4 players are 0, 1, 2, 3"),
+        (
+            {"control": interactions(0, samples=5)},
+            r"control: interactions of \(5,\) samples, before has \(4,\)",
+        ),
+        ({"normalise": "softmax"}, "normalise"),
+        ({"salient": 5}, "salient"),
+        ({"twins": {"nobody": interactions(0)}}, "twins: no model 'nobody'; there are before, after"),
+        ({"labels": [0, 1]}, "labels: 2 for 4 samples"),
+    ],
+)
+def test_bad_arguments_are_named(change, message):
+    with pytest.raises(bq.BequeathError, match=message):
+        bq.compare(**{**models(3), **change})
+
+
+def test_players_of_other_names_are_refused():
+    named = bq.decompose(tables(0), "and", players=("a", "b", "c"))
+    with pytest.raises(bq.BequeathError, match="after: its 3 players are a, b, c"):
+        bq.compare(before=interactions(0), after=named)
+    with pytest.raises(bq.BequeathError, match="share: 'kept'; there are preserved, discarded, new"):
+        bq.compare(**models(2)).share("kept")
+
+
+@pytest.mark.parametrize("normalise", ["none", "output", "l1"])
+@pytest.mark.parametrize("kind", ["and", "or", "and-or"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_ledger_adds_up_to_the_output(normalise, kind, count):
+    drawn = {role: tables(i, 3, 5, 7.0) for i, role in enumerate(ROLES[:count])}
+    comparison = bq.compare(**{k: bq.decompose(v, kind) for k, v in drawn.items()}, normalise=normalise)
+    for role, table in drawn.items():
+        book = bq.ledger(comparison, role, table[:, 0], table[:, -1])
+        assert len(book.parts) == 2 ** (count - 1)
+        assert book.error < 1e-9
+        for part, effect in book.parts.items():
+            assert torch.equal(book.positive_without(part), (table[:, -1] - effect) > 0)
+        assert torch.equal(book.positive_without(), table[:, -1] > 0)
+    # Preserved and new, signed, are the parts of the model after taken together.
+    book = bq.ledger(comparison, "after", drawn["after"][:, 0], drawn["after"][:, -1])
+    sign, scale = comparison.values["after"].sign(), comparison.scale["after"]
+    preserved = (sign * comparison.preserved).sum((-1, -2)) * scale
+    parts = [effect for region, effect in book.parts.items() if "before" in region]
+    torch.testing.assert_close(sum(parts), preserved)
+    new = (sign * comparison.new).sum((-1, -2)) * scale
+    torch.testing.assert_close(preserved + new, drawn["after"][:, -1] - drawn["after"][:, 0])
+    with pytest.raises(bq.BequeathError, match="ledger: no model 'nobody'"):
+        bq.ledger(comparison, "nobody", drawn["after"][:, 0], drawn["after"][:, -1])
+
+
+def test_too_many_models_for_regions_are_refused():
+    many = {str(i): torch.zeros(1) for i in range(13)}
+    with pytest.raises(bq.BequeathError, match="13 models have 8,191 sets; give 12"):
+        regions(many)
