@@ -1,8 +1,8 @@
 """What is hidden: the parts of one input that a game plays with.
 
 A kind of players is an object with `bind(x, baseline, model)`, which returns a `MaskedInput`: the names of the players
-and, for any block of masks, the model inputs with the absent players hidden. What else a study asks of its players (names,
-places in the picture, which samples fit) has answers in the class `Players`, for a kind to override.
+and, for any block of masks, the model inputs with the absent players hidden. What else a study asks of its players
+(names, places in the picture, which samples fit) has answers in the class `Players`, for a kind to override.
 """
 
 from bequeath.games.players.columns import Columns, columns

@@ -69,9 +69,9 @@ def decompose(
     tol : float
         ``"and-or"``, ``"paper"``: relative duality gap (objective - lower bound) / objective asked of the certificate.
     resolution : float, optional
-        ``"and-or"``, ``"paper"``: relative duality gap of the ridge-regularised problem that makes the solution unique:
-        where the default, 1e-12, was reached, answers from different starts, batches, threads and precisions shared 99.99%
-        of their strength and more. From 12 players on `max_iterations` often comes first; `Certificate.resolution`
+        ``"and-or"``, ``"paper"``: relative duality gap of the ridge-regularised problem that makes the solution
+        unique: where the default, 1e-12, was reached, answers from different starts, batches, threads and precisions
+        shared 99.99% of their strength and more. From 12 players on `max_iterations` often comes first; `Certificate.resolution`
         has what was reached (measured: docs/decomposition.md). ``math.inf`` asks for the gap alone, which is faster;
         which of the optima it finds then depends on the start. With noise that is the default, as there the rest is
         slow; 1e-5 is a resolution to ask for where models are compared.
