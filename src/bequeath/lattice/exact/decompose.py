@@ -69,12 +69,12 @@ def decompose(
     tol : float
         ``"and-or"``, ``"paper"``: relative duality gap (objective - lower bound) / objective asked of the certificate.
     resolution : float, optional
-        ``"and-or"``, ``"paper"``: relative duality gap of the ridge-regularised problem that makes the solution
-        unique: where the default, 1e-12, was reached, answers from different starts, batches, threads and precisions
-        shared 99.99% of their strength and more. From 12 players on `max_iterations` often comes first; `Certificate.resolution`
-        has what was reached (measured: docs/decomposition.md). ``math.inf`` asks for the gap alone, which is faster;
-        which of the optima it finds then depends on the start. With noise that is the default, as there the rest is
-        slow; 1e-5 is a resolution to ask for where models are compared.
+        ``"and-or"``, ``"paper"``: relative duality gap of the ridge-regularised problem that makes the solution unique:
+        where the default, 1e-12, was reached, answers from different starts, batches, threads and precisions shared
+        99.99% of their strength and more. From 12 players on `max_iterations` often comes first;
+        `Certificate.resolution` has what was reached (measured: docs/decomposition.md). ``math.inf`` asks for the gap
+        alone, which is faster; which of the optima it finds then depends on the start. With noise that is the default,
+        as there the rest is slow; 1e-5 is a resolution to ask for where models are compared.
     max_iterations : int
         Bound on the iterations of each of the solver's runs (two, or three in float32). Newton's method, which ends
         the first where it can, may take as many again; all are counted in the certificate.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from math import log2
 from pathlib import Path
@@ -19,7 +20,7 @@ from bequeath.games.baselines import Baseline
 from bequeath.games.inputs import Modality
 from bequeath.games.players import Players
 from bequeath.games.players.image import central
-from bequeath.games.runner import Evaluation
+from bequeath.games.runner import Evaluation, Options
 from bequeath.study.config.section import Section
 
 Rest = Literal["shown", "hidden"]
@@ -106,7 +107,7 @@ class RegionsConfig(_ImagePlayers):
 
     @property
     def n_players(self) -> int:
-        return len(self.regions.names)
+        return self.regions.n_players
 
     @cached_property
     def regions(self) -> players.Regions:
@@ -265,19 +266,12 @@ def _usual_batch(numbers: int | None) -> int:
     return int(min(max(2 ** round(log2(_BATCH_NUMBERS / numbers)), _LEAST), _MOST))
 
 
-class EvaluationConfig(Section):
-    """How the models are run."""
+class EvaluationConfig(Section, Options):  # type: ignore[misc]  # frozen, as all sections are
+    """How the models are run: as for `bequeath.evaluate`, but on cuda by default where there is one."""
 
-    device: str | None = None
-    """cpu, cuda, cuda:1, ...; by default cuda where there is one."""
     batch_size: int | Literal["auto"] | None = None
     """By default from the size of the inputs, the same every time; auto: the fastest that fits into memory, found on
     the work itself, so that numbers differ in their last digits from run to run."""
-    memory: str | None = None
-    autocast: Literal["bfloat16", "float16"] | None = None
-    channels_last: bool | None = None
-    compile: bool = False
-    reuse: bool = True
 
     @field_validator("batch_size")
     @classmethod
@@ -294,6 +288,4 @@ class EvaluationConfig(Section):
             size = _usual_batch(numbers) * (_GPU_TIMES if device.startswith("cuda") else 1)
         else:
             size = None if isinstance(self.batch_size, str) else self.batch_size
-        return Evaluation(
-            size, device, self.memory, self.autocast, self.channels_last, self.compile, self.reuse
-        )
+        return Evaluation(size, **{**asdict(self), "device": device})
