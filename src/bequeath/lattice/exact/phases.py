@@ -94,21 +94,15 @@ class Settle(Phase):
 
     def update(self, state: State, rows: Tensor, x: Tensor, k: Tensor) -> None:
         gap, y = self._measure(state, rows, x, k)
-        if self.watched is None:
+        watched = self.watched
+        if watched is None:
             return
-        spent = state.iterations[rows] + self.watched.used[rows]
-        ready = self.watched.ready(rows, y, spent) & (gap > self.goal)
+        spent = state.iterations[rows] + watched.used[rows]
+        ready = watched.ready(rows, y, spent) & (gap > self.goal)
         if bool(ready.any()):
             near = rows[ready]
             better = newton.finish(
-                self.problems,
-                self.watched,
-                near,
-                x[ready],
-                k[ready],
-                self.goal,
-                spent[ready],
-                most=self.max_iterations,
+                self.problems, watched, near, x[ready], k[ready], self.goal, spent[ready], self.max_iterations
             )
             self._measure(state, near, *better)
 
