@@ -119,11 +119,17 @@ def test_a_device_that_is_not_there_is_named(device, message):
         ({"batch_size": 0}, "batch_size: 0; give at least 1"),
         ({"memory": "4 parsecs"}, "memory: '4 parsecs'; give bytes, or a text"),
         ({"memory": 0}, "memory: 0"),
+        ({"batchsize": 4}, "batchsize: no such option; there are device, memory, .*, batch_size, progress"),
     ],
 )
 def test_bad_arguments_are_named(more, message):
     with pytest.raises(bq.BequeathError, match=message):
         bq.evaluate(row_games(1), **more)
+
+
+def test_an_unknown_option_of_a_comparison_is_named():
+    with pytest.raises(bq.BequeathError, match=r"autocasts: no such option; there are .*, autocast, .*, seed"):
+        bq.effect_on_values(row_games(1)[0], autocasts="bfloat16")
 
 
 class NanOn(nn.Module):

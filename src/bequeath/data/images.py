@@ -113,14 +113,8 @@ class ImageFiles(Images):
     Parameters
     ----------
     files : sequence of Path
-    labels : sequence of int
-        One index into `classes` per file.
-    classes : sequence of str
-        Names, in the order of the model's outputs.
-    preprocessing : Preprocessing
-        From a picture to the model's input.
-    source : str
-        Where the files come from, for reports and errors.
+    labels, classes, preprocessing, source
+        As for `Images`.
     root : Path, optional
         Folder that holds the files: a sample's id is its file's path from there. By default, the path as given.
     boxes : sequence of four ints, optional
@@ -215,14 +209,8 @@ class ImageArray(Images):
     ----------
     images : ndarray
         uint8, shape (samples, height, width) for grey, repeated to three channels, or (..., 3) for RGB.
-    labels : sequence of int
-        One index into `classes` per image.
-    classes : sequence of str
-        Names, in the order of the model's outputs.
-    preprocessing : Preprocessing
-        From a picture to the model's input.
-    source : str
-        Where the images come from, for reports and errors.
+    labels, classes, preprocessing, source
+        As for `Images`.
     ids : sequence of str, optional
         Unique names of the images; by default their numbers.
 

@@ -97,12 +97,8 @@ class TextList:
     ----------
     texts : sequence of str
         None of them empty.
-    labels : sequence of int
-        One index into `classes` per text.
-    classes : sequence of str
-        Names, in the order of the model's outputs.
-    source : str
-        Where the texts come from, for reports and errors.
+    labels, classes, source
+        As for `bequeath.data.Images`.
 
     Raises
     ------

@@ -11,20 +11,14 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.games.game import Game
-from bequeath.games.runner import Autocast, Evaluation, Request, Runner, values
+from bequeath.games.runner import Evaluation, Request, Runner, values
 
 
 def evaluate(
     games: Iterable[Game],
     batch_size: int | None = None,
     progress: Callable[[int], None] | None = None,
-    *,
-    device: str | None = None,
-    memory: str | int | None = None,
-    autocast: Autocast | None = None,
-    channels_last: bool | None = None,
-    compile: bool = False,
-    reuse: bool = True,
+    **options: Any,
 ) -> Tensor:
     """Value tables of games with equally many players.
 
@@ -39,20 +33,8 @@ def evaluate(
         Masked inputs in one forward pass; by default the fastest that fits, found on the work itself.
     progress : callable, optional
         Called with 1 after each table.
-    device : str, optional
-        Where models are moved to and run; by default they stay where they are.
-    memory : str or int, optional
-        Budget for inputs and activations, such as "4GiB" or a number of bytes; by default half of what is free. With
-        `compile` batches are not measured, and lowered only when memory runs out.
-    autocast : "bfloat16" or "float16", optional
-        Lower precision for the layers that torch's autocast picks; `effect_on_values` tells what it does to v.
-    channels_last : bool, optional
-        Lay images and weights out channels-last; by default where the model has 2-d convolutions.
-    compile : bool
-        Use `torch.compile`.
-    reuse : bool
-        Compute once what does not depend on the mask: early layers of image models per local pattern, a prompt. The
-        numbers are the same up to rounding.
+    **options
+        All others of `Evaluation`, such as ``device="cuda"`` or ``memory="4GiB"``.
 
     Returns
     -------
@@ -62,9 +44,10 @@ def evaluate(
     Raises
     ------
     BequeathError
-        If an argument is out of range, the games differ in their number of players, or a model gives NaN or infinity.
+        If an option is unknown or out of range, the games differ in their number of players, or a model gives NaN or
+        infinity.
     """
-    how = Evaluation(batch_size, device, memory, autocast, channels_last, compile, reuse)
+    how = Evaluation.of({"batch_size": batch_size, **options}, "progress")
     found: list[Tensor] = []
     for table in tables(games, how, same_players=True):
         found.append(table)
@@ -137,7 +120,7 @@ def effect_on_values(game: Game, masks: int = 256, seed: int = 0, **how: Any) ->
     plain = Evaluation(channels_last=False, reuse=False)
     found = [
         values(game.model, game.masked, game.value, shown, options, game.name)
-        for options in (plain, Evaluation(**how))
+        for options in (plain, Evaluation.of(how, "masks", "seed"))
     ]
     change = (found[1] - found[0]).abs()
     scale = (found[0][-1] - found[0][0]).abs().clamp(min=1e-12)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import torch
@@ -26,8 +26,20 @@ _REUSE_SHARE = 0.25
 _COMPILED_BATCH = 32
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of `Evaluation` but the batch size, which a study file says in its own way."""
+
+    device: str | None = None
+    memory: str | int | None = None
+    autocast: Autocast | None = None
+    channels_last: bool | None = None
+    compile: bool = False
+    reuse: bool = True
+
+
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Options):
     """How models are run.
 
     Attributes
@@ -37,25 +49,21 @@ class Evaluation:
     device : str or None
         Where models are moved to and run, such as "cuda"; None: where they are.
     memory : str, int or None
-        Budget for inputs and activations, such as "4GiB"; None: half of what is free. Not kept to with `compile`.
+        Budget for inputs and activations, such as "4GiB" or a number of bytes; None: half of what is free. With
+        `compile` batches are not measured, and lowered only when memory runs out.
     autocast : "bfloat16", "float16" or None
-        Lower precision for the layers that torch's autocast picks.
+        Lower precision for the layers that torch's autocast picks; `effect_on_values` tells what it does to v.
     channels_last : bool or None
         Whether images and the model's weights are laid out channels-last (same numbers up to rounding; faster for
         most convolutions); None: where the model has 2-d convolutions.
     compile : bool
         Run the model through `torch.compile`; partial batches are filled up, so that it compiles once.
     reuse : bool
-        Compute once what does not depend on the mask: early layers per local pattern, a fixed prompt.
+        Compute once what does not depend on the mask: early layers of image models per local pattern, a fixed prompt.
+        The numbers are the same up to rounding.
     """
 
     batch_size: int | None = None
-    device: str | None = None
-    memory: str | int | None = None
-    autocast: Autocast | None = None
-    channels_last: bool | None = None
-    compile: bool = False
-    reuse: bool = True
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
@@ -66,6 +74,21 @@ class Evaluation:
             memory_budget(self.memory, torch.device("cpu"))
         if self.device is not None:
             _device(self.device)
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], *others: str) -> Evaluation:
+        """From options by name.
+
+        Raises
+        ------
+        BequeathError
+            If one is unknown, naming it and those that there are: these, and `others` that the caller takes.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise BequeathError(f"{name}: no such option; there are {', '.join([*known, *others])}")
+        return cls(**options)
 
 
 @dataclass(eq=False)

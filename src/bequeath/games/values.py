@@ -18,6 +18,32 @@ from torch import Tensor
 from bequeath.errors import BequeathError
 
 
+@dataclass(frozen=True)
+class _Value:
+    """A value of one class, the label; `text` says in a report what it is."""
+
+    label: int
+    name: ClassVar[str]
+    text: ClassVar[str]
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        self._check(logits)
+        # In double precision before anything is taken off: logits may be large.
+        return self._read(logits.to(torch.float64))
+
+    def _read(self, logits: Tensor) -> Tensor:
+        return logits[:, self.label]
+
+    def _check(self, logits: Tensor) -> None:
+        _check_label(self.label, logits, self.name)
+
+    def _others(self, logits: Tensor) -> Tensor:
+        return torch.cat((logits[:, : self.label], logits[:, self.label + 1 :]), dim=1)
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def _check_label(label: int, logits: Tensor, name: str) -> None:
     classes = logits.shape[-1]
     if classes < 2:
@@ -29,156 +55,109 @@ def _check_label(label: int, logits: Tensor, name: str) -> None:
 
 
 @dataclass(frozen=True)
-class LogOdds:
-    """log p/(1 - p) of the label, exact where p rounds to 0 or 1."""
+class LogOdds(_Value):
+    """log p/(1 - p) of the label, exact where p rounds to 0 or 1: the paper's value (arXiv 2410.08455)."""
 
-    label: int
-    name: ClassVar[str] = "log_odds"
+    name = "log_odds"
+    text = "log-odds of the true class"
 
-    def __call__(self, logits: Tensor) -> Tensor:
-        _check_label(self.label, logits, self.name)
+    def _read(self, logits: Tensor) -> Tensor:
         # z_y - logsumexp of the others: never through a rounded softmax.
-        logits = logits.to(torch.float64)
-        rest = torch.cat((logits[:, : self.label], logits[:, self.label + 1 :]), dim=1)
-        return logits[:, self.label] - rest.logsumexp(1)
-
-    def __str__(self) -> str:
-        return "log-odds of the true class"
+        return logits[:, self.label] - self._others(logits).logsumexp(1)
 
 
 @dataclass(frozen=True)
-class LogProbability:
+class LogProbability(_Value):
     """log p of the label."""
 
-    label: int
+    name = "log_probability"
+    text = "log-probability of the true class"
 
-    def __call__(self, logits: Tensor) -> Tensor:
-        _check_label(self.label, logits, "log_probability")
-        return logits.to(torch.float64).log_softmax(1)[:, self.label]
-
-    def __str__(self) -> str:
-        return "log-probability of the true class"
+    def _read(self, logits: Tensor) -> Tensor:
+        return logits.log_softmax(1)[:, self.label]
 
 
 @dataclass(frozen=True)
-class Logit:
+class Logit(_Value):
     """The label's logit."""
 
-    label: int
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        _check_label(self.label, logits, "logit")
-        return logits[:, self.label].to(torch.float64)
-
-    def __str__(self) -> str:
-        return "logit of the true class"
+    name = "logit"
+    text = "logit of the true class"
 
 
 @dataclass(frozen=True)
-class Margin:
+class Margin(_Value):
     """The label's logit minus that of another class; of the strongest other where none is named."""
 
-    label: int
     other: int | None = None
+    name = "margin"
 
     def __post_init__(self) -> None:
         if self.label == self.other:
             raise BequeathError(f"margin: label and other are both {self.label}; give another class")
 
-    def __call__(self, logits: Tensor) -> Tensor:
-        _check_label(self.label, logits, "margin")
-        if self.other is not None:
-            _check_label(self.other, logits, "margin")
-            # The difference is taken in double precision: both logits may be large.
-            return logits[:, self.label].to(torch.float64) - logits[:, self.other].to(torch.float64)
-        logits = logits.to(torch.float64)
-        rest = torch.cat((logits[:, : self.label], logits[:, self.label + 1 :]), dim=1)
-        return logits[:, self.label] - rest.amax(1)
+    def _check(self, logits: Tensor) -> None:
+        for label in (self.label,) if self.other is None else (self.label, self.other):
+            _check_label(label, logits, self.name)
+
+    def _read(self, logits: Tensor) -> Tensor:
+        other = self._others(logits).amax(1) if self.other is None else logits[:, self.other]
+        return logits[:, self.label] - other
 
     def __str__(self) -> str:
         return "margin of the true class" + ("" if self.other is None else f" to class {self.other}")
 
 
 @dataclass(frozen=True)
-class BinaryLogit:
-    """The one logit of a binary classifier: log-odds of label 1; with its sign changed, of label 0."""
+class BinaryLogit(_Value):
+    """The one logit of a binary classifier, (batch, 1): log-odds of label 1; with its sign changed, of label 0."""
 
     label: int = 1
+    name = "binary_logit"
+    text = "log-odds of the true class"
 
     def __post_init__(self) -> None:
         if self.label not in (0, 1):
             raise BequeathError(f"binary_logit: label {self.label}; a binary classifier has 0 and 1")
 
-    def __call__(self, logits: Tensor) -> Tensor:
+    def _check(self, logits: Tensor) -> None:
         if logits.shape[-1] != 1:
             raise BequeathError(
                 f"binary_logit: the model gives {logits.shape[-1]} outputs, not 1; use log_odds, or label_logit for "
                 "several labels"
             )
-        return logits[:, 0].to(torch.float64) * (1 if self.label else -1)
 
-    def __str__(self) -> str:
-        return "log-odds of the true class"
+    def _read(self, logits: Tensor) -> Tensor:
+        return logits[:, 0] * (1 if self.label else -1)
 
 
 @dataclass(frozen=True)
-class LabelLogit:
-    """Logit of label k of a multi-label classifier: its log-odds, whatever the other labels are."""
+class LabelLogit(_Value):
+    """Logit of one label of a multi-label classifier, (batch, labels): its log-odds, whatever the other labels are."""
 
-    label: int
+    name = "label_logit"
+    text = "logit of the true label"
 
-    def __call__(self, logits: Tensor) -> Tensor:
+    def _check(self, logits: Tensor) -> None:
         labels = logits.shape[-1]
         if not 0 <= self.label < labels:
             raise BequeathError(
                 f"label_logit: label {self.label} with a model of {labels} labels (0..{labels - 1})"
             )
-        return logits[:, self.label].to(torch.float64)
-
-    def __str__(self) -> str:
-        return "logit of the true label"
 
 
 @dataclass(frozen=True)
 class NextToken(LogOdds):
-    """Log-odds that a causal language model goes on with a token, over its whole vocabulary."""
+    """Log-odds that a causal language model goes on with a token, over its whole vocabulary; `label` is its id."""
 
-    name: ClassVar[str] = "next_token"
-
-    def __str__(self) -> str:
-        return "log-odds of the true class's token as the next one"
+    name = "next_token"
+    text = "log-odds of the true class's token as the next one"
 
 
-def log_odds(label: int) -> LogOdds:
-    """Log-odds of class `label`, from logits of shape (batch, classes): the paper's value (arXiv 2410.08455)."""
-    return LogOdds(label)
-
-
-def log_probability(label: int) -> LogProbability:
-    """Log-probability of class `label`, from logits of shape (batch, classes)."""
-    return LogProbability(label)
-
-
-def logit(label: int) -> Logit:
-    """Logit of class `label`, from logits of shape (batch, classes)."""
-    return Logit(label)
-
-
-def margin(label: int, other: int | None = None) -> Margin:
-    """Logit of class `label` minus that of class `other`, or of the strongest other class."""
-    return Margin(label, other)
-
-
-def binary_logit(label: int = 1) -> BinaryLogit:
-    """Log-odds of label 1 or 0 from the one logit of a binary classifier: logits (batch, 1)."""
-    return BinaryLogit(label)
-
-
-def label_logit(label: int) -> LabelLogit:
-    """Logit of one label of a multi-label classifier, from logits of shape (batch, labels)."""
-    return LabelLogit(label)
-
-
-def next_token(token: int) -> NextToken:
-    """Log-odds of `token` (its id) as the next one, for a causal language model."""
-    return NextToken(token)
+log_odds = LogOdds
+log_probability = LogProbability
+logit = Logit
+margin = Margin
+binary_logit = BinaryLogit
+label_logit = LabelLogit
+next_token = NextToken

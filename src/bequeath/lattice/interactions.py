@@ -156,12 +156,7 @@ class Interactions:
         strongest = values.abs().argsort(descending=True, stable=True)[:k]
         size = self.and_.shape[-1]
         return [
-            Term(
-                TYPES[i // size],
-                i % size,
-                subset_name(i % size, self.players),
-                values[i].item(),
-            )
+            Term(TYPES[i // size], i % size, subset_name(i % size, self.players), values[i].item())
             for i in strongest.tolist()
             if values[i] != 0
         ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bequeath.data.images import Box, ImageFiles
+from bequeath.data.labels import choose_classes
 from bequeath.errors import BequeathError
+from bequeath.models.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,25 @@ class Archive:
     def damaged(self, path: Path, why: str) -> BequeathError:
         """The error for a part that does not hold what it should."""
         return BequeathError(f"{self.name}: {path}: {why}; unpack the archive from {self.home} again")
+
+    def images(
+        self,
+        files: Sequence[str],
+        labels: Sequence[int],
+        known: Sequence[str],
+        preprocessing: Preprocessing,
+        *,
+        split: str,
+        classes: Sequence[str] | None,
+        folder: str,
+        box: Callable[[int], Box] | None = None,
+    ) -> ImageFiles:
+        """The images of some classes; `labels` index `known`, `box` gives that of file i, `folder` begins no id."""
+        names, kept, labels = choose_classes(self.name, known, labels, classes)
+        boxes = None if box is None else [box(i) for i in kept]
+        source = f"{self.name}, {len(kept)} {split} images of {len(names)} classes in {self.root}"
+        found = self.need_all([files[i] for i in kept])
+        return ImageFiles(found, labels, names, preprocessing, source, self.root / folder, boxes)
 
     def _text(self, path: Path) -> str:
         try:

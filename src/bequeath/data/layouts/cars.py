@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bequeath.data.images import DEFAULT, ImageFiles
-from bequeath.data.labels import choose_classes
 from bequeath.data.layouts.archive import Archive, check_split, unpacked
 from bequeath.errors import BequeathError
 from bequeath.models.preprocessing import Preprocessing
@@ -67,22 +66,13 @@ def stanford_cars(
         raise archive.damaged(file, f"a class or a box is no number ({error})") from error
     if not all(0 <= label < len(known) for label in labels):
         raise archive.damaged(file, f"a class is not in 1..{len(known)}, the classes of {meta.name}")
-    names, kept, labels = choose_classes(_NAME, known, labels, classes)
-    rows = rows[kept]
-    boxes = None
-    if crop:  # pixels are counted from 1, and the last one belongs to the box
-        boxes = [
-            (left - 1, top - 1, right, bottom) for left, top, right, bottom in (corners[i] for i in kept)
-        ]
+    # Pixels are counted from 1, and the last one belongs to the box.
+    boxes = [(left - 1, top - 1, right, bottom) for left, top, right, bottom in corners]
     folder = f"cars_{split}"
-    return ImageFiles(
-        archive.need_all([f"{folder}/{name}" for name in rows["fname"]]),
-        labels,
-        names,
-        preprocessing,
-        f"{_NAME}, {len(rows)} {split} images of {len(names)} classes in {archive.root}",
-        archive.root / folder,
-        boxes,
+    files = [f"{folder}/{name}" for name in rows["fname"]]
+    box = boxes.__getitem__ if crop else None
+    return archive.images(
+        files, labels, known, preprocessing, split=split, classes=classes, folder=folder, box=box
     )
 
 

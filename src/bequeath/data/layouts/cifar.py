@@ -77,12 +77,9 @@ def cifar100(
     Parameters
     ----------
     path : str or Path
-        cifar-100-binary or cifar-100-python, or the folder that holds one of them; as for `cifar10`.
-    split : "train" or "test"
-    preprocessing : Preprocessing
-        From a picture to the model's input.
-    classes : sequence of str, optional
-        Classes to use, in the order of the model's outputs.
+        cifar-100-binary or cifar-100-python, or the folder that holds one of them.
+    split, preprocessing, classes
+        As for `cifar10`.
     labels : "fine" or "coarse"
         The 100 classes or the 20 groups.
 

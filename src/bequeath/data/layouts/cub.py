@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from bequeath.data.images import DEFAULT, Box, ImageFiles
-from bequeath.data.labels import choose_classes
 from bequeath.data.layouts.archive import Archive, check_split, unpacked
 from bequeath.models.preprocessing import Preprocessing
 
@@ -63,17 +62,15 @@ def cub200(
                 archive.root / "image_class_labels.txt", f"image {number} has the class {label}"
             )
         labels.append(index[label])
-    names, kept, labels = choose_classes(_NAME, [name for _, name in species], labels, classes)
-    images = [images[i] for i in kept]
-    boxes = [_box(archive, number, box_of) for number, _ in images] if crop else None
-    return ImageFiles(
-        archive.need_all([f"images/{file}" for _, file in images]),
+    return archive.images(
+        [f"images/{file}" for _, file in images],
         labels,
-        names,
+        [name for _, name in species],
         preprocessing,
-        f"{_NAME}, {len(images)} {split} images of {len(names)} classes in {archive.root}",
-        archive.root / "images",
-        boxes,
+        split=split,
+        classes=classes,
+        folder="images",
+        box=(lambda i: _box(archive, images[i][0], box_of)) if crop else None,
     )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from bequeath.data.images import DEFAULT, SUFFIXES, ImageFiles
-from bequeath.data.labels import choose_classes
 from bequeath.data.layouts.archive import Archive, check_split, unpacked
 from bequeath.models.preprocessing import Preprocessing
 
@@ -52,15 +51,8 @@ def tiny_imagenet(
         by_number = dict(zip(numbers, known, strict=True))
         classes = [by_number.get(name, name) for name in classes]
     listed = (_training if split == "train" else _validation)(archive, numbers)
-    names, kept, labels = choose_classes(_NAME, known, [label for _, label in listed], classes)
-    return ImageFiles(
-        archive.need_all([listed[i][0] for i in kept]),
-        labels,
-        names,
-        preprocessing,
-        f"{_NAME}, {len(kept)} {split} images of {len(names)} classes in {archive.root}",
-        archive.root / split,
-    )
+    files, labels = [file for file, _ in listed], [label for _, label in listed]
+    return archive.images(files, labels, known, preprocessing, split=split, classes=classes, folder=split)
 
 
 def _class_names(archive: Archive, numbers: list[str]) -> list[str]:

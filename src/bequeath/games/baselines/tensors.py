@@ -34,11 +34,8 @@ class Mean(Baseline):
 
     def for_features(self, features: Tensor, channels: int, model: nn.Module, layer: str) -> Tensor:
         others = [axis for axis in range(1, features.ndim) if axis != channels]
-        return (
-            features.mean(others, keepdim=True).expand_as(features)
-            if others
-            else features.mean().expand_as(features)
-        )
+        mean = features.mean(others, keepdim=True) if others else features.mean()
+        return mean.expand_as(features)
 
     def for_tokens(self, tokenizer: Any, model: nn.Module) -> Fill:
         return Fill(vector=embedding_table(model).mean(0))
@@ -192,19 +189,7 @@ def _check_floats(sample: Tensor, name: str, what: str) -> None:
         )
 
 
-def mean() -> Mean:
-    """Per-channel mean of the picture or feature map; mean embedding of a text model."""
-    return Mean()
-
-
-def zero() -> Zero:
-    """Zeros, in the model's input units, in a feature map or as an embedding."""
-    return Zero()
-
-
-def blur(sigma: float = 10.0) -> Blur:
-    """The picture itself, blurred by a Gaussian of `sigma` pixels."""
-    return Blur(sigma)
+mean, zero, blur = Mean, Zero, Blur
 
 
 def dataset_mean(inputs: ArrayLike | Tensor | Sequence[Tensor]) -> DatasetMean:

@@ -61,16 +61,4 @@ class Removal(Baseline):
         return Fill(_pad_id(tokenizer, model, self.name), removed=True)
 
 
-def mask_token() -> MaskToken:
-    """The tokenizer's mask token."""
-    return MaskToken()
-
-
-def pad() -> Pad:
-    """The padding token, out of attention, all other tokens keeping their positions."""
-    return Pad()
-
-
-def removal() -> Removal:
-    """Hidden tokens are taken out of the text."""
-    return Removal()
+mask_token, pad, removal = MaskToken, Pad, Removal

@@ -102,6 +102,4 @@ def _joined(labels: NDArray[Any], pixels: NDArray[np.float64], n: int) -> NDArra
     return rank[labels].astype(np.int64)
 
 
-def superpixels(n_players: int, compactness: float = 10.0) -> Superpixels:
-    """Players are n SLIC superpixels, found anew in each image (needs scikit-image)."""
-    return Superpixels(n_players, compactness)
+superpixels = Superpixels

@@ -10,7 +10,6 @@ Tseng, SIAM J. Optim. 18, 2007).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,16 +17,8 @@ from torch import Tensor
 
 from bequeath.lattice.exact import newton
 from bequeath.lattice.exact.basis import basis_of
-from bequeath.lattice.exact.duality import lower_bound, objective_of, ridge_gap
-from bequeath.lattice.exact.iteration import (
-    Problems,
-    advance,
-    coordinates_of,
-    even_split,
-    halve_singletons_,
-    point_at,
-    solution_at,
-)
+from bequeath.lattice.exact.iteration import Problems, coordinates_of, even_split, halve_singletons_
+from bequeath.lattice.exact.phases import Certify, Settle, State, init_state, run
 from bequeath.lattice.subsets import players_of
 
 # Step: soft-threshold in units of the root mean square of the least-squares split. Smaller steps reach the L1
@@ -41,10 +32,6 @@ _EXACT_TOL = 1e-4
 # (The metric weighs a table's entries against interactions in the projection; without noise it has no meaning.)
 _METRIC = 10.0
 _NOISY_STEP, _NOISY_RIDGE, _NOISY_METRIC = 5.0, 3e-2, 30.0
-# Certificates are taken after 0, 32, 64, ... iterations, then whenever these have grown by a quarter.
-_CHECK_EVERY = 32
-# Where a gap below _FINE is asked for, the first checks come later: one takes as long as hundreds of iterations.
-_CHECK_RARELY, _FINE = 512, 1e-7
 # Gap of the ridge problem that float32 iterations can reach and float64 ones go on from.
 _FLOAT32_GAP = 1e-5
 
@@ -73,38 +60,6 @@ class Split:
     resolution: Tensor
     iterations: Tensor
     dual: Tensor
-
-
-# (rows still running, their splits x, their dual coordinates k, iterations so far) -> which are done
-_Finished = Callable[[Tensor, Tensor, Tensor, int], Tensor]
-
-
-def _iterate(
-    problems: Problems,
-    z: Tensor,
-    finished: _Finished,
-    max_iterations: int,
-    check_every: int,
-) -> Tensor:
-    """Run the iteration, dropping problems from the batch as they finish.
-
-    `finished(rows, x, k, iteration)` sees the rows still running, in float64, and says which are done. Returns
-    iterations used.
-    """
-    used = torch.full((len(z),), max_iterations, dtype=torch.int64)
-    rows = torch.arange(len(z), device=z.device)
-    iteration = 0
-    while len(rows):
-        done = finished(rows, *solution_at(problems, z.double()), iteration)
-        used[rows[done].cpu()] = iteration
-        if iteration == max_iterations or bool(done.all()):
-            break
-        if bool(done.any()):
-            problems, z, rows = problems.rows(~done), z[~done], rows[~done]
-        steps = min(max(check_every, iteration // 4), max_iterations - iteration)
-        z = advance(problems, z, steps)
-        iteration += steps
-    return used
 
 
 def sparsest_split(
@@ -158,105 +113,44 @@ def sparsest_split(
         v, noise = torch.where(within[:, None, None], 0.0, v), torch.where(within[:, None], 0.0, noise)
     scale = v.abs().amax((-1, -2)).clamp(min=1e-300)  # an all-zero table stays zero
     settle = math.isfinite(ridge_tol)
-    # The ridge leaves the bound a little slack: a second run tightens it on the plain problem.
-    problems, plain = _posed(v / scale[:, None, None], noise, coupling, scale, tilt, tol, settle=settle)
-    x0 = even_split(problems.v)
-    if start is not None:
+    ridged, plain = _posed(v / scale[:, None, None], noise, coupling, scale, tilt, tol, settle=settle)
+    state = _begun(ridged, v, scale, start, start_dual)
+    certify = Certify(plain, max_iterations, tol, improve=not settle, scale=scale, enough=enough)
+    if settle:
+        watched = newton.watch(ridged)
+        phase = Settle(ridged, max_iterations, max(_FLOAT32_GAP, ridge_tol), watched)
+        if precision == torch.float32:
+            run(phase, state, precision)
+        run(replace(phase, goal=ridge_tol), state, torch.float64)
+        if watched is not None:
+            state.iterations.add_(watched.used)
+    elif precision == torch.float32:
+        run(certify, state, precision)
+    # The ridge leaves the bound a little slack: this run tightens it on the plain problem.
+    run(certify, state, torch.float64)
+    return Split(
+        scale[:, None, None, None] * state.best,
+        scale * state.objective,
+        scale * state.bound,
+        state.reached,
+        state.iterations,
+        state.duals,
+    )
+
+
+def _begun(
+    problems: Problems, v: Tensor, scale: Tensor, start: Tensor | None, start_dual: Tensor | None
+) -> State:
+    """The state at a start in the tables' own units, or else at their even split."""
+    if start is None:
+        x = even_split(problems.v)
+    else:
         # A table without any effect has no scale that a start could be measured in; its split is zero.
         flat = v.abs().amax((-1, -2)) == 0
-        x0 = torch.where(flat[:, None, None, None], 0.0, start / scale[:, None, None, None])
-        x0[..., 0] = 0
-    halve_singletons_(x0)  # without noise every iterate stays so
-
-    count = len(v)
-    best = torch.zeros_like(x0)
-    duals = torch.zeros_like(problems.k0) if start_dual is None else start_dual.clone()
-    objective = torch.full((count,), torch.inf, dtype=v.dtype, device=v.device)
-    bound, reached = torch.zeros_like(objective), torch.full_like(objective, torch.inf)
-    iterations = torch.zeros(count, dtype=torch.int64)
-
-    def run(
-        rows: Tensor, posed: Problems, z: Tensor, finished: _Finished, check_every: int = _CHECK_EVERY
-    ) -> None:
-        """Iterate on some rows, in the precision of z."""
-        used = _iterate(
-            posed.rows(rows),
-            z,
-            lambda some, x, k, i: finished(rows[some], x, k, i),
-            max_iterations,
-            check_every,
-        )
-        iterations[rows.cpu()] += used
-
-    def noted(rows: Tensor, x: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        """Keep solutions where they are the best so far; their gaps and dual vectors."""
-        some = problems.rows(rows)
-        low, y = lower_bound(some, k)
-        gap = ridge_gap(some, x, k, y)
-        bound[rows] = torch.maximum(bound[rows], low)
-        better = gap <= reached[rows]
-        kept = rows[better]
-        best[kept], duals[kept], reached[kept] = x[better], k[better], gap[better]
-        objective[kept] = objective_of(some.rows(better), x[better])
-        return gap, y
-
-    def settled(rows: Tensor, x: Tensor, k: Tensor, iteration: int, goal: float) -> Tensor:
-        """Which are resolved to `goal`, if need be by Newton's method?"""
-        gap, y = noted(rows, x, k)
-        if watched is not None:
-            spent = iterations[rows] + iteration + watched.used[rows]
-            ready = watched.ready(rows, y, spent) & (gap > goal)
-            if bool(ready.any()):
-                near = rows[ready]
-                found = newton.finish(
-                    problems, watched, near, x[ready], k[ready], goal, spent[ready], most=max_iterations
-                )
-                gap[ready], _ = noted(near, *found)
-        return gap <= goal
-
-    watched = newton.watch(problems) if settle else None
-    rarely = _CHECK_EVERY
-    if watched is not None and ridge_tol < _FINE:
-        rarely = min(max(v.shape[-1] // 2, _CHECK_EVERY), _CHECK_RARELY)
-    everything = torch.arange(count, device=v.device)
-    z = point_at(problems, x0, duals)
-    if settle:
-        if precision == torch.float32:
-            goal = max(_FLOAT32_GAP, ridge_tol)
-            run(everything, problems, z.float(), lambda rows, x, k, i: settled(rows, x, k, i, goal))
-            z = point_at(problems, best, duals)
-        rest = everything[reached > ridge_tol]
-        run(rest, problems, z[rest], lambda rows, x, k, i: settled(rows, x, k, i, ridge_tol), rarely)
-
-    def closed(rows: Tensor) -> Tensor:
-        """Which have the gap that is asked for, or an objective that is enough?"""
-        value = objective[rows]
-        done = value.isfinite() & (value - bound[rows] <= tol * value)
-        return done if enough is None else done | (scale[rows] * value <= enough[rows])
-
-    def certified(rows: Tensor, x: Tensor, k: Tensor, iteration: int) -> Tensor:
-        """Tighten the bound; improve the solution too, but only where none was settled before."""
-        some = plain.rows(rows)
-        low, _ = lower_bound(some, k)
-        bound[rows] = torch.maximum(bound[rows], low)
-        if not settle:
-            value = objective_of(some, x)
-            better = value < objective[rows]
-            kept = rows[better]
-            best[kept], duals[kept], objective[kept] = x[better], k[better], value[better]
-        return closed(rows)
-
-    if settle:
-        z = point_at(plain, best, duals)
-    elif precision == torch.float32:
-        run(everything, plain, z.float(), certified)
-        z = point_at(plain, best, duals)
-    rest = everything[~closed(everything)]
-    run(rest, plain, z[rest], certified)
-    if watched is not None:
-        iterations += watched.used
-    back = scale[:, None, None, None]
-    return Split(back * best, scale * objective, scale * bound, reached, iterations, duals)
+        x = torch.where(flat[:, None, None, None], 0.0, start / scale[:, None, None, None])
+        x[..., 0] = 0
+    halve_singletons_(x)  # without noise every iterate stays so
+    return init_state(x, torch.zeros_like(problems.k0) if start_dual is None else start_dual.clone())
 
 
 def _posed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from math import log2
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +20,7 @@ from torch import Tensor
 from bequeath.errors import BequeathError
 from bequeath.games import baselines, values
 from bequeath.games.baselines import Baseline
-from bequeath.games.runner import Evaluation
+from bequeath.games.runner import Evaluation, Options
 from bequeath.models.named import call_own
 from bequeath.study.config.own import OwnName, own_function
 from bequeath.study.config.section import Section
@@ -123,19 +124,12 @@ def _usual_batch(numbers: int | None) -> int:
     return int(min(max(2 ** round(log2(_BATCH_NUMBERS / numbers)), _LEAST), _MOST))
 
 
-class EvaluationConfig(Section):
-    """How the models are run."""
+class EvaluationConfig(Section, Options):  # type: ignore[misc]  # frozen, as all sections are
+    """How the models are run: as for `bequeath.evaluate`, but on cuda by default where there is one."""
 
-    device: str | None = None
-    """cpu, cuda, cuda:1, ...; by default cuda where there is one."""
     batch_size: int | Literal["auto"] | None = None
     """By default from the size of the inputs, the same every time; auto: the fastest that fits into memory, found on
     the work itself, so that numbers differ in their last digits from run to run."""
-    memory: str | None = None
-    autocast: Literal["bfloat16", "float16"] | None = None
-    channels_last: bool | None = None
-    compile: bool = False
-    reuse: bool = True
 
     @field_validator("batch_size")
     @classmethod
@@ -152,6 +146,4 @@ class EvaluationConfig(Section):
             size = _usual_batch(numbers) * (_GPU_TIMES if device.startswith("cuda") else 1)
         else:
             size = None if isinstance(self.batch_size, str) else self.batch_size
-        return Evaluation(
-            size, device, self.memory, self.autocast, self.channels_last, self.compile, self.reuse
-        )
+        return Evaluation(size, **{**asdict(self), "device": device})
