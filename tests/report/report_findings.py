@@ -41,13 +41,13 @@ def estimate(mean: float | None, spread: float = 0.08, n: int = SAMPLES) -> dict
     return {"mean": mean, "low": mean - spread * abs(mean), "high": mean + 1.3 * spread * abs(mean), "n": n}
 
 
-def share(observed: float, floor: float, spread: float = 0.05) -> dict[str, Any]:
+def share(observed: float | None, floor: float | None, spread: float = 0.05) -> dict[str, Any]:
     """A share whose interval is made as that of `estimate`."""
     around = estimate(observed, spread)
     return {
         "observed": observed,
         "floor": floor,
-        "floor_within_classes": floor + 0.005,
+        "floor_within_classes": None if floor is None else floor + 0.005,
         **dict.fromkeys(("ceiling", "corrected", "p", "reason")),
         **{key: around[key] for key in ("low", "high", "n")},
         "seeds": 1,
@@ -303,9 +303,7 @@ def make_findings(modality: str = "image", cast: str = "three") -> dict[str, Any
         "faithfulness": {
             "max_reconstruction_error": 2.2e-10,
             "mean_salient": {name: 18.2 + 3 * place for place, name in enumerate(models)},
-            "sparsity": {
-                name: [x ** (1 + 0.1 * place) for x in rising] for place, name in enumerate(models)
-            },
+            "sparsity": {name: [x ** (1 + 0.1 * place) for x in rising] for place, name in enumerate(models)},
             "sparsity_at": [1, 2, 5, 10, 20, 50, 100],
             "salient_error": {name: estimate(0.06) for name in models},
         },

@@ -147,7 +147,7 @@ def strength_by_order(
     top = max((t for t in tops if not math.isnan(t)), default=0.0)
     axes.set_ylim(0, 1.06 * top or 1)
     _order_axis(axes, orders)
-    name = short(compared(findings)[role].name, 36 if size == LARGE else 18)
+    name = short(compared(findings)[role].name, 36 if size == LARGE else 26)
     axes.set_title(f"{name}, {KINDS[kind]}")
     if size == LARGE:
         axes.set_ylabel("mean strength per sample")
@@ -223,7 +223,7 @@ def _regions(findings: Findings) -> tuple[Figure, Axes, list[dict[str, Any]]]:
     """Axes with a line for each region, high enough for the names of users' models."""
     rows, called = ordered_regions(findings), compared(findings)
     names = [textwrap.fill(region(row["models"], called), 26) for row in rows]
-    line = max(25, 8 + 13 * max(name.count("\n") + 1 for name in names))
+    line = max(min(40, 175 // len(rows)), 8 + 13 * max(name.count("\n") + 1 for name in names))
     figure, axes = canvas((LARGE[0], 66 + line * len(rows)), left=176)
     axes.set_yticks(range(len(rows)), names, color=COLOURS["ink"])
     axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -253,7 +253,7 @@ def region_effects(findings: Findings) -> Figure:
     called = compared(findings)
     for line, (role, model) in enumerate(called.items()):
         having = [(place, row["effect"][role]) for place, row in enumerate(rows) if role in row["effect"]]
-        y = [place + 0.22 * (line - (len(called) - 1) / 2) for place, _ in having]
+        y = [place + 0.66 * ((line + 0.5) / len(called) - 0.5) for place, _ in having]
         _whiskers(axes, y, [e for _, e in having], across=True)
         x = [mean(e) for _, e in having]
         axes.plot(x, y, "o", markersize=6.5, color=COLOURS[role], label=short(model.name), zorder=5)

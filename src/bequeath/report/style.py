@@ -140,7 +140,7 @@ def legend_below(figure: Figure, axes: Axes) -> None:
     width, height = 72 * figure.get_size_inches()
     # A letter takes about 6.3 pixels, its line or marker and the gap to the next entry 42.
     columns = max(1, min(len(labels), int(width // (42 + 6.3 * max(map(len, labels), default=1)))))
-    more = 18 * -(-len(labels) // columns)
+    more = 4 + 15 * -(-len(labels) // columns)
     left, low, wide, high = axes.get_position().bounds
     grown = height + more
     figure.set_size_inches(width / 72, grown / 72)

@@ -12,7 +12,6 @@ from rich.table import Table
 from bequeath.report.models import compared
 
 
-
 def show_findings(findings: dict[str, Any]) -> None:
     """Print shares with their chance levels, accuracies, verdicts, and what is missing."""
     called = compared(findings)
