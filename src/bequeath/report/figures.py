@@ -113,9 +113,7 @@ def overview(findings: Findings) -> Figure:
 
 
 @styled
-def strength_by_order(
-    findings: Findings, role: str, kind: str = "all", size: tuple[int, int] = LARGE
-) -> Figure:
+def strength_by_order(findings: Findings, role: str, kind: str = "all") -> Figure:
     """One model's strength by order, split into preserved and the rest (discarded or new).
 
     Parameters
@@ -125,12 +123,11 @@ def strength_by_order(
     role
         `"before"` or `"after"`.
     kind
-        `"all"`, `"and"` or `"or"`.
-    size
-        Width and height in pixels.
+        `"all"`, or `"and"` or `"or"` in a small figure.
     """
+    large = kind == "all"
     rows = rows_of(findings, kind)
-    figure, axes = canvas(size) if size == LARGE else canvas(size, left=36, top=24, bottom=36)
+    figure, axes = canvas(LARGE) if large else canvas(SMALL, left=36, top=24, bottom=36)
     orders = [row["order"] for row in rows]
     kept = [row["strength"]["preserved"] for row in rows]
     rest = [row["strength"][REST[role]] for row in rows]
@@ -147,9 +144,9 @@ def strength_by_order(
     top = max((t for t in tops if not math.isnan(t)), default=0.0)
     axes.set_ylim(0, 1.06 * top or 1)
     _order_axis(axes, orders)
-    name = short(compared(findings)[role].name, 36 if size == LARGE else 26)
+    name = short(compared(findings)[role].name, 36 if large else 26)
     axes.set_title(f"{name}, {KINDS[kind]}")
-    if size == LARGE:
+    if large:
         axes.set_ylabel("mean strength per sample")
         axes.legend(loc="best", reverse=True)
     else:
@@ -159,7 +156,7 @@ def strength_by_order(
 
 @styled
 def share_by_order(findings: Findings, share: str) -> Figure:
-    """The preserved or the relearned share by order: all types, AND and OR side by side.
+    """A share of strength by order: all types, AND and OR side by side.
 
     Parameters
     ----------

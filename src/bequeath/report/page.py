@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from bequeath.errors import BequeathError
 from bequeath.report import curves, examples, figures, models, style, text
@@ -28,95 +30,35 @@ def _environment() -> Environment:
     return environment
 
 
-def _knowledge_figures(findings: dict[str, Any]) -> dict[str, Markup]:
-    svg, called = style.to_svg, models.compared(findings)
-    before, after = called["before"].name, called["after"].name
-    drawn = {
-        "overview": svg(
-            figures.overview(findings),
-            "overview",
-            "Preserved, discarded and new strength",
-            f"One bar of three parts. {before} has discarded and preserved, {after} has preserved and new.",
-        ),
-        "cancellation": svg(
-            figures.cancellation_by_order(findings),
-            "cancellation",
-            "Cancellation by order",
-            "For each order, the absolute sum of effects over the sum of absolute effects, for each model compared "
-            "and for what was discarded.",
-        ),
-        "region_strength": svg(
-            figures.region_strength(findings),
-            "regions-strength",
-            "Strength of the regions",
-            "Horizontal bars: strength by which models share it.",
-        ),
-        "region_effects": svg(
-            figures.region_effects(findings),
-            "regions-effects",
-            "Signed effects of the regions",
-            "For each region, one point for each model that has it: the mean sum of its effects on the output.",
-        ),
-        "sparsity": svg(
-            curves.sparsity_curve(findings),
-            "sparsity",
-            "Share of strength in the strongest interactions",
-            "Rising lines, one a model, over the number of interactions counted.",
-        ),
-    }
-    for role, rest in figures.REST.items():
-        for kind, words in style.KINDS.items():
-            if kind != "all" and not figures.any_strength(findings, kind):
-                continue
-            size = figures.LARGE if kind == "all" else figures.SMALL
-            drawn[f"strength_{role}_{kind}"] = svg(
-                figures.strength_by_order(findings, role, kind, size),
-                f"strength-{role}-{kind}",
-                f"Strength of {called[role].name} by order, {words}",
-                f"Stacked bars for each order: preserved below, {rest} above. The numbers follow.",
-            )
+def _figures(findings: dict[str, Any]) -> dict[str, Markup]:
+    """Every figure by its id on the page; its own title and what its function says are its text alternative."""
+    drawn: dict[str, Markup] = {}
+
+    def add(name: str, draw: Callable[..., Figure], *of: Any) -> None:
+        figure, about = draw(findings, *of), (draw.__doc__ or name).partition("\n")[0]
+        drawn[name] = style.to_svg(figure, name, figure.axes[0].get_title("left") or about, about)
+
+    add("overview", figures.overview)
+    add("cancellation", figures.cancellation_by_order)
+    add("regions-strength", figures.region_strength)
+    add("regions-effects", figures.region_effects)
+    add("sparsity", curves.sparsity_curve)
+    for role in figures.REST:
+        for kind in style.KINDS:
+            if kind == "all" or figures.any_strength(findings, kind):
+                add(f"strength-{role}-{kind}", figures.strength_by_order, role, kind)
     for share in findings["knowledge"]["by_order"][0]["shares"]:
-        drawn[f"share_{share}"] = svg(
-            figures.share_by_order(findings, share),
-            f"share-{share}",
-            f"{share.capitalize()} share by order",
-            "One point with its interval for each order, for all interactions and for AND and OR alone.",
-        )
+        add(f"share-{share}", figures.share_by_order, share)
+    if findings["dynamics"]:
+        add("similarity", curves.similarity_over_steps)
+        add("accuracy", curves.accuracy_over_steps)
+        add("mean-order", curves.mean_order_over_steps)
+        # Names of users' models are no ids.
+        for place, run in enumerate(findings["dynamics"]["runs"]):
+            add(f"orders-{place}", curves.strength_over_steps, run)
+        for order in range(1, findings["study"]["n_players"] + 1):
+            add(f"similarity-{order}", curves.similarity_over_steps, order)
     return drawn
-
-
-def _dynamics_figures(findings: dict[str, Any]) -> dict[str, Markup]:
-    lines = "Lines over training steps, one a run, with interval bands."
-    drawn = {
-        name: style.to_svg(draw(findings), name, f"{title} over training", lines)
-        for name, draw, title in (
-            ("similarity", curves.similarity_over_steps, "Similarity to the run's own final state"),
-            ("accuracy", curves.accuracy_over_steps, "Accuracy"),
-            ("mean-order", curves.mean_order_over_steps, "Mean order"),
-        )
-    }
-    # Names of users' models are no ids.
-    for place, run in enumerate(findings["dynamics"]["runs"]):
-        drawn[f"orders_{run}"] = style.to_svg(
-            curves.strength_over_steps(findings, run),
-            f"orders-{place}",
-            f"Strength of the orders of {run} over training",
-            "Lines over training steps, one a group of orders, with interval bands. The numbers follow.",
-        )
-    for order in range(1, findings["study"]["n_players"] + 1):
-        drawn[f"similarity_{order}"] = style.to_svg(
-            curves.similarity_over_steps(findings, order),
-            f"similarity-{order}",
-            f"Similarity over training, order {order}",
-            lines,
-        )
-    return drawn
-
-
-def _parts(called: dict[str, models.Model]) -> list[str]:
-    """Columns of strength: each model, and what became of it."""
-    parts = ["before", "preserved", "discarded", "after", "new"]
-    return [*parts, "control", "relearned"] if "control" in called else parts
 
 
 def render(findings: dict[str, Any]) -> str:
@@ -143,19 +85,17 @@ def render(findings: dict[str, Any]) -> str:
         )
     every, called = models.models(findings), models.compared(findings)
     samples = {sample["id"]: sample for sample in findings["samples"]}
-    drawn = _knowledge_figures(findings)
-    if findings["dynamics"]:
-        drawn |= _dynamics_figures(findings)
+    parts = ("before", "preserved", "discarded", "after", "new", "control", "relearned")
     return (
         _environment()
         .get_template("page.html.j2")
         .render(
             f=findings,
-            drawn=drawn,
+            drawn=_figures(findings),
             models=list(every.values()),
             of=called,
             control=called.get("control"),
-            parts=_parts(called),
+            parts=parts if "control" in called else parts[:-2],
             shares=list(findings["knowledge"]["shares"]),
             pairs={(pair["first"], pair["second"]): pair for pair in findings["knowledge"]["pairs"]},
             region=lambda members: models.region(members, called),
