@@ -12,9 +12,9 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
-from report_findings import estimate
+from report_findings import CASTS, estimate, make_findings
 
-from bequeath.report import curves, figures, style
+from bequeath.report import curves, figures, models, style
 
 
 def axes_of(figure: Figure) -> Axes:
@@ -26,37 +26,39 @@ def heights(axes: Axes, meaning: str) -> list[float]:
     return [p.get_height() for p in axes.patches if to_hex(p.get_facecolor()) == style.COLOURS[meaning]]
 
 
-@pytest.mark.parametrize(("model", "rest"), [("pretrained", "discarded"), ("finetuned", "new")])
+@pytest.mark.parametrize(("role", "rest"), [("before", "discarded"), ("after", "new")])
 @pytest.mark.parametrize("kind", ["all", "and", "or"])
 def test_strength_bars_stack_up_to_the_model(
-    image_findings: dict[str, Any], model: str, rest: str, kind: str
+    image_findings: dict[str, Any], role: str, rest: str, kind: str
 ) -> None:
-    axes = axes_of(figures.strength_by_order(image_findings, model, kind))
+    axes = axes_of(figures.strength_by_order(image_findings, role, kind))
     rows = figures.rows_of(image_findings, kind)
-    assert [row["order"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert [row["order"] for row in rows] == [1, 2, 3, 4, 5, 6][kind == "or" :]
     kept, other = heights(axes, "preserved"), heights(axes, rest)
-    assert len(axes.patches) == 12
+    assert len(axes.patches) == 2 * len(rows)
     assert kept == [row["strength"]["preserved"]["mean"] for row in rows]
     upper = [p.get_y() for p in axes.patches if to_hex(p.get_facecolor()) == style.COLOURS[rest]]
     assert upper == kept
     totals = [a + b for a, b in zip(kept, other, strict=True)]
-    assert totals == pytest.approx([row["strength"][model]["mean"] for row in rows])
-    assert axes.get_title("left") == f"{style.LABELS[model].capitalize()}, {style.KINDS[kind]}"
-    assert axes.get_ylabel() == "mean strength per sample"
+    assert totals == pytest.approx([row["strength"][role]["mean"] for row in rows])
+    assert axes.get_title("left") == f"{image_findings['roles'][role]}, {style.KINDS[kind]}"
+    assert axes.get_ylabel() == ("mean strength per sample" if kind == "all" else "")
 
 
 def test_both_models_are_drawn_on_one_scale(image_findings: dict[str, Any]) -> None:
-    tops = {m: axes_of(figures.strength_by_order(image_findings, m)).get_ylim() for m in figures.REST}
-    assert tops["pretrained"] == tops["finetuned"]
-    highest = max(row["strength"]["finetuned"]["high"] for row in figures.rows_of(image_findings, "all"))
-    assert tops["pretrained"][1] > highest
+    tops = {
+        role: axes_of(figures.strength_by_order(image_findings, role)).get_ylim() for role in figures.REST
+    }
+    assert tops["before"] == tops["after"]
+    highest = max(row["strength"]["after"]["high"] for row in figures.rows_of(image_findings, "all"))
+    assert tops["before"][1] > highest
 
 
 def test_whiskers_are_the_intervals(image_findings: dict[str, Any]) -> None:
-    axes = axes_of(figures.strength_by_order(image_findings, "pretrained"))
+    axes = axes_of(figures.strength_by_order(image_findings, "before"))
     drawn = [segment[:, 1].tolist() for lines in axes.collections for segment in lines.get_segments()]
     rows = figures.rows_of(image_findings, "all")
-    for part in ("preserved", "pretrained"):
+    for part in ("preserved", "before"):
         for row in rows:
             assert [row["strength"][part]["low"], row["strength"][part]["high"]] in drawn
 
@@ -68,8 +70,8 @@ def test_overview_puts_preserved_between_discarded_and_new(image_findings: dict[
     assert [colour for colour, _, _ in bars] == [
         style.COLOURS[part] for part in ("discarded", "preserved", "new", "relearned")
     ]
-    assert bars[0][2] + bars[1][2] == pytest.approx(strength["pretrained"]["mean"])
-    assert bars[1][2] + bars[2][2] == pytest.approx(strength["finetuned"]["mean"])
+    assert bars[0][2] + bars[1][2] == pytest.approx(strength["before"]["mean"])
+    assert bars[1][2] + bars[2][2] == pytest.approx(strength["after"]["mean"])
     assert bars[3][1] == bars[1][1]
 
 
@@ -77,6 +79,8 @@ def test_overview_puts_preserved_between_discarded_and_new(image_findings: dict[
 def test_overview_keeps_its_labels_inside(
     image_findings: dict[str, Any], discarded: float, new: float
 ) -> None:
+    for role in ("before", "after"):
+        rename(image_findings, image_findings["roles"][role], f"{role}-resnet50-imagenet-augreg-v2-224")
     strength = image_findings["knowledge"]["by_order"][0]["strength"]
     strength |= {"discarded": estimate(discarded), "preserved": estimate(1.0), "new": estimate(new)}
     figure = figures.overview(image_findings)
@@ -92,39 +96,106 @@ def test_shares_leave_gaps_where_there_is_nothing(image_findings: dict[str, Any]
     axes = axes_of(figures.share_by_order(image_findings, share))
     points = {line.get_label(): line.get_ydata() for line in axes.lines}
     assert list(points) == ["AND + OR", "AND", "OR"]
-    assert [y != y for y in points["OR"]] == [True] + [False] * 5
+    assert [y != y for y in points["OR"]] == [False] * 4 + [True]
     assert points["AND"][0] == figures.rows_of(image_findings, "and")[0]["shares"][share]["mean"]
 
 
-def test_cancellation_has_a_line_for_each_model_and_the_discarded(image_findings: dict[str, Any]) -> None:
-    axes = axes_of(figures.cancellation_by_order(image_findings))
-    assert [line.get_label() for line in axes.lines] == ["pre-trained", "fine-tuned", "scratch", "discarded"]
-    assert axes.get_ylabel() == "|sum of effects| / sum of |effects|"
-
-
-def test_regions_are_seven_and_in_order(image_findings: dict[str, Any]) -> None:
-    strength = axes_of(figures.region_strength(image_findings))
-    labels = [label.get_text() for label in strength.get_yticklabels()]
-    assert labels == list(style.REGIONS.values())
-    by_name = {row["region"]: row["strength"]["mean"] for row in image_findings["regions"]}
-    assert [p.get_width() for p in strength.patches] == [by_name[name] for name in style.REGIONS]
-    effects = axes_of(figures.region_effects(image_findings))
+@pytest.mark.parametrize("cast", CASTS)
+def test_who_is_compared_follows_from_the_roles(cast: str) -> None:
+    findings = make_findings(cast=cast)
+    names = [model.name for model in models.compared(findings).values()]
+    assert names == list(CASTS[cast])[: 2 if cast == "two" else 3]
+    cancellation = axes_of(figures.cancellation_by_order(findings))
+    assert [line.get_label() for line in cancellation.lines] == [*names, "discarded"]
+    assert cancellation.get_ylabel() == "|sum of effects| / sum of |effects|"
+    strength = axes_of(figures.region_strength(findings))
+    by_size = sorted(findings["regions"], key=lambda row: -len(row["models"]))
+    assert [p.get_width() for p in strength.patches] == [row["strength"]["mean"] for row in by_size]
+    effects = axes_of(figures.region_effects(findings))
     points = {line.get_label(): len(line.get_xdata()) for line in effects.lines if line.get_marker() == "o"}
-    assert points == {"pre-trained": 4, "fine-tuned": 4, "scratch": 4}
+    assert points == dict.fromkeys(names, 2 ** (len(names) - 1))
+    parts = ("discarded", "preserved", "new", "relearned")[: len(names) + 1]
+    overview = axes_of(figures.overview(findings))
+    assert [to_hex(p.get_facecolor()) for p in overview.patches] == [style.COLOURS[part] for part in parts]
+
+
+def test_regions_are_called_by_the_models_names(image_findings: dict[str, Any]) -> None:
+    assert [
+        label.get_text() for label in axes_of(figures.region_strength(image_findings)).get_yticklabels()
+    ] == [
+        "all three",
+        "imagenet & birds only",
+        "imagenet & cold only",
+        "birds & cold only",
+        "imagenet only",
+        "birds only",
+        "cold only",
+    ]
+    two = models.compared(make_findings(cast="two"))
+    assert [models.region(members, two) for members in (None, ["before", "after"], ["after"])] == [
+        "total: v(N) − v(∅)",
+        "both",
+        "step 9000 only",
+    ]
+
+
+def test_a_model_without_a_role_and_a_twin_have_looks_of_their_own() -> None:
+    looks = models.models(make_findings(cast="five"))
+    assert [look.colour for look in looks.values()] == ["before", "after", "control", "after-twin", "other-0"]
+    assert len({(look.colour, look.line) for look in looks.values()}) == 5
+    many = {
+        name: {"role": role}
+        for name, role in (("a", "after twin"), ("b", "after twin 2"), ("c", None), ("d", None))
+    }
+    assert len({(look.colour, look.line) for look in models.models({"models": many}).values()}) == 4
+
+
+@pytest.mark.parametrize("draw", [figures.region_strength, figures.region_effects, curves.sparsity_curve])
+def test_long_names_stay_inside(draw: Any) -> None:
+    findings = make_findings(cast="five")
+    rename(findings, "dinov2", "dinov2-" + 12 * "very-" + "long $x_1$")
+    figure = draw(findings)
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    axes = axes_of(figure)
+    texts = [*axes.get_yticklabels(), *(text for legend in figure.legends for text in legend.get_texts())]
+    boxes = [text.get_window_extent(renderer) for text in texts]
+    for text, box in zip(texts, boxes, strict=True):
+        assert figure.bbox.x0 <= box.x0, text.get_text()
+        assert box.x1 <= figure.bbox.x1, text.get_text()
+    for lower, upper in pairwise(sorted((box.y0, box.y1) for box in boxes)):
+        assert lower[1] <= upper[0] + 1.5
+    assert axes.xaxis.label.get_window_extent(renderer).y0 > max(
+        (text.get_window_extent(renderer).y1 for legend in figure.legends for text in legend.get_texts()),
+        default=0,
+    )
+
+
+def rename(findings: dict[str, Any], old: str, new: str) -> None:
+    """Call a model otherwise, in all that a figure reads."""
+    roles = findings["roles"]
+    for role in models.ROLES:
+        roles[role] = new if roles[role] == old else roles[role]
+    for named in (findings["models"], findings["faithfulness"]["sparsity"]):
+        items = [(new if name == old else name, value) for name, value in named.items()]
+        named.clear()
+        named.update(items)
 
 
 def test_curves_over_steps(image_findings: dict[str, Any]) -> None:
     similarity = axes_of(curves.similarity_over_steps(image_findings))
     accuracy = axes_of(curves.accuracy_over_steps(image_findings))
     for axes in (similarity, accuracy):
-        assert [line.get_label() for line in axes.lines] == ["fine-tuned", "scratch"]
+        assert [line.get_label() for line in axes.lines] == ["birds", "cold"]
         assert list(axes.lines[0].get_xdata()) == [0, 1, 3, 10, 32, 100, 240]
         assert len(axes.collections) == 2
     assert similarity.get_xlim() == accuracy.get_xlim()
     assert similarity.lines[0].get_ydata()[-1] == 1
     assert [t for t in similarity.get_xticks() if t <= 240] == [0, 1, 10, 100]
     third = axes_of(curves.similarity_over_steps(image_findings, order=3))
-    assert third.lines[1].get_ydata()[2] == image_findings["dynamics"]["scratch"][2]["by_order"][2]["mean"]
+    assert (
+        third.lines[1].get_ydata()[2] == image_findings["dynamics"]["runs"]["cold"][2]["by_order"][2]["mean"]
+    )
     assert third.get_title("left") == "Order 3"
 
 
@@ -139,10 +210,10 @@ def bands(axes: Axes) -> list[list[tuple[float, float]]]:
     return found
 
 
-@pytest.mark.parametrize("run", ["finetuned", "scratch"])
+@pytest.mark.parametrize("run", ["birds", "cold"])
 def test_strength_over_steps_has_a_line_and_a_band_an_order(image_findings: dict[str, Any], run: str) -> None:
     axes = axes_of(curves.strength_over_steps(image_findings, run))
-    points = image_findings["dynamics"][run]
+    points = image_findings["dynamics"]["runs"][run]
     assert [line.get_label() for line in axes.lines] == ["1", "2", "3", "4", "5", "6"]
     for order, (line, band) in enumerate(zip(axes.lines, bands(axes), strict=True)):
         estimates = [point["strength_by_order"][order] for point in points]
@@ -150,13 +221,14 @@ def test_strength_over_steps_has_a_line_and_a_band_an_order(image_findings: dict
         assert list(line.get_xdata()) == [point["step"] for point in points]
         assert list(line.get_ydata()) == [e["mean"] for e in estimates]
         assert band == [(e["low"], e["high"]) for e in estimates]
-    assert axes.get_title("left") == f"{style.LABELS[run].capitalize()}: strength by order"
+    assert axes.get_title("left") == f"{run}: strength by order"
 
 
 def test_both_runs_strengths_are_on_the_same_axes(image_findings: dict[str, Any]) -> None:
-    first, second = (axes_of(curves.strength_over_steps(image_findings, run)) for run in curves.RUNS)
+    runs = image_findings["dynamics"]["runs"]
+    first, second = (axes_of(curves.strength_over_steps(image_findings, run)) for run in runs)
     assert (first.get_xlim(), first.get_ylim()) == (second.get_xlim(), second.get_ylim())
-    every = [p for run in curves.RUNS for p in image_findings["dynamics"][run]]
+    every = [p for points in runs.values() for p in points]
     highest = max(e["high"] for p in every for e in p["strength_by_order"])
     assert highest < first.get_ylim()[1] < 1.1 * highest
 
@@ -173,12 +245,12 @@ def test_both_runs_strengths_are_on_the_same_axes(image_findings: dict[str, Any]
 def test_many_orders_are_drawn_in_groups_of_neighbours(
     image_findings: dict[str, Any], orders: int, names: list[str]
 ) -> None:
-    for run in curves.RUNS:
-        for point in image_findings["dynamics"][run]:
+    for points in image_findings["dynamics"]["runs"].values():
+        for point in points:
             point["strength_by_order"] = [
                 {"mean": 2.0**k, "low": 2.0**k - 0.25, "high": 2.0**k + 0.5, "n": 9} for k in range(orders)
             ]
-    axes = axes_of(curves.strength_over_steps(image_findings, "finetuned"))
+    axes = axes_of(curves.strength_over_steps(image_findings, "birds"))
     assert [line.get_label() for line in axes.lines] == names
     assert sum(line.get_ydata()[0] for line in axes.lines) == 2**orders - 1
     shades = [line.get_color() for line in axes.lines]
@@ -190,31 +262,37 @@ def test_many_orders_are_drawn_in_groups_of_neighbours(
 
 def test_mean_order_has_both_runs_with_their_bands(image_findings: dict[str, Any]) -> None:
     axes = axes_of(curves.mean_order_over_steps(image_findings))
-    assert [line.get_label() for line in axes.lines] == ["fine-tuned", "scratch"]
-    for run, line, band in zip(curves.RUNS, axes.lines, bands(axes), strict=True):
-        estimates = [point["mean_order"] for point in image_findings["dynamics"][run]]
+    assert [line.get_label() for line in axes.lines] == ["birds", "cold"]
+    runs = image_findings["dynamics"]["runs"].values()
+    for points, line, band in zip(runs, axes.lines, bands(axes), strict=True):
+        estimates = [point["mean_order"] for point in points]
         assert list(line.get_ydata()) == [e["mean"] for e in estimates]
         assert band == [(e["low"], e["high"]) for e in estimates]
     # Orders of around 4 are not drawn from 0.
     assert axes.get_ylim()[0] > 1
 
 
-def test_one_run_alone_is_drawn(image_findings: dict[str, Any]) -> None:
-    image_findings["dynamics"]["scratch"] = None
+@pytest.mark.parametrize("names", [["cold"], ["resnet", "birds, seed 2", "cold", "dinov2"]])
+def test_any_number_of_runs_is_drawn(image_findings: dict[str, Any], names: list[str]) -> None:
+    points = image_findings["dynamics"]["runs"]["cold"]
+    image_findings["dynamics"]["runs"] = dict.fromkeys(names, points)
+    image_findings["models"] = {name: {"role": None} for name in names}
     axes = axes_of(curves.similarity_over_steps(image_findings))
-    assert [line.get_label() for line in axes.lines] == ["fine-tuned"]
-    assert len(axes_of(curves.strength_over_steps(image_findings, "finetuned")).lines) == 6
-    assert len(axes_of(curves.mean_order_over_steps(image_findings)).lines) == 1
+    assert [line.get_label() for line in axes.lines] == names
+    assert len({(line.get_color(), line.get_marker()) for line in axes.lines}) == len(names)
+    assert len(axes_of(curves.strength_over_steps(image_findings, "cold")).lines) == 6
+    assert len(axes_of(curves.mean_order_over_steps(image_findings)).lines) == len(names)
 
 
-def test_sparsity_curves(image_findings: dict[str, Any]) -> None:
-    axes = axes_of(curves.sparsity_curve(image_findings))
-    assert [line.get_label() for line in axes.lines] == ["pre-trained", "fine-tuned", "scratch"]
-    assert list(axes.lines[2].get_xdata()) == [1, 2, 5, 10, 20, 50, 100]
+@pytest.mark.parametrize("cast", CASTS)
+def test_sparsity_curves(cast: str) -> None:
+    axes = axes_of(curves.sparsity_curve(make_findings(cast=cast)))
+    assert [line.get_label() for line in axes.lines] == list(CASTS[cast])
+    assert list(axes.lines[1].get_xdata()) == [1, 2, 5, 10, 20, 50, 100]
 
 
 def test_svg_keeps_text_follows_the_page_and_reads_aloud(image_findings: dict[str, Any]) -> None:
-    figure = figures.strength_by_order(image_findings, "pretrained")
+    figure = figures.strength_by_order(image_findings, "before")
     svg = style.to_svg(figure, "one", "A <title>", "A & description")
     assert svg.startswith("<svg ")
     assert svg.endswith("</svg>")

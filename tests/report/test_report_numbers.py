@@ -61,5 +61,19 @@ def test_interval_takes_the_decimals_of_its_mean() -> None:
     assert text.interval(None) == ""
 
 
+def test_shares_have_intervals_and_chance_levels() -> None:
+    share = {"observed": 0.2, "low": 0.181, "high": 0.22, "floor": 0.185, "floor_within_classes": 0.19}
+    assert text.interval(share, "percent") == "[18.1, 22.0]"
+    assert text.by_chance(share) == "by chance 18.5%, within classes 19%"
+    assert text.by_chance({**share, "floor_within_classes": None}) == "by chance 18.5%"
+    assert text.by_chance({"floor": None, "floor_within_classes": None}) == "by chance –"
+    assert text.interval({**share, "observed": None}, "percent") == ""
+
+
+def test_long_names_keep_both_ends() -> None:
+    assert text.short("resnet50-imagenet-augreg-v2", 14) == "resnet5…reg-v2"
+    assert text.short("birds", 5) == "birds"
+
+
 def test_duration() -> None:
     assert [text.duration(s) for s in (0.25, 59.4, 125, None)] == ["0.2 s", "59.4 s", "2 min 5 s", "–"]

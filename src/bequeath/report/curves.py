@@ -13,10 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
 from bequeath.report.figures import LARGE, SMALL, Estimate, Findings, ends, mean
-from bequeath.report.style import COLOURS, LABELS, MODELS, SHADES, canvas, styled
-
-RUNS = ("finetuned", "scratch")
-_MARKS = {"pretrained": ("D", ":"), "finetuned": ("o", "-"), "scratch": ("s", "--")}
+from bequeath.report.models import models, short
+from bequeath.report.style import COLOURS, SHADES, canvas, legend_below, styled
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -50,7 +48,8 @@ def _log_axis(
 
 
 def _runs(findings: Findings) -> dict[str, list[dict[str, Any]]]:
-    return {run: findings["dynamics"][run] for run in RUNS if findings["dynamics"][run]}
+    runs: dict[str, list[dict[str, Any]]] = findings["dynamics"]["runs"]
+    return runs
 
 
 def _curve(
@@ -68,18 +67,21 @@ def _step_axis(axes: Axes, findings: Findings, large: bool) -> None:
     _log_axis(axes, every, label, shifted=True, few=not large)
 
 
-def _over_steps(axes: Axes, findings: Findings, curves: dict[str, list[Estimate]], large: bool) -> None:
-    for run, estimates in curves.items():
-        marker, line = _MARKS[run]
-        look = {"marker": marker, "linestyle": line, "markersize": 4.5 if large else 3}
-        _curve(axes, findings["dynamics"][run], estimates, COLOURS[run], label=LABELS[run], **look)
+def _over_steps(figure: Figure, axes: Axes, findings: Findings, key: str, *, order: int = 0) -> None:
+    """An estimate of every run's checkpoints; of a list by order, that of one order."""
+    large, looks = not order, models(findings)
+    for name, points in _runs(findings).items():
+        look = looks[name]
+        estimates = [point[key][order - 1] if order else point[key] for point in points]
+        style = {"marker": look.marker, "linestyle": look.line, "markersize": 4.5 if large else 3}
+        _curve(axes, points, estimates, COLOURS[look.colour], label=short(name), **style)
     _step_axis(axes, findings, large)
     if large:
-        axes.legend(loc="best")
+        legend_below(figure, axes)
 
 
 @styled
-def similarity_over_steps(findings: Findings, order: int = 0, size: tuple[int, int] | None = None) -> Figure:
+def similarity_over_steps(findings: Findings, order: int = 0) -> Figure:
     """Similarity of each run's interactions to those of its own last checkpoint.
 
     Parameters
@@ -87,17 +89,10 @@ def similarity_over_steps(findings: Findings, order: int = 0, size: tuple[int, i
     findings
         A findings document with dynamics.
     order
-        0: all orders together; else this order only.
-    size
-        Width and height in pixels; large for all orders, small for one, unless given.
+        0: all orders together, in a large figure; else this order only, in a small one without a legend.
     """
-    size = size or (SMALL if order else LARGE)
-    figure, axes = canvas(size) if size == LARGE else canvas(size, left=36, top=24, bottom=36)
-    curves = {
-        run: [point["by_order"][order - 1] if order else point["similarity"] for point in points]
-        for run, points in _runs(findings).items()
-    }
-    _over_steps(axes, findings, curves, size == LARGE)
+    figure, axes = canvas(SMALL, left=36, top=24, bottom=36) if order else canvas(LARGE)
+    _over_steps(figure, axes, findings, "by_order" if order else "similarity", order=order)
     axes.set_ylim(0, 1.03)
     axes.set_title(f"Order {order}" if order else "Similarity to the run's own final state")
     if not order:
@@ -107,10 +102,9 @@ def similarity_over_steps(findings: Findings, order: int = 0, size: tuple[int, i
 
 @styled
 def accuracy_over_steps(findings: Findings) -> Figure:
-    """Accuracy of both runs, on the step axis of `similarity_over_steps`."""
+    """Accuracy of every run, on the step axis of `similarity_over_steps`."""
     figure, axes = canvas(LARGE)
-    curves = {run: [point["accuracy"] for point in points] for run, points in _runs(findings).items()}
-    _over_steps(axes, findings, curves, True)
+    _over_steps(figure, axes, findings, "accuracy")
     axes.set_ylim(0, 1.03)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_title("Accuracy")
@@ -132,7 +126,7 @@ def _grouped(by_order: list[Estimate]) -> dict[str, Estimate]:
 
 @styled
 def strength_over_steps(findings: Findings, run: str) -> Figure:
-    """One run's strength by order, on axes that both runs share: one line a group of neighbouring orders.
+    """One run's strength by order, on axes that all runs share: one line a group of neighbouring orders.
 
     The band of a group is the sum of its orders' intervals: rather too wide than too narrow.
 
@@ -141,7 +135,7 @@ def strength_over_steps(findings: Findings, run: str) -> Figure:
     findings
         A findings document with dynamics.
     run
-        `"finetuned"` or `"scratch"`; one that was followed.
+        Name of a model that was followed.
     """
     figure, axes = canvas(LARGE, right=62)
     grouped = {
@@ -152,11 +146,11 @@ def strength_over_steps(findings: Findings, run: str) -> Figure:
     for place, group in enumerate(groups):
         estimates = [strengths[group] for strengths in grouped[run]]
         shade = COLOURS[f"orders-{round(place * (SHADES - 1) / max(len(groups) - 1, 1))}"]
-        _curve(axes, findings["dynamics"][run], estimates, shade, label=group, marker="o", markersize=4)
+        _curve(axes, _runs(findings)[run], estimates, shade, label=group, marker="o", markersize=4)
     _step_axis(axes, findings, True)
     every = [e for points in grouped.values() for strengths in points for e in strengths.values()]
     axes.set_ylim(0, 1.03 * max((ends(e)[1] for e in every if ends(e)[1] > 0), default=1.0))
-    axes.set_title(f"{LABELS[run].capitalize()}: strength by order")
+    axes.set_title(f"{short(run, 28)}: strength by order")
     axes.set_ylabel("mean strength per sample")
     # Beside the axes, where no line can lie under it.
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), title="order", handlelength=1)
@@ -165,10 +159,9 @@ def strength_over_steps(findings: Findings, run: str) -> Figure:
 
 @styled
 def mean_order_over_steps(findings: Findings) -> Figure:
-    """Mean order of both runs' interactions, weighted by strength, on the step axis of the other figures."""
+    """Mean order of every run's interactions, weighted by strength, on the step axis of the other figures."""
     figure, axes = canvas(LARGE)
-    curves = {run: [point["mean_order"] for point in points] for run, points in _runs(findings).items()}
-    _over_steps(axes, findings, curves, True)
+    _over_steps(figure, axes, findings, "mean_order")
     axes.set_title("Mean order, weighted by strength")
     axes.set_ylabel("mean order")
     return figure
@@ -179,23 +172,14 @@ def sparsity_curve(findings: Findings) -> Figure:
     """Share of all strength that the strongest 1, 2, 5, ... interactions carry, for each model."""
     figure, axes = canvas(LARGE)
     counts = [float(count) for count in findings["faithfulness"]["sparsity_at"]]
-    for model in MODELS:
-        marker, line = _MARKS[model]
-        shares = findings["faithfulness"]["sparsity"][model]
-        x = counts[: len(shares)]
-        axes.plot(
-            x,
-            shares,
-            marker=marker,
-            linestyle=line,
-            markersize=4.5,
-            color=COLOURS[model],
-            label=LABELS[model],
-        )
+    for name, model in models(findings).items():
+        shares = findings["faithfulness"]["sparsity"][name]
+        look = {"marker": model.marker, "linestyle": model.line, "color": COLOURS[model.colour]}
+        axes.plot(counts[: len(shares)], shares, markersize=4.5, label=short(name), **look)
     _log_axis(axes, counts, "strongest interactions counted (log scale)")
     axes.set_ylim(0, 1.03)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_title("How few interactions carry the output")
     axes.set_ylabel("share of all strength")
-    axes.legend(loc="lower right")
+    legend_below(figure, axes)
     return figure

@@ -7,7 +7,7 @@ import binascii
 from typing import Any
 
 from bequeath.errors import BequeathError
-from bequeath.report.style import MODELS
+from bequeath.report.models import Model
 
 GROUPS = ("preserved", "discarded", "new")
 # More than this many a group crowd the page; the findings hold the rest.
@@ -28,18 +28,20 @@ def _shape(picture: str) -> tuple[int, int]:
     return (width, height) if head[:8] == b"\x89PNG\r\n\x1a\n" and width and height else (1, 1)
 
 
-def _effects(interaction: dict[str, Any], largest: float) -> list[dict[str, Any]]:
+def _effects(interaction: dict[str, Any], called: dict[str, Model], largest: float) -> list[dict[str, Any]]:
     """One row a model: its effect, and its bar as left end and width in percent, with zero in the middle."""
     rows = []
-    for model in MODELS:
-        effect = interaction[model]
+    for role, model in called.items():
+        effect = interaction[role]
         width = 50 * min(abs(effect or 0) / largest, 1) if largest else 0.0
         left = 50 - width if (effect or 0) < 0 else 50.0
         rows.append({"model": model, "effect": effect, "left": f"{left:.1f}", "width": f"{width:.1f}"})
     return rows
 
 
-def prepare(example: Example, place: int, samples: dict[Any, dict[str, Any]]) -> Example:
+def prepare(
+    example: Example, place: int, samples: dict[Any, dict[str, Any]], called: dict[str, Model]
+) -> Example:
     """One example as the template draws it.
 
     Parameters
@@ -50,6 +52,8 @@ def prepare(example: Example, place: int, samples: dict[Any, dict[str, Any]]) ->
         Its number on the page; names its picture.
     samples
         The findings' samples by id, for the outputs v(N).
+    called
+        The models compared, by role.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def prepare(example: Example, place: int, samples: dict[Any, dict[str, Any]]) ->
         for x0, y0, x1, y1 in example["boxes"] or []
     ]
     shown = {group: example[group][:SHOWN] for group in GROUPS}
-    every = [abs(i[model] or 0) for chosen in shown.values() for i in chosen for model in MODELS]
+    every = [abs(i[role] or 0) for chosen in shown.values() for i in chosen for role in called]
     largest = max(every, default=0.0)
     return {
         "place": place,
@@ -80,9 +84,9 @@ def prepare(example: Example, place: int, samples: dict[Any, dict[str, Any]]) ->
         "words": example["words"],
         "height": drawn,
         "boxes": boxes,
-        "shapes": example.get("shapes"),
+        "shapes": example["shapes"],
         "groups": {
-            group: [{**chosen, "effects": _effects(chosen, largest)} for chosen in shown[group]]
+            group: [{**chosen, "effects": _effects(chosen, called, largest)} for chosen in shown[group]]
             for group in GROUPS
         },
     }

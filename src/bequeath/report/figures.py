@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from bequeath.report.style import COLOURS, KINDS, LABELS, MODELS, REGIONS, canvas, legend_above, styled
+from bequeath.report.models import compared, region, short
+from bequeath.report.style import COLOURS, KINDS, canvas, legend_below, styled
 from bequeath.report.text import interval, number
 
 Findings = dict[str, Any]
@@ -17,7 +19,7 @@ Estimate = dict[str, Any] | None
 
 LARGE = (410, 260)
 SMALL = (250, 190)
-REST = {"pretrained": "discarded", "finetuned": "new"}
+REST = {"before": "discarded", "after": "new"}
 
 
 def mean(estimate: Estimate) -> float:
@@ -45,12 +47,12 @@ def rows_of(findings: Findings, kind: str) -> list[dict[str, Any]]:
 
 def any_strength(findings: Findings, kind: str) -> bool:
     """Whether either compared model has interactions of this type: a plain AND decomposition has no OR."""
-    return any(length(row["strength"][model]) > 0 for row in rows_of(findings, kind) for model in REST)
+    return any(length(row["strength"][role]) > 0 for row in rows_of(findings, kind) for role in REST)
 
 
 def ordered_regions(findings: Findings) -> list[dict[str, Any]]:
     """The regions, in this page's order: from what all share to what one alone has."""
-    return sorted(findings["regions"], key=lambda row: list(REGIONS).index(row["region"]))
+    return sorted(findings["regions"], key=lambda row: -len(row["models"]))
 
 
 def _whiskers(axes: Axes, x: list[float], estimates: list[Estimate], *, across: bool = False) -> None:
@@ -86,30 +88,21 @@ def overview(findings: Findings) -> Figure:
         )
         # A narrow part cannot hold its name; the brackets and the caption still say which it is.
         if width > 0.17 * total:
-            axes.text(left + width / 2, 0, part, ha="center", va="center", color="#000000", fontsize=12)
-    relearned = length(strength["relearned"])
-    axes.barh(
-        -0.36, relearned, left=starts[1], height=0.16, color=COLOURS["relearned"], edgecolor=COLOURS["paper"]
-    )
-    for model, first, last, y, side in (
-        ("pretrained", 0.0, starts[2], 0.68, 1),
-        ("finetuned", starts[1], total, -0.68, -1),
+            axes.text(left + width / 2, 0, part, ha="center", va="center", color="#111111", fontsize=12)
+    if "relearned" in strength:
+        relearned, colour = length(strength["relearned"]), COLOURS["relearned"]
+        axes.barh(-0.36, relearned, left=starts[1], height=0.16, color=colour, edgecolor=COLOURS["paper"])
+    for role, first, last, y, side in (
+        ("before", 0.0, starts[2], 0.68, 1),
+        ("after", starts[1], total, -0.68, -1),
     ):
-        axes.plot([first, first, last, last], [y - side * 0.12, y, y, y - side * 0.12], color=COLOURS[model])
-        # Over a narrow bracket at an edge, a centred label would leave the picture.
-        middle = (first + last) / (2 * total or 1)
-        ha, x = (
-            ("left", first)
-            if middle < 0.3
-            else ("right", last)
-            if middle > 0.7
-            else ("center", (first + last) / 2)
-        )
+        axes.plot([first, first, last, last], [y - side * 0.12, y, y, y - side * 0.12], color=COLOURS[role])
+        name = short(compared(findings)[role].name, 46)
         axes.text(
-            x,
+            first if side > 0 else last,
             y + side * 0.08,
-            f"{LABELS[model]}: {number(last - first)} {interval(strength[model])}",
-            ha=ha,
+            f"{name}: {number(last - first)} {interval(strength[role])}",
+            ha="left" if side > 0 else "right",
             va="bottom" if side > 0 else "top",
             color=COLOURS["ink"],
         )
@@ -120,42 +113,40 @@ def overview(findings: Findings) -> Figure:
 
 
 @styled
-def strength_by_order(
-    findings: Findings, model: str, kind: str = "all", size: tuple[int, int] = LARGE
-) -> Figure:
+def strength_by_order(findings: Findings, role: str, kind: str = "all") -> Figure:
     """One model's strength by order, split into preserved and the rest (discarded or new).
 
     Parameters
     ----------
     findings
         A findings document.
-    model
-        `"pretrained"` or `"finetuned"`.
+    role
+        `"before"` or `"after"`.
     kind
-        `"all"`, `"and"` or `"or"`.
-    size
-        Width and height in pixels.
+        `"all"`, or `"and"` or `"or"` in a small figure.
     """
+    large = kind == "all"
     rows = rows_of(findings, kind)
-    figure, axes = canvas(size) if size == LARGE else canvas(size, left=36, top=24, bottom=36)
+    figure, axes = canvas(LARGE) if large else canvas(SMALL, left=36, top=24, bottom=36)
     orders = [row["order"] for row in rows]
     kept = [row["strength"]["preserved"] for row in rows]
-    rest = [row["strength"][REST[model]] for row in rows]
-    total = [row["strength"][model] for row in rows]
+    rest = [row["strength"][REST[role]] for row in rows]
+    total = [row["strength"][role] for row in rows]
     bottom = [length(e) for e in kept]
     edge: dict[str, Any] = {"edgecolor": COLOURS["paper"], "linewidth": 0.8, "width": 0.72}
     axes.bar(orders, bottom, color=COLOURS["preserved"], label="preserved", **edge)
-    colour = COLOURS[REST[model]]
-    axes.bar(orders, [length(e) for e in rest], bottom=bottom, color=colour, label=REST[model], **edge)
+    colour = COLOURS[REST[role]]
+    axes.bar(orders, [length(e) for e in rest], bottom=bottom, color=colour, label=REST[role], **edge)
     _whiskers(axes, [order - 0.14 for order in orders], kept)
     _whiskers(axes, [order + 0.14 for order in orders], total)
     # Both models share one scale, so that their heights may be compared across figures.
-    tops = [ends(row["strength"][m])[1] for row in rows for m in REST]
+    tops = [ends(row["strength"][either])[1] for row in rows for either in REST]
     top = max((t for t in tops if not math.isnan(t)), default=0.0)
     axes.set_ylim(0, 1.06 * top or 1)
     _order_axis(axes, orders)
-    axes.set_title(f"{LABELS[model].capitalize()}, {KINDS[kind]}")
-    if size == LARGE:
+    name = short(compared(findings)[role].name, 36 if large else 26)
+    axes.set_title(f"{name}, {KINDS[kind]}")
+    if large:
         axes.set_ylabel("mean strength per sample")
         axes.legend(loc="best", reverse=True)
     else:
@@ -165,7 +156,7 @@ def strength_by_order(
 
 @styled
 def share_by_order(findings: Findings, share: str) -> Figure:
-    """The preserved or the relearned share by order: all types, AND and OR side by side.
+    """A share of strength by order: all types, AND and OR side by side.
 
     Parameters
     ----------
@@ -174,7 +165,7 @@ def share_by_order(findings: Findings, share: str) -> Figure:
     share
         `"preserved"` or `"relearned"`.
     """
-    figure, axes = canvas(LARGE, top=46)
+    figure, axes = canvas(LARGE)
     colour = COLOURS[share]
     for kind, marker, shift in (("all", "o", 0.0), ("and", "s", -0.2), ("or", "^", 0.2)):
         if not any_strength(findings, kind):
@@ -199,51 +190,52 @@ def share_by_order(findings: Findings, share: str) -> Figure:
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_title(f"{share.capitalize()} share by order")
-    axes.set_ylabel(
-        {"preserved": "of the pre-trained strength", "relearned": "of the preserved strength"}[share]
-    )
-    legend_above(figure, axes)
+    axes.set_ylabel("share")
+    legend_below(figure, axes)
     return figure
 
 
 @styled
 def cancellation_by_order(findings: Findings) -> Figure:
     """How far effects of one order add up (1) or cancel out (0), for each model and the discarded."""
-    figure, axes = canvas(LARGE, top=46)
+    figure, axes = canvas(LARGE)
     rows = rows_of(findings, "all")
-    markers = {"pretrained": "o", "finetuned": "s", "scratch": "D", "discarded": "v"}
-    for place, (who, marker) in enumerate(markers.items()):
-        x = [row["order"] + 0.14 * (place - 1.5) for row in rows]
+    shown = {role: (model.marker, short(model.name)) for role, model in compared(findings).items()}
+    shown["discarded"] = ("v", "discarded")
+    for place, (who, (marker, name)) in enumerate(shown.items()):
+        x = [row["order"] + 0.14 * (place - (len(shown) - 1) / 2) for row in rows]
         estimates = [row["cancellation"][who] for row in rows]
         _whiskers(axes, x, estimates)
         y = [mean(e) for e in estimates]
-        axes.plot(
-            x, y, marker=marker, markersize=6, color=COLOURS[who], linewidth=1, label=LABELS[who], zorder=5
-        )
+        axes.plot(x, y, marker=marker, markersize=6, color=COLOURS[who], linewidth=1, label=name, zorder=5)
     _order_axis(axes, [row["order"] for row in rows])
     axes.set_ylim(0, 1.02)
     axes.set_title("Do the effects of one order add up?")
     axes.set_ylabel("|sum of effects| / sum of |effects|")
-    legend_above(figure, axes)
+    legend_below(figure, axes)
     return figure
 
 
-def _region_axis(axes: Axes, rows: list[dict[str, Any]]) -> None:
-    axes.set_yticks(range(len(rows)), [REGIONS[row["region"]] for row in rows], color=COLOURS["ink"])
+def _regions(findings: Findings) -> tuple[Figure, Axes, list[dict[str, Any]]]:
+    """Axes with a line for each region, high enough for the names of users' models."""
+    rows, called = ordered_regions(findings), compared(findings)
+    names = [textwrap.fill(region(row["models"], called), 26) for row in rows]
+    line = max(min(40, 175 // len(rows)), 8 + 13 * max(name.count("\n") + 1 for name in names))
+    figure, axes = canvas((LARGE[0], 66 + line * len(rows)), left=176)
+    axes.set_yticks(range(len(rows)), names, color=COLOURS["ink"])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", visible=True)
+    return figure, axes, rows
 
 
 @styled
 def region_strength(findings: Findings) -> Figure:
-    """How much strength lies in each of the seven regions: who has it."""
-    figure, axes = canvas(LARGE, left=172, top=46)
-    rows = ordered_regions(findings)
+    """How much strength lies in each region: who has it."""
+    figure, axes, rows = _regions(findings)
     places = [float(place) for place in range(len(rows))]
     axes.barh(places, [mean(row["strength"]) for row in rows], height=0.62, color=COLOURS["muted"])
     _whiskers(axes, places, [row["strength"] for row in rows], across=True)
-    _region_axis(axes, rows)
     axes.set_xlim(left=0)
     axes.set_title("Strength")
     axes.set_xlabel("mean strength per sample")
@@ -253,17 +245,16 @@ def region_strength(findings: Findings) -> Figure:
 @styled
 def region_effects(findings: Findings) -> Figure:
     """What each region adds to (right) or takes from (left) the output of each model that has it."""
-    figure, axes = canvas(LARGE, left=172, top=46)
-    rows = ordered_regions(findings)
+    figure, axes, rows = _regions(findings)
     axes.axvline(0, color=COLOURS["muted"], linewidth=0.9)
-    for model in MODELS:
-        having = [(place, row["effect"][model]) for place, row in enumerate(rows) if model in row["effect"]]
-        y = [place + 0.22 * (MODELS.index(model) - 1) for place, _ in having]
+    called = compared(findings)
+    for line, (role, model) in enumerate(called.items()):
+        having = [(place, row["effect"][role]) for place, row in enumerate(rows) if role in row["effect"]]
+        y = [place + 0.66 * ((line + 0.5) / len(called) - 0.5) for place, _ in having]
         _whiskers(axes, y, [e for _, e in having], across=True)
         x = [mean(e) for _, e in having]
-        axes.plot(x, y, "o", markersize=6.5, color=COLOURS[model], label=LABELS[model], zorder=5)
-    _region_axis(axes, rows)
+        axes.plot(x, y, "o", markersize=6.5, color=COLOURS[role], label=short(model.name), zorder=5)
     axes.set_title("Signed effect on the output")
     axes.set_xlabel("mean sum of effects per sample")
-    legend_above(figure, axes)
+    legend_below(figure, axes)
     return figure

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 
 P = ParamSpec("P")
 
-MODELS = ("pretrained", "finetuned", "scratch")
 # So many lines over orders are told apart at a glance; more orders are drawn in groups.
 SHADES = 6
 
@@ -29,12 +28,18 @@ def _shades(low: float, high: float) -> dict[str, str]:
     return {f"orders-{place}": to_hex(shade) for place, shade in enumerate(shades)}
 
 
-# Okabe and Ito's palette, which stays apart under the common colour-vision deficiencies; grey for scratch.
-# Lower case, because matplotlib writes hex colours so and `to_svg` looks for them.
+# Okabe and Ito's palette, which stays apart under the common colour-vision deficiencies; grey for the control, lighter
+# shades for twins; black, and a yellow that is dark enough to be seen on paper, for models without a role. Lower case,
+# because matplotlib writes hex colours so and `to_svg` looks for them.
 COLOURS = {
-    "pretrained": "#0072b2",
-    "finetuned": "#d55e00",
-    "scratch": "#6f7782",
+    "before": "#0072b2",
+    "after": "#d55e00",
+    "control": "#6f7782",
+    "before-twin": "#6fb1d8",
+    "after-twin": "#eb9a5f",
+    "control-twin": "#a9b0b9",
+    "other-0": "#000000",
+    "other-1": "#968a00",
     "preserved": "#009e73",
     "discarded": "#e69f00",
     "new": "#cc79a7",
@@ -46,9 +51,14 @@ COLOURS = {
     **_shades(0.64, 0.0),
 }
 DARK = {
-    "pretrained": "#4fa8de",
-    "finetuned": "#f08a4b",
-    "scratch": "#a3abb6",
+    "before": "#4fa8de",
+    "after": "#f08a4b",
+    "control": "#a3abb6",
+    "before-twin": "#2f6f99",
+    "after-twin": "#a85c2c",
+    "control-twin": "#727a85",
+    "other-0": "#ffffff",
+    "other-1": "#f0e442",
     "preserved": "#2fbd93",
     "discarded": "#efb43c",
     "new": "#dd98bd",
@@ -59,30 +69,13 @@ DARK = {
     "paper": "#15181d",
     **_shades(1.0, 0.42),
 }
-LABELS = {
-    "pretrained": "pre-trained",
-    "finetuned": "fine-tuned",
-    "scratch": "scratch",
-    "preserved": "preserved",
-    "discarded": "discarded",
-    "new": "new",
-    "relearned": "relearned",
-}
 KINDS = {"all": "AND + OR", "and": "AND", "or": "OR"}
-# In the page's order: from what all share to what one alone has.
-REGIONS = {
-    "all": "all three",
-    "pretrained+finetuned": "pre-trained & fine-tuned only",
-    "pretrained+scratch": "pre-trained & scratch only",
-    "finetuned+scratch": "fine-tuned & scratch only",
-    "pretrained": "pre-trained only",
-    "finetuned": "fine-tuned only",
-    "scratch": "scratch only",
-}
 
 _RC = {
     "font.family": "DejaVu Sans",
     "font.size": 10.5,
+    # A dollar sign in a user's name is a dollar sign.
+    "text.parse_math": False,
     "text.color": COLOURS["ink"],
     "axes.edgecolor": COLOURS["muted"],
     "axes.labelcolor": COLOURS["muted"],
@@ -141,19 +134,28 @@ def canvas(
     return figure, axes
 
 
-def legend_above(figure: Figure, axes: Axes) -> None:
-    """The legend in the top margin, where no data can lie under it."""
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """The legend under the axes, where no data can lie under it; the figure grows by its lines, the axes stay."""
     handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        figure.legend(
-            handles,
-            labels,
-            loc="upper right",
-            bbox_to_anchor=(1, 1),
-            ncols=4,
-            handlelength=1,
-            borderaxespad=0.1,
-        )
+    width, height = 72 * figure.get_size_inches()
+    # A letter takes about 6.3 pixels, its line or marker and the gap to the next entry 42.
+    columns = max(1, min(len(labels), int(width // (42 + 6.3 * max(map(len, labels), default=1)))))
+    more = 4 + 15 * -(-len(labels) // columns)
+    left, low, wide, high = axes.get_position().bounds
+    grown = height + more
+    figure.set_size_inches(width / 72, grown / 72)
+    axes.set_position((left, (low * height + more) / grown, wide, high * height / grown))
+    figure.legend(
+        handles,
+        labels,
+        loc="lower left",
+        bbox_to_anchor=(min(left, 0.13), 0),
+        ncols=columns,
+        borderaxespad=0.1,
+        labelspacing=0.35,
+        columnspacing=1.2,
+        handlelength=2.4,
+    )
 
 
 @styled

@@ -9,48 +9,51 @@ from rich.console import Console, ConsoleRenderable
 from rich.markup import escape
 from rich.table import Table
 
-_ROWS = {
-    "preserved by fine-tuning": "preserved",
-    "discarded by fine-tuning": "discarded",
-    "new in the fine-tuned model": "new",
-    "R: preserved, and found from scratch": "relearned",
-}
+from bequeath.report.models import compared
 
 
 def show_findings(findings: dict[str, Any]) -> None:
-    """Print shares, accuracies, verdicts, and what is missing."""
-    shares = findings["knowledge"]["shares"]
-    reference = findings["knowledge"]["reference"]["shares"]
-    decomposition = findings["study"]["decomposition"].split(",")[0]
-    table = Table(
-        "",
-        f"share by {decomposition}  [95% interval]",
-        "by plain AND",
-        title=escape(findings["study"]["name"]),
-    )
-    for label, name in _ROWS.items():
-        table.add_row(label, escape(_percent(shares[name])), escape(_percent(reference[name])))
-    scaled = findings["knowledge"].get("scaled")
-    if scaled:
-        preserved = escape(_percent(scaled["shares"]["preserved"]))
-        table.add_row("preserved, each model on its own scale", preserved, "")
-    table.add_section()
+    """Print shares with their chance levels, accuracies, verdicts, and what is missing."""
+    called = compared(findings)
+    before, after = (escape(called[role].name) for role in ("before", "after"))
+    control = escape(called["control"].name) if "control" in called else None
+    rows = {
+        "preserved": f"preserved: of {before}, in {after} too",
+        "discarded": f"discarded: of {before}, not in {after}",
+        "new": f"new: of {after}, not in {before}",
+        "relearned": f"R: of what is preserved, in {control} too",
+    }
+    study, knowledge = findings["study"], findings["knowledge"]
+    readings = {"shares": escape(study["decomposition"].split(",")[0])}
+    readings |= {"by_and": "plain AND", "scaled": "own scale", "raw": "raw units"}
+    readings.pop({"l1": "scaled", "none": "raw"}.get(study["normalise"], ""), None)  # the first one again
+    table = Table("share of strength", "", "[95% interval]", "by chance", title=escape(study["name"]))
+    for name in knowledge["shares"]:
+        for reading, words in readings.items():
+            row = rows[name] if reading == "shares" else ""
+            table.add_row(row, words, *_share(knowledge[reading][name]))
+        table.add_section()
     for name, model in findings["models"].items():
-        table.add_row(f"accuracy, {name}", escape(_percent(model["accuracy"])), "")
+        table.add_row(f"accuracy of {escape(name)}", "", escape(_percent(model["accuracy"])), "")
     _print(table)
-    passage = (findings["dynamics"] or {}).get("first_passage")
-    if passage:
-        finetuned, scratch, ratio = (
-            escape(_shown(passage[name], rounded)) for name in ("finetuned", "scratch", "ratio")
-        )
-        _print(
-            f"Similarity of {passage['level']} to its own final knowledge: the fine-tuned run at step {finetuned}, "
-            f"the scratch run at step {scratch}; {ratio} times as many."
-        )
+    if findings["dynamics"]:
+        _print(_half_way(findings["dynamics"], after, control))
     for name, claim in findings["claims"].items():
         _print(f"[bold]{name} {claim['verdict']}.[/bold] {escape(claim['text'])}")
-    if findings.get("missing"):
+    if findings["missing"]:
         _print(f"[bold]Incomplete.[/bold] {escape(findings['warnings'][0])}")
+
+
+def _half_way(dynamics: dict[str, Any], after: str, control: str | None) -> str:
+    passages = ", ".join(
+        f"{escape(name)} at step {escape(_shown(course['first_passage'], rounded))}"
+        for name, course in dynamics["courses"].items()
+    )
+    text = f"Similarity of {dynamics['level']} to its own final knowledge: {passages}."
+    if dynamics["lead"]:
+        times = escape(_shown(dynamics["lead"]["steps"], rounded))
+        text += f" {control} takes {times} times as many steps as {after}."
+    return text
 
 
 def show_progress(status: dict[str, Any]) -> None:
@@ -122,6 +125,16 @@ def size(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} TB"
+
+
+def _share(share: dict[str, Any]) -> tuple[str, str]:
+    """A share with its interval, and its chance level."""
+    if share["observed"] is None:
+        return escape(share["reason"] or "-"), ""
+    chance = "-" if share["floor"] is None else f"{100 * share['floor']:.1f}%"
+    if share["floor_within_classes"] is not None:
+        chance += f", within classes {100 * share['floor_within_classes']:.0f}%"
+    return escape(_percent({"mean": share["observed"], **share})), chance
 
 
 def _percent(estimate: dict[str, Any]) -> str:

@@ -7,17 +7,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bequeath.report.style import KINDS, LABELS, REGIONS
+from bequeath.report.models import short
+from bequeath.report.style import KINDS
 
 Estimate = dict[str, Any] | None
 
 NONE = "–"
-_PARTS = {"total": "total: v(N) − v(∅)", **REGIONS}
 _NORMALISE = {
-    None: "Effects are in the raw units of the value function.",
     "none": "Effects are in the raw units of the value function.",
     "output": "Each model's effects are divided by its mean |v(N) − v(∅)|, because outputs differ in scale.",
-    "l1": "Each model's effects are divided by its mean sum of |effects|, because outputs differ in scale.",
+    "l1": "Each model is on its own scale: its effects are divided by its mean sum of |effects|.",
 }
 
 
@@ -78,22 +77,28 @@ def chance(p: float) -> str:
     return "p < 0.001" if p < 1e-3 else f"p = {p:.3f}"
 
 
-def interval(estimate: Estimate, unit: str = "number") -> str:
-    """Its interval in brackets, with the decimals of its mean; empty where there is none."""
-    if estimate is None or any(absent(estimate[key]) for key in ("mean", "low", "high")):
+def middle(figure: Estimate) -> float | None:
+    """The figure itself of an estimate or of a share."""
+    if figure is None:
+        return None
+    value: float | None = figure["observed"] if "observed" in figure else figure["mean"]
+    return value
+
+
+def interval(figure: Estimate, unit: str = "number") -> str:
+    """An estimate's or a share's interval in brackets, with the decimals of the figure; empty where there is none."""
+    mean = middle(figure)
+    if figure is None or mean is None or any(absent(x) for x in (mean, figure["low"], figure["high"])):
         return ""
-    scale, digits = (100, 1) if unit in ("percent", "points") else (1, _digits(estimate["mean"]))
-    return f"[{fixed(scale * estimate['low'], digits)}, {fixed(scale * estimate['high'], digits)}]"
+    scale, digits = (100, 1) if unit in ("percent", "points") else (1, _digits(mean))
+    return f"[{fixed(scale * figure['low'], digits)}, {fixed(scale * figure['high'], digits)}]"
 
 
-def label(name: str) -> str:
-    """A model's or a part's name, as the page writes it."""
-    return LABELS.get(name, name)
-
-
-def part(name: str) -> str:
-    """A ledger part's name, as the page writes it."""
-    return _PARTS.get(name, label(name))
+def by_chance(share: dict[str, Any]) -> str:
+    """What a share must be read against."""
+    within = share["floor_within_classes"]
+    text = f"by chance {percent(share['floor'])}"
+    return text if within is None else f"{text}, within classes {fixed(100 * within, 0)}%"
 
 
 def kind(name: str) -> str:
@@ -101,9 +106,9 @@ def kind(name: str) -> str:
     return KINDS.get(name, name)
 
 
-def scale(normalise: str | None) -> str:
+def scale(normalise: str) -> str:
     """One sentence on the units of effects."""
-    return _NORMALISE.get(normalise, f"Effects are normalised: {normalise}.")
+    return _NORMALISE[normalise]
 
 
 def duration(seconds: float | None) -> str:
@@ -122,9 +127,9 @@ FILTERS = {
     "points": points,
     "chance": chance,
     "interval": interval,
-    "label": label,
-    "part": part,
+    "by_chance": by_chance,
     "kind": kind,
+    "short": short,
     "scale": scale,
     "duration": duration,
 }

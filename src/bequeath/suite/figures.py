@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentFormatter
 
 from bequeath.report.figures import ends, mean
-from bequeath.report.style import COLOURS, LABELS, styled
+from bequeath.report.models import Model, models
+from bequeath.report.style import COLOURS, styled
 
 Json = dict[str, Any]
 
@@ -24,7 +25,6 @@ _NAMES = 300
 _NAME = 36
 # Panels beside each other, and the height of one.
 _COLUMNS, _PANEL = 4, 210
-_RUNS = {"finetuned": "-", "scratch": "--"}
 # Okabe and Ito's colours, without those that mean a model or a part elsewhere on the page.
 _STARTS = {
     "none": ("#009e73", "o"),
@@ -67,62 +67,55 @@ def _panel(axes: Axes, count: int, title: str) -> None:
     axes.grid(visible=False, axis="y")
 
 
-def _point(axes: Axes, estimate: Json | None, y: float, colour: str, marker: str, name: str | None) -> None:
+def _point(axes: Axes, share: Json, y: float, colour: str, marker: str, name: str | None) -> None:
+    """A share with its interval, and a stroke at its chance level."""
+    estimate = {**share, "mean": share["observed"]}
     axes.hlines(y, *ends(estimate), colors=colour, linewidth=2, zorder=3)
     axes.plot([mean(estimate)], [y], marker, color=colour, markersize=6, zorder=4, label=name)
+    if share["floor"] is not None:
+        axes.plot([share["floor"]], [y], "|", color=colour, markersize=9, markeredgewidth=2, zorder=3)
 
 
 @styled
 def shares(document: Json) -> Figure:
-    """Preserved share and R of every row with intervals; the grey bar is all that equally sparse splits allow."""
+    """Preserved share and R of every row, with intervals and chance levels; grey: what equally sparse splits allow.
+
+    The panel of R is left out where no row has a control.
+    """
     rows = finished(document)
-    figure = _figure(_WIDTH, _ROW * len(rows) + _AROUND)
-    left, right = figure.subplots(
-        1,
-        2,
-        sharey=True,
-        gridspec_kw={
-            "left": _NAMES / _WIDTH,
-            "right": 0.98,
-            "top": 1 - 46 / (_ROW * len(rows) + _AROUND),
-            "bottom": 24 / (_ROW * len(rows) + _AROUND),
-            "wspace": 0.1,
-        },
+    high = _ROW * len(rows) + _AROUND
+    wide = 2 if any("relearned" in row["pooled"]["knowledge"]["shares"] for row in rows) else 1
+    figure = _figure(_WIDTH, high)
+    place = {"left": _NAMES / _WIDTH, "right": 0.98, "top": 1 - 46 / high, "bottom": 24 / high, "wspace": 0.1}
+    panels = figure.subplots(1, wide, sharey=True, squeeze=False, gridspec_kw=place)[0]
+    titles = {"preserved": "Preserved share", "relearned": "R: of what is preserved, in the control too"}
+    readings = (
+        ("shares", -0.2, COLOURS["preserved"], "o", "as asked for"),
+        ("raw", 0.02, COLOURS["relearned"], "s", "raw units"),
+        ("by_and", 0.24, COLOURS["muted"], "D", "plain AND"),
     )
-    _panel(left, len(rows), "Preserved share")
-    _panel(right, len(rows), "R: preserved, and found from scratch too")
-    for y, row in enumerate(rows):
-        knowledge, first = row["pooled"]["knowledge"], y == 0
-        bounds = knowledge["identifiability"]
-        if bounds:
-            left.barh(
-                y,
-                mean(bounds["greatest"]) - mean(bounds["least"]),
-                left=mean(bounds["least"]),
-                height=0.62,
-                color=COLOURS["line"],
-                label="any equally sparse split" if first else None,
-            )
-        readings = (
-            (knowledge["shares"], -0.18, COLOURS["preserved"], "o", "AND-OR, raw"),
-            (
-                knowledge["scaled"]["shares"],
-                0.02,
-                COLOURS["relearned"],
-                "s",
-                "AND-OR, each model's own scale",
-            ),
-            (knowledge["reference"]["shares"], 0.22, COLOURS["muted"], "D", "plain AND, raw"),
-        )
-        for reading, shift, colour, marker, name in readings:
-            _point(left, reading["preserved"], y + shift, colour, marker, name if first else None)
-            _point(right, reading["relearned"], y + shift, colour, marker, None)
-    left.set_yticks(range(len(rows)), [textwrap.fill(row["name"], _NAME) for row in rows])
-    left.tick_params(axis="y", labelcolor=COLOURS["ink"])
-    right.axvspan(
-        0.13, 0.45, color=COLOURS["discarded"], alpha=0.15, linewidth=0, label="the paper's range of R"
-    )
-    figure.legend(loc="upper center", ncols=5, borderaxespad=0.1, fontsize=9)
+    for axes, (share, title) in zip(panels, titles.items(), strict=False):
+        _panel(axes, len(rows), title)
+        for y, row in enumerate(rows):
+            knowledge = row["pooled"]["knowledge"]
+            if share in knowledge["shares"]:
+                for reading, shift, colour, marker, name in readings:
+                    label = name if axes is panels[0] and y == 0 else None
+                    _point(axes, knowledge[reading][share], y + shift, colour, marker, label)
+    bounds = {y: row["pooled"]["knowledge"]["identifiability"] for y, row in enumerate(rows)}
+    bounds = {y: of for y, of in bounds.items() if of}
+    if bounds:
+        least, greatest = ([mean(of[end]) for of in bounds.values()] for end in ("least", "greatest"))
+        lengths = [high - low for low, high in zip(least, greatest, strict=True)]
+        grey, label = COLOURS["line"], "any equally sparse split"
+        panels[0].barh(list(bounds), lengths, left=least, height=0.62, color=grey, label=label)
+    panels[0].plot([], [], "|", color=COLOURS["ink"], markersize=9, markeredgewidth=2, label="by chance")
+    panels[0].set_yticks(range(len(rows)), [textwrap.fill(row["name"], _NAME) for row in rows])
+    panels[0].tick_params(axis="y", labelcolor=COLOURS["ink"])
+    for axes in panels[1:]:
+        paper = COLOURS["discarded"]
+        axes.axvspan(0.13, 0.45, color=paper, alpha=0.15, linewidth=0, label="the paper's range of R")
+    figure.legend(loc="upper center", ncols=6, borderaxespad=0.1, fontsize=9)
     return figure
 
 
@@ -155,23 +148,31 @@ def _grid(rows: list[Json], top: int, sharey: bool) -> tuple[Figure, list[Axes]]
 
 
 def _over_steps(document: Json, key: str) -> tuple[Figure, list[Axes]]:
-    """An estimate of each checkpoint of both runs over training steps, one panel a row."""
+    """An estimate of each checkpoint of every run over training steps, one panel a row."""
     rows = followed(document)
     figure, panels = _grid(rows, 56, sharey=True)
+    entries: dict[str, Any] = {}
     for axes, row in zip(panels, rows, strict=True):
-        for run, line in _RUNS.items():
-            points = row["pooled"]["dynamics"][run]
+        looks = models(row["pooled"])
+        for name, points in row["pooled"]["dynamics"]["runs"].items():
+            look = looks[name]
+            colour = COLOURS[look.colour]
             x = [max(point["step"], 1) for point in points]
             lows, highs = zip(*(ends(point[key]) for point in points), strict=True)
+            axes.fill_between(x, lows, highs, color=colour, alpha=0.18, linewidth=0)
             y = [mean(point[key]) for point in points]
-            axes.fill_between(x, lows, highs, color=COLOURS[run], alpha=0.18, linewidth=0)
-            axes.plot(x, y, line, marker="o", markersize=3.5, color=COLOURS[run], label=LABELS[run])
+            (line,) = axes.plot(x, y, marker="o", markersize=3.5, color=colour, linestyle=look.line)
+            entries.setdefault(_called(look), line)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper right", ncols=2, borderaxespad=0.1)
+    figure.legend(list(entries.values()), list(entries), loc="upper right", ncols=5, borderaxespad=0.1)
     figure.supxlabel("training step (log scale)", fontsize=10, color=COLOURS["muted"])
     return figure, panels
+
+
+def _called(model: Model) -> str:
+    """By its role: rows have models of other names."""
+    return model.role or model.name
 
 
 @styled
@@ -190,7 +191,7 @@ def phases(document: Json) -> Figure:
 
 @styled
 def causal(document: Json) -> Figure:
-    """Accuracy against preserved share of the fine-tuned models, by what was done to their start; one panel a row."""
+    """Accuracy against preserved share of the models after, by what was done to their start; one panel a row."""
     rows = disturbed(document)
     figure, panels = _grid(rows, 58, sharey=False)
     names: dict[str, Any] = {}
@@ -208,7 +209,7 @@ def causal(document: Json) -> Figure:
     figure.supxlabel("preserved share", fontsize=10, color=COLOURS["muted"])
     figure.legend(
         list(names.values()),
-        ["as pre-trained" if name == "none" else name for name in names],
+        ["undisturbed" if name == "none" else name for name in names],
         loc="upper center",
         ncols=len(names),
         borderaxespad=0.1,
@@ -221,5 +222,5 @@ ALL: dict[str, tuple[Callable[[Json], Figure], Callable[[Json], list[Json]], str
     "shares": (shares, finished, "Preserved share and R of every row"),
     "courses": (courses, followed, "Similarity to the final knowledge over training"),
     "phases": (phases, followed, "Mean order of the interactions over training"),
-    "causal": (causal, disturbed, "Accuracy and preserved share of models fine-tuned from disturbed starts"),
+    "causal": (causal, disturbed, "Accuracy and preserved share of models trained from disturbed starts"),
 }

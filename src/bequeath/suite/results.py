@@ -1,26 +1,22 @@
-"""A suite's results: one document, one Markdown page and its pictures made from it."""
+"""A suite's results: one document, and its page with pictures."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from bequeath.errors import BequeathError, IncompleteRun
 from bequeath.files import write_whole
-from bequeath.report import style, text
+from bequeath.report import style
 from bequeath.suite import figures
 from bequeath.suite.causal import correlations, disturbances
+from bequeath.suite.page import CLAIMS, VERDICTS, render
 from bequeath.suite.pool import pool
 from bequeath.suite.rows import Row
 
 SCHEMA = "bequeath.results/2"
-VERDICTS = ("supported", "contradicted", "undecided")
-CLAIMS = ("F1", "F2", "F3")
 
 Json = dict[str, Any]
 
@@ -96,65 +92,3 @@ def write_results(document: Json, out: Path, page: Path, command: str) -> list[P
             write_whole(pictures[name], f"{style.to_svg(draw(document), name, title, title, inline=False)}\n")
     write_whole(page, render(document, {name: path.name for name, path in pictures.items()}, command))
     return [out / "results.json", page, *pictures.values()]
-
-
-def render(document: Json, pictures: dict[str, str], command: str) -> str:
-    """The Markdown page; `pictures` are files by name, relative to it."""
-    environment = Environment(
-        loader=PackageLoader("bequeath.suite", ""),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(text.FILTERS)
-    environment.filters.update(
-        share=_share, points=_points, plain=_plain, steps=_steps, place=_without_folders
-    )
-    return environment.get_template("results.md.j2").render(
-        d=document,
-        rows=figures.finished(document),
-        failed=[row for row in document["rows"] if row["error"]],
-        pictures=pictures,
-        command=command,
-        models=style.MODELS,
-        regions=style.REGIONS,
-        claims=CLAIMS,
-        verdicts=VERDICTS,
-    )
-
-
-def _estimate(estimate: Json | None, scale: float, digits: int, sign: str, unit: str = "") -> str:
-    if estimate is None or estimate["mean"] is None:
-        return text.NONE
-
-    def shown(x: float) -> str:
-        return text.fixed(scale * x, digits, sign)
-
-    mean = f"{shown(estimate['mean'])}{unit}"
-    if estimate["low"] is None or estimate["high"] is None:
-        return mean
-    return f"{mean} [{shown(estimate['low'])}, {shown(estimate['high'])}]"
-
-
-def _share(estimate: Json | None) -> str:
-    """An estimate of a share, in percent."""
-    return _estimate(estimate, 100, 0, "", "%")
-
-
-def _points(estimate: Json | None) -> str:
-    """An estimate of a difference of shares, in points."""
-    return _estimate(estimate, 100, 0, "+")
-
-
-def _plain(estimate: Json | None, digits: int = 2, sign: bool = False) -> str:
-    return _estimate(estimate, 1, digits, "+" if sign else "")
-
-
-def _steps(estimate: Json | None) -> str:
-    return _estimate(estimate, 1, 1, "")
-
-
-def _without_folders(source: str) -> str:
-    """A model's source with the last part alone of a path in it: folders are those of one machine."""
-    return re.sub(r"(?<=:)\S*/", "", source)

@@ -1,0 +1,151 @@
+"""The page and the pictures of a suite's results, of rows with and without a control, made from a made-up document."""
+
+# ruff: noqa: RUF001 -- the page prints real dashes.
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from report_findings import CASTS, estimate, make_findings
+
+from bequeath.report import style
+from bequeath.suite import figures
+from bequeath.suite.page import render
+
+
+def _pooled(cast: str) -> dict[str, Any]:
+    findings = make_findings(cast=cast)
+    knowledge = findings["knowledge"]
+    keys = ("roles", "models", "ledger", "regions", "dynamics", "claims", "warnings")
+    return {
+        "study": findings["study"] | {"seeds": 2},
+        "knowledge": {key: knowledge[key] for key in ("shares", "by_and", "scaled", "raw", "identifiability")}
+        | {
+            "strength": {role: estimate(3.0) for role in findings["ledger"]},
+            "preserved_by_order": [estimate(0.6 - 0.1 * order) for order in range(4)],
+        },
+        **{key: findings[key] for key in keys},
+    }
+
+
+def make_results(*casts: str, causal: bool = True) -> dict[str, Any]:
+    """A document with a row for each cast, and one row that failed."""
+    starts = {}
+    correlations = [{"of": "a", "with": "b", "correlation": estimate(0.4, n=6)} for _ in range(4)]
+    rows = []
+    for cast in casts:
+        pooled = _pooled(cast)
+        starts = {
+            start: {"accuracy": estimate(0.9), "raw": pooled["knowledge"]["raw"]["preserved"]}
+            | {
+                key: pooled["knowledge"]["shares"][key]
+                for key in ("preserved", "relearned")
+                if key in pooled["knowledge"]["shares"]
+            }
+            for start in ("none", "early")
+        }
+        runs = [
+            {
+                "start": start,
+                "seed": seed,
+                "accuracy": 0.8 + 0.05 * seed,
+                "preserved": 0.3 + 0.1 * seed,
+                "raw": 0.2,
+            }
+            for start in starts
+            for seed in range(2)
+        ]
+        told = {"starts": starts, "runs": runs, "correlations": correlations} if causal else None
+        rows.append({"key": cast, "name": f"Row of {cast}", "error": None, "pooled": pooled, "causal": told})
+    rows.append({"key": "bad", "name": "Row that failed", "error": "no disk", "pooled": None, "causal": None})
+    verdicts = {
+        claim: {
+            verdict: sum(
+                row["pooled"]["claims"].get(claim, {}).get("verdict") == verdict
+                for row in rows
+                if row["pooled"]
+            )
+            for verdict in ("supported", "contradicted", "undecided")
+        }
+        for claim in ("F1", "F2", "F3")
+    }
+    return {
+        "schema": "bequeath.results/2",
+        "rows": rows,
+        "verdicts": verdicts,
+        "correlations": correlations if causal else None,
+    }
+
+
+def _line(page: str, start: str, head: str) -> list[str]:
+    """Cells of the line of one row in the table under a head."""
+    lines = page[page.index(head) :].splitlines()
+    return [cell.strip() for cell in next(line for line in lines if line.startswith(start)).split("|")[1:-1]]
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render(make_results(*CASTS), {}, "the command")
+
+
+def test_every_table_is_one(page: str) -> None:
+    lines = page.splitlines()
+    heads = [i for i, line in enumerate(lines) if re.fullmatch(r"\|(---\|)+", line)]
+    assert len(heads) >= 12
+    for head in heads:
+        block, place = [lines[head - 1]], head
+        while lines[place].startswith("|"):
+            block.append(lines[place])
+            place += 1
+        assert len(block) > 2, lines[head - 1]
+        assert len({line.count("|") for line in block}) == 1, block
+
+
+def test_shares_have_chance_levels_and_rows_without_a_control_dashes(page: str) -> None:
+    head = "| row | accuracy: before"
+    three, two = (_line(page, f"| Row of {cast} |", head) for cast in ("three", "two"))
+    assert three[4:6] == ["60% [57, 64], by chance 18%", "21.0% to 64.0%"]
+    assert three[8:] == ["44.0% to 81.0%", "30% [28, 32], by chance 11%"]
+    assert two[3:4] + two[5:6] + two[8:] == ["–", "–", "–", "–"]
+    assert two[4] == three[4]
+    claims = "| row | F1: little is preserved"
+    assert _line(page, "| Row of two |", claims)[1:] == ["supported", "–", "–"]
+    assert _line(page, "| Row of three |", claims)[1:] == ["supported", "contradicted", "undecided"]
+    assert (
+        "F2 (the control has little of it) is supported in 0, contradicted in 2, undecided in 0 of the 2 rows"
+        in page
+    )
+
+
+def test_models_are_called_by_their_names(page: str) -> None:
+    assert _line(page, "| Row of three |", "| row | before")[1] == "imagenet: mobilenet_v2, before"
+    assert _line(page, "| Row of three | cold |", "| row | model | area")[2] == "0.38 [0.35, 0.42]"
+    assert "| imagenet & birds only | +0.50 " in page
+    assert "resnet50-birds-augreg-v2-seed-2" in page
+    assert _line(page, "| Row of two |", "| row | model | output")[1] == "step 9000"
+    assert "**Row that failed is not complete:** no disk" in page
+    assert not re.search("pretrained|finetuned|None|nan", page)
+
+
+def test_a_suite_of_two_models_alone_has_a_page() -> None:
+    page = render(make_results("two", causal=False), {}, "x")
+    assert "No row has disturbed starts." in page
+    assert not figures.followed(make_results("two"))
+
+
+@pytest.mark.parametrize("casts", [("two",), ("two", "three", "five")])
+def test_pictures_are_drawn(casts: tuple[str, ...]) -> None:
+    document = make_results(*casts)
+    for name, (draw, rows_of, title) in figures.ALL.items():
+        if rows_of(document):
+            svg = style.to_svg(draw(document), name, title, title, inline=False)
+            assert "var(" not in svg
+    shares = figures.shares(document)
+    assert len(shares.axes) == (1 if casts == ("two",) else 2)
+    chance = [line for line in shares.axes[0].lines if line.get_marker() == "|" and len(line.get_xdata())]
+    assert [line.get_xdata()[0] for line in chance] == [0.185] * 3 * len(casts)
+    if "five" in casts:
+        legend = figures.courses(document).legends[0]
+        assert [text.get_text() for text in legend.get_texts()] == ["after", "control", "after twin"]
