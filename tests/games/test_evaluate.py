@@ -128,7 +128,9 @@ def test_bad_arguments_are_named(more, message):
 
 
 def test_an_unknown_option_of_a_comparison_is_named():
-    with pytest.raises(bq.BequeathError, match=r"autocasts: no such option; there are .*, autocast, .*, seed"):
+    with pytest.raises(
+        bq.BequeathError, match=r"autocasts: no such option; there are .*, autocast, .*, seed"
+    ):
         bq.effect_on_values(row_games(1)[0], autocasts="bfloat16")
 
 

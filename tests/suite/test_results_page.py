@@ -129,6 +129,16 @@ def test_models_are_called_by_their_names(page: str) -> None:
     assert not re.search("pretrained|finetuned|None|nan", page)
 
 
+def test_folders_of_this_machine_are_not_on_the_page() -> None:
+    document = make_results("three")
+    document["rows"][0]["pooled"]["models"]["imagenet"]["source"] = (
+        "transformers:/home/somebody/encoder, linear probe"
+    )
+    page = render(document, {}, "x")
+    assert "| imagenet: transformers:encoder, linear probe |" in page
+    assert "somebody" not in page
+
+
 def test_a_suite_of_two_models_alone_has_a_page() -> None:
     page = render(make_results("two", causal=False), {}, "x")
     assert "No row has disturbed starts." in page

@@ -66,5 +66,5 @@ def test_shuffled_labels_tell_nothing_and_keep_their_counts():
     sample = shuffled[17]
     assert sample.label == shuffled.labels[17]
     assert torch.equal(sample.x, data[17].x)
-    assert (shuffled.kind, shuffled.classes, len(shuffled)) == ("image", data.classes, 400)
+    assert (shuffled.modality, shuffled.classes, len(shuffled)) == ("image", data.classes, 400)
     assert "shuffled" in shuffled.source

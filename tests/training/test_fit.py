@@ -17,7 +17,7 @@ from bequeath.training.schedule import Schedule
 class Pictures:
     """Noise, brighter for class 1."""
 
-    kind, classes, source = "image", ("dark", "bright"), "a test"
+    modality, classes, source = "image", ("dark", "bright"), "a test"
 
     def __init__(self, count=64, size=8):
         generator = torch.Generator().manual_seed(0)

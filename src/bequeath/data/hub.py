@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bequeath.data.labels import few
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, first_line
 
 
 def open_rows(dataset: Any, split: str | None, load: dict[str, Any]) -> tuple[Any, str]:
@@ -87,10 +87,9 @@ def _load(name: str | Path, split: str | None, load: dict[str, Any], place: str)
         raise
     # What the library raises for unknown names, no connection, wrong arguments and damaged files.
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, _errors()) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BequeathError(
-            f"{place}: cannot be loaded ({reason}); check the name, the arguments and the connection, or load it "
-            "where there is one, save it with save_to_disk and give that folder"
+            f"{place}: cannot be loaded ({first_line(error)}); check the name, the arguments and the connection, or "
+            "load it where there is one, save it with save_to_disk and give that folder"
         ) from error
 
 

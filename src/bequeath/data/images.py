@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from bequeath.data.labels import check_classes, check_labels, few
 from bequeath.data.samples import Sample
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, first_line
 from bequeath.games.inputs import Modality
 from bequeath.models.preprocessing import Preprocessing
 
@@ -181,10 +181,7 @@ class ImageFolder(ImageFiles):
     """
 
     def __init__(
-        self,
-        path: str | Path,
-        preprocessing: Preprocessing = DEFAULT,
-        classes: Sequence[str] | None = None,
+        self, path: str | Path, preprocessing: Preprocessing = DEFAULT, classes: Sequence[str] | None = None
     ) -> None:
         self.path = Path(path)
         place = f"image folder {self.path}"
@@ -265,8 +262,7 @@ def read_image(place: str, file: Path | BinaryIO) -> Image.Image:
         raise
     # Pillow's decoders raise all of these on damaged files.
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BequeathError(f"{place}: cannot be read ({reason}); replace or remove it") from error
+        raise BequeathError(f"{place}: cannot be read ({first_line(error)}); replace or remove it") from error
 
 
 def _image_files(folder: Path) -> list[Path]:

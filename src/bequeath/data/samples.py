@@ -114,9 +114,7 @@ def balanced(dataset: Dataset, n: int, seed: int) -> list[int]:
         raise BequeathError(
             f"samples: {n} asked of {dataset.source}, which has {len(dataset)}; give 1 to that many"
         )
-    rng = np.random.default_rng(seed)
-    labels = np.asarray(dataset.labels)
-    columns = [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
+    rng, columns = _by_class(dataset, seed)
     chosen: list[int] = []
     row = 0
     while len(chosen) < n:
@@ -126,6 +124,12 @@ def balanced(dataset: Dataset, n: int, seed: int) -> list[int]:
                 chosen.append(int(columns[column][row]))
         row += 1
     return sorted(chosen[:n])
+
+
+def _by_class(dataset: Dataset, seed: int) -> tuple[np.random.Generator, list[NDArray[np.int64]]]:
+    """The samples of each class in random order, and the generator that put them so."""
+    rng, labels = np.random.default_rng(seed), np.asarray(dataset.labels)
+    return rng, [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
 
 
 def split(dataset: Dataset, fraction: float, seed: int) -> tuple[Subset, Subset]:
@@ -156,9 +160,7 @@ def split(dataset: Dataset, fraction: float, seed: int) -> tuple[Subset, Subset]
     """
     if not 0 < fraction < 1:
         raise BequeathError(f"split: fraction {fraction}; give the share held out, between 0 and 1")
-    rng = np.random.default_rng(seed)
-    labels = np.asarray(dataset.labels)
-    members = [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
+    _, members = _by_class(dataset, seed)
     sizes = np.array([len(some) for some in members], dtype=int)
     exact = fraction * sizes
     held = np.floor(exact).astype(int)

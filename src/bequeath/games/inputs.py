@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -92,6 +93,18 @@ def same_logits(given: Tensor, expected: Tensor, tolerance: float = 1e-4) -> boo
     if given.shape != expected.shape:
         return False
     return bool((given - expected).abs().max() <= tolerance * expected.abs().max())
+
+
+@contextmanager
+def modes_kept(model: nn.Module) -> Iterator[None]:
+    """Training mode of every module is afterwards as before: one by one, as frozen parts of a model that is being
+    trained may be in eval mode already."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -40,12 +40,7 @@ _plans: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, list[Cut]]] = weakre
 
 def cuts(model: nn.Module, masked: MaskedTensor) -> list[Cut]:
     """The useful cuts of a model for one arrangement of players, found once: at most one a number of colours."""
-    key = (
-        masked.owner.cpu().numpy().tobytes(),
-        masked.x.shape,
-        masked.x.dtype,
-        masked.x.device,
-    )
+    key = (masked.owner.cpu().numpy().tobytes(), masked.x.shape, masked.x.dtype, masked.x.device)
     plans = _plans.setdefault(model, {})
     if key not in plans:
         plans[key] = _find(model, masked)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, first_line
 from bequeath.games.inputs import Inputs, device_of
 from bequeath.games.memory import BatchSize, PeakBytes, is_out_of_memory, memory_budget
 from bequeath.games.players.features import MaskedFeatures
@@ -295,9 +295,8 @@ def _device(name: str) -> torch.device:
         # With its number, as tensors have it: "cuda" is no equal of "cuda:0".
         device = torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
         raise BequeathError(
-            f"device: {name!r} cannot be used ({reason}); give cpu, or leave it out"
+            f"device: {name!r} cannot be used ({first_line(error)}); give cpu, or leave it out"
         ) from None
     return device
 

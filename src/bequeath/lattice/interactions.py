@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.lattice import exchange, transforms
-from bequeath.lattice.subsets import orders, players_of, subset_name
+from bequeath.lattice.subsets import orders, player_names, players_of, subset_name
 
 if TYPE_CHECKING:
     import shapiq
@@ -87,8 +87,7 @@ class Interactions:
                 f"and_, or_, offset: shapes {tuple(self.and_.shape)}, {tuple(self.or_.shape)}, "
                 f"{tuple(self.offset.shape)} do not belong together"
             )
-        if len(self.players) != n:
-            raise BequeathError(f"players: {len(self.players)} names for {n} players")
+        player_names(self.players, n)
 
     @property
     def n_players(self) -> int:
@@ -244,8 +243,7 @@ class Interactions:
         and_ = exchange.from_shapiq(values)
         offset = and_[0].clone()
         and_[0] = 0
-        names = tuple(players) if players is not None else tuple(str(i) for i in range(values.n_players))
-        return cls(and_, torch.zeros_like(and_), offset, names)
+        return cls(and_, torch.zeros_like(and_), offset, player_names(players, values.n_players))
 
     def _check_one_table(self, method: str) -> None:
         if self.and_.ndim != 1:

@@ -78,6 +78,13 @@ def members(subset: int, n: int) -> tuple[int, ...]:
     return tuple(i for i in range(n) if subset >> i & 1)
 
 
+def player_names(given: Sequence[str] | None, n: int) -> tuple[str, ...]:
+    """The n players' names; their numbers by default."""
+    if given is not None and len(given) != n:
+        raise BequeathError(f"players: {len(given)} names for {n} players")
+    return tuple(str(player) for player in (range(n) if given is None else given))
+
+
 def subset_name(subset: int, names: Sequence[str]) -> str:
     """A readable name of one subset, such as ``{good, film}``."""
     return "{" + ", ".join(names[i] for i in members(subset, len(names))) + "}"

@@ -59,9 +59,7 @@ def load_adapter(model: nn.Module, folder: str | Path) -> nn.Module:
             "on, with its number of classes"
         ) from error
     if not isinstance(merged, nn.Module):
-        raise BequeathError(
-            f"{place}: {kind} adds inputs, not weights, and cannot be merged; give LoRA or another adapter of weights"
-        )
+        raise _no_weights(place, kind)
     # PEFT itself only warns of these.
     own = set(model.state_dict())
     missing = sorted(wanted - set(state))
@@ -87,10 +85,14 @@ def _kind(place: str, folder: Path) -> str:
     except (ValueError, KeyError, TypeError) as error:
         raise BequeathError(f"{place}: {CONFIG} names no peft_type; save the adapter again") from error
     if "PROMPT" in str(kind) or kind in ("P_TUNING", "PREFIX_TUNING"):
-        raise BequeathError(
-            f"{place}: {kind} adds inputs, not weights, and cannot be merged; give LoRA or another adapter of weights"
-        )
+        raise _no_weights(place, kind)
     return str(kind)
+
+
+def _no_weights(place: str, kind: str) -> BequeathError:
+    return BequeathError(
+        f"{place}: {kind} adds inputs, not weights, and cannot be merged; give LoRA or another adapter of weights"
+    )
 
 
 def _state(place: str, folder: Path) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import Inputs, logits
+from bequeath.games.inputs import Inputs, logits, modes_kept
 
 
 def num_outputs(model: nn.Module, inputs: Inputs) -> int:
@@ -49,12 +49,5 @@ def check_outputs(model: nn.Module, inputs: Inputs, num_classes: int | None, nam
 
 
 def _eval_logits(model: nn.Module, inputs: Inputs) -> Tensor:
-    # One by one: frozen parts of a model that is being trained are in eval mode already and stay so.
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.inference_mode():
-            return logits(model, inputs)
-    finally:
-        for module, training in modes:
-            module.training = training
+    with modes_kept(model), torch.inference_mode():
+        return logits(model.eval(), inputs)

@@ -132,12 +132,7 @@ def load_weights(
 
 
 def load_body(
-    model: nn.Module,
-    state: dict[str, Tensor],
-    place: str,
-    heads: Sequence[str],
-    *,
-    keep_heads: bool,
+    model: nn.Module, state: dict[str, Tensor], place: str, heads: Sequence[str], *, keep_heads: bool
 ) -> nn.Module:
     """Load a state, under the model's names, into all of a model but what it lacks at the model's end, in place.
 

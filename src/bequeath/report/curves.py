@@ -47,11 +47,6 @@ def _log_axis(
     axes.set_xlabel(label)
 
 
-def _runs(findings: Findings) -> dict[str, list[dict[str, Any]]]:
-    runs: dict[str, list[dict[str, Any]]] = findings["dynamics"]["runs"]
-    return runs
-
-
 def _curve(
     axes: Axes, points: list[dict[str, Any]], estimates: list[Estimate], colour: str, **line: Any
 ) -> None:
@@ -62,7 +57,7 @@ def _curve(
 
 
 def _step_axis(axes: Axes, findings: Findings, large: bool) -> None:
-    every = [float(point["step"]) for points in _runs(findings).values() for point in points]
+    every = [float(point["step"]) for points in findings["dynamics"]["runs"].values() for point in points]
     label = "training step (log scale)" if large else "step"
     _log_axis(axes, every, label, shifted=True, few=not large)
 
@@ -70,7 +65,7 @@ def _step_axis(axes: Axes, findings: Findings, large: bool) -> None:
 def _over_steps(figure: Figure, axes: Axes, findings: Findings, key: str, *, order: int = 0) -> None:
     """An estimate of every run's checkpoints; of a list by order, that of one order."""
     large, looks = not order, models(findings)
-    for name, points in _runs(findings).items():
+    for name, points in findings["dynamics"]["runs"].items():
         look = looks[name]
         estimates = [point[key][order - 1] if order else point[key] for point in points]
         style = {"marker": look.marker, "linestyle": look.line, "markersize": 4.5 if large else 3}
@@ -140,13 +135,15 @@ def strength_over_steps(findings: Findings, run: str) -> Figure:
     figure, axes = canvas(LARGE, right=62)
     grouped = {
         name: [_grouped(point["strength_by_order"]) for point in points]
-        for name, points in _runs(findings).items()
+        for name, points in findings["dynamics"]["runs"].items()
     }
     groups = list(grouped[run][0])
     for place, group in enumerate(groups):
         estimates = [strengths[group] for strengths in grouped[run]]
         shade = COLOURS[f"orders-{round(place * (SHADES - 1) / max(len(groups) - 1, 1))}"]
-        _curve(axes, _runs(findings)[run], estimates, shade, label=group, marker="o", markersize=4)
+        _curve(
+            axes, findings["dynamics"]["runs"][run], estimates, shade, label=group, marker="o", markersize=4
+        )
     _step_axis(axes, findings, True)
     every = [e for points in grouped.values() for strengths in points for e in strengths.values()]
     axes.set_ylim(0, 1.03 * max((ends(e)[1] for e in every if ends(e)[1] > 0), default=1.0))

@@ -145,17 +145,9 @@ def legend_below(figure: Figure, axes: Axes) -> None:
     grown = height + more
     figure.set_size_inches(width / 72, grown / 72)
     axes.set_position((left, (low * height + more) / grown, wide, high * height / grown))
-    figure.legend(
-        handles,
-        labels,
-        loc="lower left",
-        bbox_to_anchor=(min(left, 0.13), 0),
-        ncols=columns,
-        borderaxespad=0.1,
-        labelspacing=0.35,
-        columnspacing=1.2,
-        handlelength=2.4,
-    )
+    place = (min(left, 0.13), 0)
+    gaps = {"borderaxespad": 0.1, "labelspacing": 0.35, "columnspacing": 1.2, "handlelength": 2.4}
+    figure.legend(handles, labels, loc="lower left", bbox_to_anchor=place, ncols=columns, **gaps)
 
 
 @styled

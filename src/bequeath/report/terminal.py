@@ -17,25 +17,21 @@ def show_findings(findings: dict[str, Any]) -> None:
     called = compared(findings)
     before, after = (escape(called[role].name) for role in ("before", "after"))
     control = escape(called["control"].name) if "control" in called else None
-    rows = {
-        "preserved": f"preserved: of {before}, in {after} too",
-        "discarded": f"discarded: of {before}, not in {after}",
-        "new": f"new: of {after}, not in {before}",
-        "relearned": f"R: of what is preserved, in {control} too",
-    }
     study, knowledge = findings["study"], findings["knowledge"]
     readings = {"shares": escape(study["decomposition"].split(",")[0])}
     readings |= {"by_and": "plain AND", "scaled": "own scale", "raw": "raw units"}
     readings.pop({"l1": "scaled", "none": "raw"}.get(study["normalise"], ""), None)  # the first one again
-    table = Table("share of strength", "", "[95% interval]", "by chance", title=escape(study["name"]))
+    table = Table("share", "", "[95% interval]", "by chance", title=escape(study["name"]))
     for name in knowledge["shares"]:
         for reading, words in readings.items():
-            row = rows[name] if reading == "shares" else ""
+            row = name if reading == "shares" else ""
             table.add_row(row, words, *_share(knowledge[reading][name]))
         table.add_section()
-    for name, model in findings["models"].items():
-        table.add_row(f"accuracy of {escape(name)}", "", escape(_percent(model["accuracy"])), "")
     _print(table)
+    relearned = f"; relearned (R): of what is preserved, in {control} too" if control else ""
+    _print(f"Preserved: of {before}, in {after} too; discarded: not in it; new: of {after} alone{relearned}.")
+    for name, model in findings["models"].items():
+        _print(f"Accuracy of {escape(name)}: {escape(_percent(model['accuracy']))}")
     if findings["dynamics"]:
         _print(_half_way(findings["dynamics"], after, control))
     for name, claim in findings["claims"].items():

@@ -101,16 +101,6 @@ def by_chance(share: dict[str, Any]) -> str:
     return text if within is None else f"{text}, within classes {fixed(100 * within, 0)}%"
 
 
-def kind(name: str) -> str:
-    """An interaction type, as the page writes it."""
-    return KINDS.get(name, name)
-
-
-def scale(normalise: str) -> str:
-    """One sentence on the units of effects."""
-    return _NORMALISE[normalise]
-
-
 def duration(seconds: float | None) -> str:
     """Seconds, or minutes and seconds."""
     if seconds is None or absent(seconds):
@@ -128,8 +118,8 @@ FILTERS = {
     "chance": chance,
     "interval": interval,
     "by_chance": by_chance,
-    "kind": kind,
+    "kind": KINDS.__getitem__,
     "short": short,
-    "scale": scale,
+    "scale": _NORMALISE.__getitem__,
     "duration": duration,
 }

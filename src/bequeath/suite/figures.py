@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentFormatter
 
 from bequeath.report.figures import ends, mean
-from bequeath.report.models import Model, models
+from bequeath.report.models import models
 from bequeath.report.style import COLOURS, styled
 
 Json = dict[str, Any]
@@ -125,20 +125,9 @@ def _grid(rows: list[Json], top: int, sharey: bool) -> tuple[Figure, list[Axes]]
     lines = -(-len(rows) // columns)
     height = _PANEL * lines + top + 24
     figure = _figure(_WIDTH, height)
-    panels = figure.subplots(
-        lines,
-        columns,
-        squeeze=False,
-        sharey=sharey,
-        gridspec_kw={
-            "left": 0.06,
-            "right": 0.99,
-            "top": 1 - top / height,
-            "bottom": 44 / height,
-            "wspace": 0.1 if sharey else 0.28,
-            "hspace": 0.55,
-        },
-    )
+    around = {"left": 0.06, "right": 0.99, "top": 1 - top / height, "bottom": 44 / height}
+    between = {"wspace": 0.1 if sharey else 0.28, "hspace": 0.55}
+    panels = figure.subplots(lines, columns, squeeze=False, sharey=sharey, gridspec_kw=around | between)
     flat = [axes for line in panels for axes in line]
     for axes, row in zip(flat, rows, strict=False):
         axes.set_title(textwrap.fill(row["name"], _NAME), fontsize=9)
@@ -162,17 +151,13 @@ def _over_steps(document: Json, key: str) -> tuple[Figure, list[Axes]]:
             axes.fill_between(x, lows, highs, color=colour, alpha=0.18, linewidth=0)
             y = [mean(point[key]) for point in points]
             (line,) = axes.plot(x, y, marker="o", markersize=3.5, color=colour, linestyle=look.line)
-            entries.setdefault(_called(look), line)
+            # By role: rows have models of other names.
+            entries.setdefault(look.role or look.name, line)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
     figure.legend(list(entries.values()), list(entries), loc="upper right", ncols=5, borderaxespad=0.1)
     figure.supxlabel("training step (log scale)", fontsize=10, color=COLOURS["muted"])
     return figure, panels
-
-
-def _called(model: Model) -> str:
-    """By its role: rows have models of other names."""
-    return model.role or model.name
 
 
 @styled

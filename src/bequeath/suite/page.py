@@ -26,16 +26,8 @@ def render(document: Json, pictures: dict[str, str], command: str) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(
-        percent=_percent,
-        share=_share,
-        points=_points,
-        plain=_plain,
-        steps=_steps,
-        place=_without_folders,
-        share_of=text.percent,
-        small=text.small,
-    )
+    environment.filters.update(percent=_percent, share=_share, points=_points, plain=_plain, steps=_steps)
+    environment.filters.update(place=_without_folders, share_of=text.percent, small=text.small)
     return environment.get_template("results.md.j2").render(
         d=document,
         rows=figures.finished(document),

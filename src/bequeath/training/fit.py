@@ -71,10 +71,7 @@ def fit(
     unfinished = folder / UNFINISHED
     last = unfinished / "last.ckpt"
     own = ModelCheckpoint(
-        unfinished,
-        "last",
-        every_n_train_steps=schedule.keep_every,
-        enable_version_counter=False,
+        unfinished, "last", every_n_train_steps=schedule.keep_every, enable_version_counter=False
     )
     keep = LightningCheckpoints(
         folder,

@@ -78,11 +78,7 @@ def fit_text(
     )
     trainer.remove_callback(PrinterCallback)
     TransformersCheckpoints(
-        folder,
-        count=schedule.checkpoints,
-        first=schedule.first_checkpoint,
-        overwrite=True,
-        **kept,
+        folder, count=schedule.checkpoints, first=schedule.first_checkpoint, overwrite=True, **kept
     ).attach(trainer)
     there = get_last_checkpoint(str(unfinished)) if unfinished.is_dir() else None  # type: ignore[no-untyped-call]
     with warnings.catch_warnings(), quiet_transformers():

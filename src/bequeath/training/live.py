@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from bequeath.errors import BequeathError
 from bequeath.games import values
 from bequeath.games.evaluate import evaluate
 from bequeath.games.game import Game
+from bequeath.games.inputs import modes_kept
 from bequeath.knowledge.dynamics import similarity
 from bequeath.lattice.exact.decompose import decompose
 from bequeath.lattice.subsets import orders, players_of
@@ -66,7 +66,8 @@ class Live:
             ``strength_order_K``, and ``similarity_to_last``: to the interactions at the measurement before (METHOD
             5, in [0, 1]; near 1: knowledge has settled), from the second one on.
         """
-        with _untouched(model):
+        devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices=devices), modes_kept(model):
             games = (
                 Game(model, x, self.players, self.baseline, self.value(label), f"live sample {place}")
                 for place, (x, label) in enumerate(zip(self.inputs, self.labels, strict=True))
@@ -82,16 +83,3 @@ class Live:
             told["similarity_to_last"] = similarity(effects, self._before, of)[:, 0].mean().item()
         self._before = effects
         return told
-
-
-@contextmanager
-def _untouched(model: nn.Module) -> Iterator[None]:
-    """Training mode of every module, and the random state, are afterwards as before."""
-    modes = [(module, module.training) for module in model.modules()]
-    devices = [] if not torch.cuda.is_available() else list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices=devices):
-        try:
-            yield
-        finally:
-            for module, training in modes:
-                module.training = training

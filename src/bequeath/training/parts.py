@@ -60,10 +60,7 @@ def with_lora(model: nn.Module, targets: Sequence[str] | str, rank: int = 8, alp
     targets = targets if isinstance(targets, str) else list(targets)
     try:
         config = peft.LoraConfig(
-            r=rank,
-            lora_alpha=alpha,
-            target_modules=targets,
-            modules_to_save=list(find_heads(model)),
+            r=rank, lora_alpha=alpha, target_modules=targets, modules_to_save=list(find_heads(model))
         )
         found: nn.Module = peft.get_peft_model(model, config)
     except ValueError as error:

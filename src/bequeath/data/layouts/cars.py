@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bequeath.data.images import DEFAULT, ImageFiles
 from bequeath.data.layouts.archive import Archive, check_split, unpacked
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, first_line
 from bequeath.models.preprocessing import Preprocessing
 
 _NAME = "Stanford Cars"
@@ -96,8 +96,7 @@ def _read(archive: Archive, file: Path, variable: str) -> NDArray[Any]:
         content = loadmat(file, squeeze_me=True, variable_names=[variable])
     # What loadmat raises on files that are damaged or not MATLAB's.
     except (OSError, ValueError, TypeError, KeyError, EOFError, NotImplementedError, MatReadError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise archive.damaged(file, f"cannot be read ({reason})") from error
+        raise archive.damaged(file, f"cannot be read ({first_line(error)})") from error
     if variable not in content:
         raise archive.damaged(file, f"has no variable {variable}")
     array: NDArray[Any] = np.asarray(content[variable])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bequeath.data.layouts.archive import Archive
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, first_line
 
 
 class _Type:
@@ -78,8 +78,7 @@ def read_pickle(archive: Archive, file: Path) -> dict[str, Any]:
             f"was run; do not trust this file, take the archive from {archive.home}"
         ) from error
     except Exception as error:  # a damaged pickle may raise anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise archive.damaged(file, f"cannot be read ({reason})") from error
+        raise archive.damaged(file, f"cannot be read ({first_line(error)})") from error
     if not isinstance(content, dict):
         raise archive.damaged(file, f"holds a {type(content).__name__}, not a dictionary")
     return {

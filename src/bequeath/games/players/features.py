@@ -93,12 +93,21 @@ class Positions(Players):
     layout : "auto", "channels_first" or "channels_last"
         Of four-axis feature maps. Outputs (batch, tokens, channels) are read as a square of tokens behind the class
         token and its like, which always stay; with rows = 1, as cols runs of tokens.
+
+    Examples
+    --------
+    >>> bq.players.positions("layer3", 3, 3)  # a ResNet's third stage
+    >>> bq.players.positions("blocks.5", 3, 3)  # a vision transformer's tokens behind its sixth block
     """
 
     layer: str
     rows: int
     cols: int
     layout: Layout = "auto"
+
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.cols < 1:
+            raise BequeathError(f"players positions: {self.rows} x {self.cols}; both must be at least 1")
 
     @property
     def n_players(self) -> int:
@@ -169,6 +178,10 @@ class Channels(Players):
     n_players: int
     layout: Layout = "auto"
 
+    def __post_init__(self) -> None:
+        if self.n_players < 1:
+            raise BequeathError(f"players channels: {self.n_players} groups; give at least 1")
+
     def names(self, x: Any = None) -> tuple[str, ...]:
         """Group of channels, counted from 1: ``channels 1``, ..."""
         return tuple(f"channels {i + 1}" for i in range(self.n_players))
@@ -192,21 +205,4 @@ class Channels(Players):
         return f"{self.n_players} groups of channels at layer {self.layer}"
 
 
-def positions(layer: str, rows: int, cols: int, layout: Layout = "auto") -> Positions:
-    """Players are cells of a rows x cols grid over the positions of a named layer's feature map.
-
-    Examples
-    --------
-    >>> bq.players.positions("layer3", 3, 3)  # a ResNet's third stage
-    >>> bq.players.positions("blocks.5", 3, 3)  # a vision transformer's tokens behind its sixth block
-    """
-    if rows < 1 or cols < 1:
-        raise BequeathError(f"players positions: {rows} x {cols}; both must be at least 1")
-    return Positions(layer, rows, cols, layout)
-
-
-def channels(layer: str, n_players: int, layout: Layout = "auto") -> Channels:
-    """Players are n groups of neighbouring channels of a named layer's feature map."""
-    if n_players < 1:
-        raise BequeathError(f"players channels: {n_players} groups; give at least 1")
-    return Channels(layer, n_players, layout)
+positions, channels = Positions, Channels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Literal, get_args
 
 import torch
@@ -16,7 +17,7 @@ from bequeath.lattice.checks import check_table
 from bequeath.lattice.exact.split import Split, sparsest_split
 from bequeath.lattice.interactions import Certificate, Interactions
 from bequeath.lattice.memory import check_fits
-from bequeath.lattice.subsets import orders, players_of
+from bequeath.lattice.subsets import orders, player_names, players_of
 from bequeath.lattice.threads import in_parts
 
 Kind = Literal["and", "or", "and-or", "paper"]
@@ -113,7 +114,7 @@ def decompose(
     options = _options(noise, tol, resolution, max_iterations, precision)
     v = check_table(v)
     n = players_of(v)
-    names = _names(players, n)
+    names = player_names(players, n)
     offset = v[..., 0].clone()
     v = v - v[..., :1]
     if kind == "and":
@@ -190,7 +191,7 @@ def decompose_jointly(
             )
     both = torch.stack(list(checked.values()), dim=-2)
     n, shape = players_of(both), both.shape[:-2]
-    names = _names(players, n)
+    names = player_names(players, n)
     offset = both[..., 0].clone()
     both = both - both[..., :1]
     warm = None
@@ -232,14 +233,6 @@ def _options(
         "max_iterations": max_iterations,
         "precision": getattr(torch, precision),
     }
-
-
-def _names(players: Sequence[str] | None, n: int) -> tuple[str, ...]:
-    if players is not None and len(players) != n:
-        raise BequeathError(f"players: {len(players)} names for {n} players")
-    return (
-        tuple(str(player) for player in players) if players is not None else tuple(str(i) for i in range(n))
-    )
 
 
 def _warm(start: Interactions, v: Tensor, name: str) -> Tensor:
@@ -295,12 +288,8 @@ def _solve(
             progress(len(block.x) * v.shape[1])
     x = torch.cat([block.x for block in blocks])
     x[..., 0] = 0  # the solver leaves rounding there
-    certificate = Certificate(
-        objective=torch.cat([block.objective for block in blocks]).reshape(shape),
-        lower_bound=torch.cat([block.lower_bound for block in blocks]).reshape(shape),
-        resolution=torch.cat([block.resolution for block in blocks]).reshape(shape),
-        iterations=torch.cat([block.iterations for block in blocks]).reshape(shape),
-    )
+    proven = {f.name: torch.cat([getattr(block, f.name) for block in blocks]) for f in fields(Certificate)}
+    certificate = Certificate(**{name: values.reshape(shape) for name, values in proven.items()})
     late = int((~(certificate.gap <= tol)).sum())  # so written, a nan is late too
     if late:
         warnings.warn(

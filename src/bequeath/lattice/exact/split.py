@@ -128,14 +128,12 @@ def sparsest_split(
         run(certify, state, precision)
     # The ridge leaves the bound a little slack: this run tightens it on the plain problem.
     run(certify, state, torch.float64)
-    return Split(
+    x, objective, bound = (
         scale[:, None, None, None] * state.best,
         scale * state.objective,
         scale * state.bound,
-        state.reached,
-        state.iterations,
-        state.duals,
     )
+    return Split(x, objective, bound, state.reached, state.iterations, state.duals)
 
 
 def _begun(
