@@ -23,13 +23,13 @@ import zarr
 
 from bequeath.study import stages
 from bequeath.study.demo import QUICK, demo_study, train_demo
+from bequeath.study.engines.tasks import Agenda, group_size
 from bequeath.study.progress import Bars
 from bequeath.study.run import Study
 from bequeath.study.status import StageStatus, Status
 from bequeath.study.store.carry import STORE
 from bequeath.study.store.layout import Axes
 from bequeath.study.store.store import DONE, Store
-from bequeath.study.tasks import Agenda, group_size
 
 IDENTITY = {"decomposition": {"kind": "and-or"}}
 

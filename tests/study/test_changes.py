@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("without_report")
 @pytest.fixture
 def counted(monkeypatch):
     """How many tables and sets of interactions are computed."""
-    from bequeath.study.worker import Worker
+    from bequeath.study.engines.worker import Worker
 
     counts = {"table": 0, "interactions": 0, "accuracy": 0}
     do = Worker.do
@@ -125,7 +125,7 @@ def test_a_probe_of_another_backbone_is_fitted_anew(study_dir):
 def test_stale_findings_do_not_outlive_their_study(study_dir, edit, monkeypatch):
     run(study_dir)
     edit("baseline", "zero")
-    monkeypatch.setattr("bequeath.study.worker.Worker.do", lambda self, task: 1 / 0)
+    monkeypatch.setattr("bequeath.study.engines.worker.Worker.do", lambda self, task: 1 / 0)
     with pytest.raises(bq.BequeathError, match="failed on too many samples"):
         run(study_dir, update=True)
     assert not (study_dir / "out/findings.json").exists()

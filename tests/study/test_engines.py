@@ -154,7 +154,7 @@ def test_nan_outputs_name_model_sample_and_mask_and_only_they_are_missing(study_
 
 
 def test_a_sample_that_fails_in_one_checkpoint_is_left_out(study_dir, monkeypatch):
-    from bequeath.study.worker import Worker
+    from bequeath.study.engines.worker import Worker
 
     whole = run(study_dir, "whole")
     do = Worker.do
@@ -173,7 +173,7 @@ def test_a_sample_that_fails_in_one_checkpoint_is_left_out(study_dir, monkeypatc
 
 def test_a_final_model_that_fails_leaves_no_findings_and_exit_code_3(study_dir):
     code = (
-        "import bequeath.study.worker as w\n"
+        "import bequeath.study.engines.worker as w\n"
         "do = w.Worker.do\n"
         "w.Worker.do = lambda self, t: 1 / 0 if t.checkpoint == 6 else do(self, t)\n"
         "import sys, bequeath.cli as c\n"
@@ -229,7 +229,7 @@ def test_gpus_are_shared_out_over_processes(monkeypatch):
     made = []
     monkeypatch.setattr(local, "_Process", lambda spec, gpu: made.append(gpu) or _Silent())
     engine = local.LocalEngine(local.LocalConfig(workers=5), Found())
-    from bequeath.study.worker import Spec
+    from bequeath.study.engines.worker import Spec
 
     with engine(Spec(None, None, None, {})):
         assert made == ["4", "6", "7", "4", "6"]

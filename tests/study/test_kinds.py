@@ -83,7 +83,7 @@ def test_influential_cells_are_the_same_for_all_models_and_kept(study_dir, edit)
     index = next(i for i in range(len(materials.data)) if materials.data[i].id == name)
     x, label = materials.data[index].x, materials.data[index].label
     total = np.zeros(16)
-    from bequeath.study.plan import make_plan
+    from bequeath.study.loading.plan import make_plan
 
     plan = make_plan(config, materials.data)
     for model_name in ("pretrained", "finetuned", "scratch"):

@@ -50,7 +50,7 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 from ray.cluster_utils import Cluster
 import ray
 import bequeath as bq
-from bequeath.study.worker import Worker
+from bequeath.study.engines.worker import Worker
 
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 other = cluster.add_node(num_cpus=1)

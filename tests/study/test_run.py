@@ -76,7 +76,7 @@ def test_two_runs_give_identical_findings_and_a_second_start_redoes_nothing(stud
         raise AssertionError("work was done again")
 
     monkeypatch.setattr("bequeath.games.game.Game.start", refuse)
-    monkeypatch.setattr("bequeath.study.worker.decompose", refuse)
+    monkeypatch.setattr("bequeath.study.engines.worker.decompose", refuse)
     assert run(study_dir, "one") == first
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from bequeath.games.influence import influences, strongest
-from bequeath.study.folder import kept
 from bequeath.study.loading.parts import StudyParts
-from bequeath.study.plan import Plan
+from bequeath.study.loading.plan import Plan
 from bequeath.study.status import Status
+from bequeath.study.store.folder import kept
 
 
 def choose_cells(parts: StudyParts, plan: Plan, folder: Path, key: str, status: Status) -> None:

@@ -11,9 +11,9 @@ from torch import nn
 
 from bequeath.models.mobilenetv2 import imagenet_state, imagenet_weights, mobilenet_v2
 from bequeath.study.config import StudyConfig
-from bequeath.study.folder import claim, only_one
 from bequeath.study.loading.inputs import StudyInputs
 from bequeath.study.progress import Bars
+from bequeath.study.store.folder import claim, only_one
 from bequeath.training.checkpoints import log_spaced
 from bequeath.training.schedule import Schedule
 

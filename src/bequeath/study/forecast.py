@@ -20,10 +20,10 @@ from bequeath.lattice.subsets import masks
 from bequeath.lattice.transforms import zeta
 from bequeath.study.config import StudyConfig
 from bequeath.study.engines.choice import make_engine
+from bequeath.study.engines.tasks import group_size
 from bequeath.study.stages import Prepared
 from bequeath.study.store.carry import STORE, Carrier
 from bequeath.study.store.store import Stage, Store
-from bequeath.study.tasks import group_size
 
 # Seconds of evaluation that are timed for each model, and masks and accuracy samples at least.
 _SECONDS, _LEAST = 1.0, 64

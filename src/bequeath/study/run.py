@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any
 from bequeath.errors import BequeathError, IncompleteRun
 from bequeath.files import write_whole
 from bequeath.study.config import StudyConfig, load_study, with_engine
+from bequeath.study.engines.tasks import is_whole
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.findings import SCHEMA
-from bequeath.study.folder import (
+from bequeath.study.progress import Listener, bars
+from bequeath.study.stages import Prepared, Stages
+from bequeath.study.status import State, Status, read_status
+from bequeath.study.store.carry import STORE, mend_folder
+from bequeath.study.store.folder import (
     FINDINGS,
     REPORT,
     claim,
@@ -24,12 +29,7 @@ from bequeath.study.folder import (
     read_json,
     read_study,
 )
-from bequeath.study.progress import Listener, bars
-from bequeath.study.stages import Prepared, Stages
-from bequeath.study.status import State, Status, read_status
-from bequeath.study.store.carry import STORE, mend_folder
 from bequeath.study.store.store import Store
-from bequeath.study.tasks import is_whole
 
 if TYPE_CHECKING:
     from bequeath.study.forecast import Forecast

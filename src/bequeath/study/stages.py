@@ -25,20 +25,20 @@ from bequeath.study.config import StudyConfig
 from bequeath.study.engines.choice import make_engine
 from bequeath.study.engines.contract import Slot
 from bequeath.study.engines.dispatch import dispatch
+from bequeath.study.engines.tasks import Agenda, Outcome, group_size, missing
+from bequeath.study.engines.worker import Spec
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.findings import SCHEMA, build_findings
 from bequeath.study.findings.missing import FAILURES_FILE
-from bequeath.study.folder import keep_study, kept, read_json
+from bequeath.study.loading.digests import key_of
 from bequeath.study.loading.parts import StudyParts
-from bequeath.study.plan import make_plan
+from bequeath.study.loading.plan import make_plan
 from bequeath.study.status import Status
 from bequeath.study.store.carry import STORE, Carrier, copy_probes, replace_store
-from bequeath.study.store.digests import key_of
+from bequeath.study.store.folder import keep_study, kept, read_json
 from bequeath.study.store.identity import identity
 from bequeath.study.store.layout import Axes
 from bequeath.study.store.store import DONE, FAILED, Stage, Store
-from bequeath.study.tasks import Agenda, Outcome, group_size, missing
-from bequeath.study.worker import Spec
 
 logger = logging.getLogger(__name__)
 

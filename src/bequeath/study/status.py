@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from bequeath.errors import BequeathError
 from bequeath.files import write_whole
-from bequeath.study.folder import in_use, read_json
+from bequeath.study.store.folder import in_use, read_json
 
 STATUS_FILE = "status.json"
 SCHEMA = "bequeath.status/1"

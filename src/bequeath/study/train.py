@@ -19,9 +19,9 @@ from bequeath.models.heads import find_heads
 from bequeath.models.model_preprocessing import preprocessing_of
 from bequeath.study.config import ModelConfig, StudyConfig, checkpoint_files
 from bequeath.study.config.training import Disturbance, RunSection
-from bequeath.study.folder import claim, only_one
 from bequeath.study.loading.inputs import StudyInputs
 from bequeath.study.progress import Bars
+from bequeath.study.store.folder import claim, only_one
 from bequeath.training.disturb import THIRDS, ShuffledLabels, reinitialise
 from bequeath.training.parts import freeze, only_heads, with_lora
 from bequeath.training.schedule import UNFINISHED, Schedule

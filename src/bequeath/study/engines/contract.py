@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from bequeath.errors import BequeathError
-from bequeath.study.tasks import Task
-from bequeath.study.worker import Spec
+from bequeath.study.engines.tasks import Task
+from bequeath.study.engines.worker import Spec
 
 
 class StartError(BequeathError):

@@ -11,7 +11,7 @@ from typing import Any
 
 from bequeath.errors import BequeathError
 from bequeath.study.engines.contract import Slot, StartError
-from bequeath.study.tasks import Agenda, Outcome, Task
+from bequeath.study.engines.tasks import Agenda, Outcome, Task
 
 logger = logging.getLogger(__name__)
 

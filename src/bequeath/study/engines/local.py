@@ -16,9 +16,9 @@ import torch
 
 from bequeath.study.config.engine import LocalConfig
 from bequeath.study.engines.contract import Slot
+from bequeath.study.engines.tasks import Task
+from bequeath.study.engines.worker import Spec, Worker
 from bequeath.study.loading.parts import StudyParts
-from bequeath.study.tasks import Task
-from bequeath.study.worker import Spec, Worker
 
 
 class _Here:

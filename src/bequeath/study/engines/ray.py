@@ -17,8 +17,8 @@ import torch
 from bequeath.errors import BequeathError
 from bequeath.study.config.engine import RayConfig
 from bequeath.study.engines.contract import Slot
-from bequeath.study.tasks import Task
-from bequeath.study.worker import Spec, Worker
+from bequeath.study.engines.tasks import Task
+from bequeath.study.engines.worker import Spec, Worker
 
 # Ray asks its users whether it may report usage; a library has no answer to give for them.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

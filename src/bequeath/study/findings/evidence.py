@@ -22,7 +22,7 @@ from bequeath.study.config import StudyConfig
 from bequeath.study.findings.known import Known
 from bequeath.study.findings.missing import comparable_part
 from bequeath.study.findings.plain import Json
-from bequeath.study.plan import Checkpoint
+from bequeath.study.loading.plan import Checkpoint
 from bequeath.study.store.carry import STORE
 from bequeath.study.store.store import DONE, Store
 

@@ -13,7 +13,7 @@ from bequeath.study.findings.examples import examples
 from bequeath.study.findings.known import findings_of
 from bequeath.study.findings.plain import Json, plain
 from bequeath.study.loading.parts import StudyParts
-from bequeath.study.plan import Plan
+from bequeath.study.loading.plan import Plan
 
 SCHEMA = "bequeath.findings/2"
 

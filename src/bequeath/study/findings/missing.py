@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from bequeath.errors import IncompleteRun
-from bequeath.study.folder import read_json
-from bequeath.study.plan import Checkpoint
+from bequeath.study.loading.plan import Checkpoint
+from bequeath.study.store.folder import read_json
 from bequeath.study.store.store import DONE, Store
 
 FAILURES_FILE = "failures.json"

@@ -18,7 +18,7 @@ from bequeath.models.model_preprocessing import preprocessing_of
 from bequeath.study.config import StudyConfig
 from bequeath.study.config.data import modality
 from bequeath.study.config.players import DataFacts
-from bequeath.study.tokens import answer_tokens, load_tokenizer
+from bequeath.study.loading.tokens import answer_tokens, load_tokenizer
 
 _MEAN_SAMPLES = 500
 _BATCH = 64

@@ -18,9 +18,9 @@ from bequeath.models.fuse import fused_for_inference
 from bequeath.models.probe import features, fit_probe, load_backbone, with_probe
 from bequeath.models.weights import load_model
 from bequeath.study.config import ModelConfig, StudyConfig
+from bequeath.study.loading.digests import file_digest, key_of
 from bequeath.study.loading.inputs import StudyInputs
-from bequeath.study.plan import Checkpoint
-from bequeath.study.store.digests import file_digest, key_of
+from bequeath.study.loading.plan import Checkpoint
 
 _PROBE_SAMPLES = 2000
 _BATCH = 64

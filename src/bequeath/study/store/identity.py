@@ -11,9 +11,9 @@ from torch import Tensor
 
 from bequeath.data.samples import Sample
 from bequeath.study.config.own import own_names, source_of
+from bequeath.study.loading.digests import file_digest, key_of
 from bequeath.study.loading.parts import StudyParts
-from bequeath.study.plan import Plan
-from bequeath.study.store.digests import file_digest, key_of
+from bequeath.study.loading.plan import Plan
 
 Json = dict[str, Any]
 

@@ -15,11 +15,11 @@ from bequeath.knowledge.bounds import BOUNDS, preserved_bounds
 from bequeath.lattice.exact.decompose import decompose, decompose_jointly
 from bequeath.lattice.interactions import Interactions
 from bequeath.study.config import StudyConfig
+from bequeath.study.engines.tasks import Task, missing
 from bequeath.study.loading.parts import StudyParts
-from bequeath.study.plan import Plan
+from bequeath.study.loading.plan import Plan
 from bequeath.study.store.layout import FIELDS
 from bequeath.study.store.store import DONE, Store
-from bequeath.study.tasks import Task, missing
 
 Made: TypeAlias = dict[int, tuple[list[int], Any]]
 """By checkpoint: samples whose interactions are done, and their certificates (samples, fields), or None."""
