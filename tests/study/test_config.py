@@ -23,7 +23,7 @@ from bequeath.study.config import load_study
         ("samples", 1, "samples: .*greater than or equal to 2"),
         ("data.train", None, r"data\.train: needed by a model with probe"),
         ("data.path", "nowhere", r"study\.yaml:\d+: data\.path: no such file or folder: .*nowhere"),
-        ("models.scratch", None, r"models\.scratch: Field required"),
+        ("models.finetuned", None, r"roles: say which model is before and which is after"),
         ("models.finetuned.checkpoints", "models/x-*.pt", r"models\.finetuned\.checkpoints: nothing matches"),
         ("models.pretrained.weights", "gone.pt", r"models\.pretrained\.weights: no such file: .*gone\.pt"),
         ("models.finetuned.weights", "a.pt", "weights or checkpoints, not both"),

@@ -275,7 +275,7 @@ def test_a_causal_language_model(language_model, tmp_path):
     for sample in findings["samples"]:
         assert sample["v_full"]["scratch"] == pytest.approx(values[sample["id"]], abs=1e-5)
     # A model compared with itself keeps everything.
-    assert findings["knowledge"]["shares"]["preserved"]["mean"] == pytest.approx(1)
+    assert findings["knowledge"]["shares"]["preserved"]["observed"] == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ def shown():
     return code
 
 
-def test_ten_lines_of_xarray_find_the_same_preserved_share(study_dir):
+def test_lines_of_xarray_find_the_same_preserved_share(study_dir):
     Study.from_yaml(study_dir / "study.yaml").run(study_dir / "runs/mine")
     code = shown()
-    assert len([line for line in code.splitlines() if line.strip() and not line.startswith("import")]) <= 10
+    assert len([line for line in code.splitlines() if line.strip() and not line.startswith("import")]) <= 11
     script = (
         f"{code}\nimport sys, json\n"
         "assert not any(name.split('.')[0] in ('bequeath', 'torch') for name in sys.modules)\n"
@@ -37,10 +37,10 @@ def test_ten_lines_of_xarray_find_the_same_preserved_share(study_dir):
     assert got.returncode == 0, got.stderr
     preserved, strength = json.loads(got.stdout.splitlines()[-1])
     knowledge = findings_of(study_dir / "runs/mine")["knowledge"]
-    assert preserved == pytest.approx(knowledge["shares"]["preserved"]["mean"], rel=1e-9)
+    assert preserved == pytest.approx(knowledge["shares"]["preserved"]["observed"], rel=1e-9)
     for order in range(1, 5):
         (row,) = [r for r in knowledge["by_order"] if r["order"] == order and r["type"] == "all"]
-        assert strength[order] == pytest.approx(row["strength"]["finetuned"]["mean"], rel=1e-9)
+        assert strength[order] == pytest.approx(row["strength"]["after"]["mean"], rel=1e-9)
 
 
 def test_every_array_and_file_is_described(study_dir):

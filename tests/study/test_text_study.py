@@ -56,7 +56,7 @@ def test_a_text_study_runs_from_files_to_findings(encoder_folder, tmp_path):
     }
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     findings = Study.from_yaml(tmp_path / "study.yaml").run(tmp_path / "out").findings
-    assert findings["study"]["kind"] == "text"
+    assert findings["study"]["modality"] == "text"
     # The probe reads sentiment off the frozen encoder; random heads do not.
     assert findings["models"]["pretrained"]["accuracy"]["mean"] == 1.0
     assert findings["ledger_error"] < 1e-9

@@ -196,9 +196,13 @@ class Study:
 
 def _standing(run: Run, prepared: Prepared) -> dict[str, Any] | None:
     """Findings of just this study that are there already, none of their arrays missing; else None."""
-    if not all((run.folder / name).exists() for name in (FINDINGS, REPORT, STORE)):
+    there = all((run.folder / name).exists() for name in (FINDINGS, REPORT, STORE))
+    if not there or not holds_study(run.folder, prepared.config):
         return None
-    findings: dict[str, Any] = read_json(run.folder / FINDINGS)
+    try:
+        findings: dict[str, Any] = read_json(run.folder / FINDINGS)
+    except BequeathError:  # damaged: they are made again
+        return None
     same = findings.get("schema") == SCHEMA and findings["provenance"].get("key") == prepared.findings_key
     whole = (
         same
