@@ -27,6 +27,7 @@ def findings_of(folder: Path) -> dict[str, Any]:
     findings: dict[str, Any] = json.loads((folder / "findings.json").read_text())
     findings["provenance"].pop("created")
     findings["provenance"].pop("seconds")
+    findings["provenance"].pop("key")  # of settings that change no figure, too
     return findings
 
 

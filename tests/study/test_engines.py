@@ -79,11 +79,11 @@ def test_processes_find_what_one_process_finds(study_dir, edit):
 
 
 def test_each_model_is_loaded_once_by_each_worker_at_most(study_dir, edit, monkeypatch):
-    from bequeath.study.loading import Materials
+    from bequeath.study.loading.models import ModelLoader
 
     loaded = []
-    load = Materials.load
-    monkeypatch.setattr(Materials, "load", lambda self, c, f: (loaded.append(c.label), load(self, c, f))[1])
+    load = ModelLoader.load
+    monkeypatch.setattr(ModelLoader, "load", lambda self, c, f: (loaded.append(c.label), load(self, c, f))[1])
     run(study_dir)
     # Once for the check of the three models, once for the work.
     assert len(loaded) == 3 + 7
@@ -221,9 +221,10 @@ def test_gpus_are_shared_out_over_processes(monkeypatch):
     assert local.gpus() == ["4", "6", "7"]
 
     class Found:
-        how = bq.Evaluation()
+        class inputs:
+            how = bq.Evaluation()
 
-    object.__setattr__(Found.how, "device", "cuda")
+    object.__setattr__(Found.inputs.how, "device", "cuda")
     engine = local.LocalEngine(local.LocalConfig(), Found())
     assert engine.workers == 3
     made = []

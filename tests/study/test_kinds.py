@@ -14,7 +14,8 @@ import bequeath as bq
 from bequeath.models import mlp
 from bequeath.study.config import load_study
 from bequeath.study.config.games import EvaluationConfig
-from bequeath.study.loading import Materials
+from bequeath.study.loading.inputs import StudyInputs
+from bequeath.study.loading.parts import StudyParts
 from bequeath.study.run import Study
 
 
@@ -78,16 +79,17 @@ def test_influential_cells_are_the_same_for_all_models_and_kept(study_dir, edit)
     assert len(cells) == 6
     # Independent: hide each cell alone, by hand.
     config = load_study(file)
-    materials = Materials(config)
+    parts = StudyParts.of(config)
+    data = parts.inputs.data
     name = findings["samples"][0]["id"]
-    index = next(i for i in range(len(materials.data)) if materials.data[i].id == name)
-    x, label = materials.data[index].x, materials.data[index].label
+    index = next(i for i in range(len(data)) if data[i].id == name)
+    x, label = data[index].x, data[index].label
     total = np.zeros(16)
     from bequeath.study.loading.plan import make_plan
 
-    plan = make_plan(config, materials.data)
+    plan = make_plan(config, data, parts.games.players())
     for model_name in ("pretrained", "finetuned", "scratch"):
-        model = materials.load(plan.checkpoints[plan.of(model_name)[-1]], study_dir / "out")
+        model = parts.models.load(plan.checkpoints[plan.of(model_name)[-1]], study_dir / "out")
         value = bq.values.log_odds(label)
         with torch.inference_mode():
             full = value(model(x[None])).item()
@@ -146,7 +148,7 @@ def table_study(tmp_path):
 def test_a_table(table_study):
     findings = run(table_study())
     study = lines(findings)
-    assert (study["kind"], study["n_players"]) == ("table", 4)
+    assert (study["modality"], study["n_players"]) == ("table", 4)
     assert findings["models"]["pretrained"]["accuracy"]["mean"] > 0.7
     assert findings["examples"][0]["words"][0].startswith("a = ")
 
@@ -158,11 +160,11 @@ def test_groups_of_columns_and_a_held_out_share(table_study):
     findings = run(file)
     assert lines(findings)["n_players"] == 2
     assert findings["models"]["scratch"]["accuracy"]["n"] == 20
-    materials = Materials(load_study(file))
-    train = np.stack([materials.train[i].x for i in range(20)])
+    inputs = StudyInputs(load_study(file))
+    train = np.stack([inputs.train[i].x for i in range(20)])
     np.testing.assert_allclose(train.mean(0), 0, atol=1e-5)
-    held = {materials.data[i].id for i in range(20)}
-    assert not held & {materials.train[i].id for i in range(20)}
+    held = {inputs.data[i].id for i in range(20)}
+    assert not held & {inputs.train[i].id for i in range(20)}
 
 
 def test_one_output_and_binary_logit(table_study, tmp_path):
@@ -174,11 +176,11 @@ def test_one_output_and_binary_logit(table_study, tmp_path):
     }
     findings = run(table_study(models=models, value="binary_logit"))
     lines(findings)
-    materials = Materials(load_study(table_study(models=models, value="binary_logit")))
+    inputs = StudyInputs(load_study(table_study(models=models, value="binary_logit")))
     net = mlp(1, 4, widths=(8,))
     net.load_state_dict(load_file(tmp_path / "scratch.safetensors"))
-    x = torch.stack([materials.data[i].x for i in range(40)])
-    right = ((net(x)[:, 0] > 0).long().numpy() == np.array(materials.data.labels)).mean()
+    x = torch.stack([inputs.data[i].x for i in range(40)])
+    right = ((net(x)[:, 0] > 0).long().numpy() == np.array(inputs.data.labels)).mean()
     assert findings["models"]["scratch"]["accuracy"]["mean"] == pytest.approx(right)
 
 
@@ -374,9 +376,9 @@ def test_the_models_own_preprocessing_is_used_unless_the_file_says_otherwise(stu
     from bequeath.data import Preprocessing
 
     own = Preprocessing(30, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), resize_to=32, interpolation="bicubic")
-    monkeypatch.setattr("bequeath.study.loading.preprocessing_of", lambda *a: own)
-    assert Materials(load_study(edit("data.size", None))).data.preprocessing == own
-    changed = Materials(load_study(edit("data.size", 24))).data.preprocessing
+    monkeypatch.setattr("bequeath.study.loading.inputs.preprocessing_of", lambda *a: own)
+    assert StudyInputs(load_study(edit("data.size", None))).data.preprocessing == own
+    changed = StudyInputs(load_study(edit("data.size", 24))).data.preprocessing
     assert (changed.size, changed.resize_to, changed.interpolation) == (24, None, "bicubic")
 
 

@@ -29,12 +29,12 @@ def test_both_forms_are_studies_of_the_size_that_is_said(file):
     assert full.players.n_players == (10 if text else 12)
     assert full.samples >= 50
     assert len(full.training.seeds) >= 3
-    assert full.models.pretrained.weights.startswith("hub")
+    assert full.models["pretrained"].weights.startswith("hub")
     assert small.players.n_players == 9
     assert small.samples >= 30
     assert len(small.training.seeds) >= 2
     assert small.training.checkpoints >= 3  # F3 needs as many
-    assert (small.models.pretrained.weights is None) == (small.training.pretraining is not None)
+    assert (small.models["pretrained"].weights is None) == (small.training.pretraining is not None)
 
 
 def test_the_readme_and_the_makefile_name_just_these_files():

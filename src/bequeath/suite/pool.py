@@ -57,7 +57,7 @@ def pool(runs: Sequence[Run]) -> Json:
         },
         **found,
         "regions": _regions(known),
-        "warnings": _alarms(documents),
+        "warnings": alarms(documents),
     }
 
 
@@ -73,7 +73,7 @@ def _regions(known: Known) -> list[Json]:
     return [{"models": list(region), "effect": effects[region]} for region in ordered]
 
 
-def _alarms(documents: Sequence[Json]) -> list[str]:
+def alarms(documents: Sequence[Json]) -> list[str]:
     """The seeds' warnings, but for those that every single run has; and in how many of them, where not in all."""
     usual = ("The split into AND and OR", "One training run per model")
     counts = Counter(text for one in documents for text in one["warnings"] if not text.startswith(usual))

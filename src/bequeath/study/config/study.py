@@ -150,6 +150,11 @@ class StudyConfig(Section):
         return (start or ("random" if name == self.roles.control else "before")) == "random"
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all models, those with a role first: whatever their order in the file."""
+        return tuple(dict.fromkeys([*(name for _, name in self.roles.given()), *self.models]))
+
+    @property
     def salience(self) -> float | None:
         """The threshold in use."""
         return _PAPER_SALIENT if self.salient is None and self.decomposition.kind == "paper" else self.salient
@@ -259,6 +264,8 @@ def load_study(path: str | Path, *, small: bool = False) -> StudyConfig:
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = "unknown key"
+        if first["type"] == "model_type":
+            message = "unknown key, or a section (key: value, ...) is needed here"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         at = f"{path}:{line}" if line else str(path)
         raise BequeathError(f"{at}: {place + ': ' if place else ''}{message}{more}") from None

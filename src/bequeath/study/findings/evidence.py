@@ -106,8 +106,7 @@ class Evidence:
     @property
     def models(self) -> tuple[str, ...]:
         """Names of all models, those with a role first."""
-        with_role = [name for _, name in self.config.roles.given()]
-        return tuple(dict.fromkeys([*with_role, *self.config.models]))
+        return self.config.names
 
     def same_file(self) -> list[tuple[str, str]]:
         """Pairs of models that are one and the same."""

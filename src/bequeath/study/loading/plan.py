@@ -53,8 +53,8 @@ def make_plan(config: StudyConfig, dataset: Dataset, players: Players) -> Plan:
     """Choose the samples (balanced over classes, by seed) of those that the players fit, and list the checkpoints."""
     checkpoints = [
         Checkpoint(name, *entry)
-        for name, model in config.models.items()
-        for entry in checkpoint_files(model, f"models.{name}")
+        for name in config.names
+        for entry in checkpoint_files(config.models[name], f"models.{name}")
     ]
     if players.needs is not None:
         fitting = [i for i in range(len(dataset)) if players.fits(dataset[i].x)]
