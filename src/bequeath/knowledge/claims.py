@@ -105,7 +105,7 @@ def _f2(readings: Readings, called: Mapping[str, str]) -> Claim:
 
 def _f3(courses: Mapping[str, Dynamics], called: Mapping[str, str]) -> Claim:
     rule = (
-        "Supported if, paired on samples (and seeds), the fine-tuned run has both the larger area under its similarity "
+        "Supported if, paired on samples (and seeds), the model after has both the larger area under its similarity "
         "curve over log steps (earlier) and the smaller share of strength learned and later dropped (steadier), with "
         "their 95% intervals; contradicted if either is the other way round with its interval. p: two-sided sign-flip "
         "test over samples."

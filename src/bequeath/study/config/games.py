@@ -10,11 +10,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import (
-    BeforeValidator,
-    Field,
-    field_validator,
-)
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 from torch import Tensor
 
 from bequeath.errors import BequeathError
@@ -63,9 +59,29 @@ class OwnBaselineConfig(Section):
 
 
 PlainBaseline = Literal["mean", "zero", "blur", "dataset_mean", "mask_token", "pad", "removal"]
+
+
+def _baseline(value: Any) -> str:
+    """Which of the forms is meant: so the errors are of that one."""
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", value)
+    if isinstance(kind, str) and ":" in kind:
+        return "OwnBaselineConfig"
+    if isinstance(value, str):
+        return "str"
+    return "GivenConfig" if kind == "given" else "BlurConfig"
+
+
+def _own(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) and ":" in value else value
+
+
 BaselineConfig = Annotated[
-    PlainBaseline | BlurConfig | GivenConfig | OwnBaselineConfig,
-    BeforeValidator(lambda value: {"kind": value} if isinstance(value, str) and ":" in value else value),
+    Annotated[PlainBaseline, Tag("str")]
+    | Annotated[BlurConfig, Tag("BlurConfig")]
+    | Annotated[GivenConfig, Tag("GivenConfig")]
+    | Annotated[OwnBaselineConfig, Tag("OwnBaselineConfig")],
+    Discriminator(_baseline),
+    BeforeValidator(_own),
 ]
 
 
@@ -86,10 +102,13 @@ def make_baseline(config: BaselineConfig, inputs: Callable[[], Tensor]) -> Basel
     return plain
 
 
-ValueName = (
-    Literal["log_odds", "log_probability", "logit", "margin", "binary_logit", "label_logit", "next_token"]
-    | OwnName
-)
+PlainValue = Literal[
+    "log_odds", "log_probability", "logit", "margin", "binary_logit", "label_logit", "next_token"
+]
+ValueName = Annotated[
+    Annotated[PlainValue, Tag("str")] | Annotated[OwnName, Tag("OwnConfig")],
+    Discriminator(lambda value: "OwnConfig" if isinstance(value, str) and ":" in value else "str"),
+]
 
 
 def make_value(name: ValueName, label: int, answers: Sequence[int] | None) -> Callable[[Tensor], Tensor]:

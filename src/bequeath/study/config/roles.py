@@ -13,7 +13,7 @@ from bequeath.study.config.section import Section
 
 # Names that tell their role.
 _TOLD = {"pretrained": "before", "finetuned": "after", "scratch": "control"}
-_NAME = re.compile(r"[\w.-]+( [\w.-]+)*")
+_NAME = re.compile(r"[^\W_][\w.-]*( [\w.-]+)*")
 
 
 class RolesConfig(Section):
@@ -82,4 +82,7 @@ def check_names(models: Iterable[str]) -> None:
         raise ValueError("models: give two at least, such as pretrained and finetuned")
     for name in names:
         if not _NAME.fullmatch(name):
-            raise ValueError(f"models: {name!r} is no name; use letters, digits, -, _, . and single blanks")
+            raise ValueError(
+                f"models: {name!r} is no name; begin with a letter or digit, and use letters, digits, -, _, . and "
+                "single blanks"
+            )

@@ -196,7 +196,7 @@ def _line_of(text: str, path: tuple[Any, ...]) -> int | None:
 def _is_type(part: str | int) -> bool:
     """Whether a part of an error's place is the type that was tried there, not a key."""
     return isinstance(part, str) and (
-        "[" in part or part.endswith("Config") or part in ("str", "int", "float")
+        "[" in part or ":" in part or part.endswith("Config") or part in ("str", "int", "float")
     )
 
 

@@ -142,9 +142,21 @@ def warnings(evidence: Evidence, findings: Json) -> list[str]:
         )
         more = " Bounds over all equally sparse splits can be asked for (bounds: true)."
         found.append(text + (more if config.decomposition.kind == "and-or" and config.bounds is None else ""))
+    found += _by_chance(findings["knowledge"]["shares"])
     found += _about_models(evidence, findings)
     found.append(f"One training run per model: the intervals are over the {n} samples, not over seeds.")
     return found
+
+
+def _by_chance(shares: Json) -> list[str]:
+    return [
+        f"The {name} share is not above chance: {100 * share['observed']:.1f}%, and interactions of other samples "
+        f"share {100 * share['floor']:.1f}%. A verdict on its size says nothing of these models."
+        for name, share in shares.items()
+        if name in ("preserved", "relearned")
+        and None not in (share["low"], share["floor"])
+        and share["low"] <= share["floor"]
+    ]
 
 
 def _about_models(evidence: Evidence, findings: Json) -> list[str]:
