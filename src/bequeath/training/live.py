@@ -64,7 +64,7 @@ class Live:
         dict
             Means over the samples: ``value`` (of the whole sample), ``strength`` (sum of absolute effects),
             ``strength_order_K``, and ``similarity_to_last``: to the interactions at the measurement before (METHOD
-            5, in [0, 1]; near 1: knowledge has settled), from the second one on.
+            6, in [0, 1]; near 1: knowledge has settled), from the second one on.
         """
         devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
         with torch.random.fork_rng(devices=devices), modes_kept(model):

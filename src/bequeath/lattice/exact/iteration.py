@@ -20,7 +20,7 @@ from bequeath.lattice.kronecker import Matrix, compiled_for, kronecker_power
 from bequeath.lattice.subsets import orders, players_of
 from bequeath.lattice.threads import in_threads
 
-# Over-relaxation of Douglas-Rachford, as in the trial that METHOD 2a reports; other values were not compared.
+# Over-relaxation of Douglas-Rachford, as in the trial that METHOD 3 rests on; other values were not compared.
 _RELAXATION = 1.7
 
 

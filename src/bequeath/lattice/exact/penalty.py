@@ -1,6 +1,6 @@
 """The norm that splits are chosen by: L1, and for several models together the L1 norms of their differences.
 
-f(x) = sum over models |x_m| + coupling * sum over pairs |x_a - x_b|, for every interaction apart (METHOD 2b, joint).
+f(x) = sum over models |x_m| + coupling * sum over pairs |x_a - x_b|, for every interaction apart (METHOD 3, joint).
 For one model it is the absolute value. The models are axis `dim`, the interactions all other axes.
 """
 

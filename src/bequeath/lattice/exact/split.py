@@ -1,7 +1,7 @@
 """The sparsest AND-OR split of value tables: a convex problem, solved with a certificate.
 
-Among all splits (`exact.basis`) the one with the least L1 norm of all interactions is wanted (METHOD 2a);
-of several models' tables together, the one with the least sum of L1 norms and differences (METHOD 2b, joint). A
+Among all splits (`exact.basis`) the one with the least L1 norm of all interactions is wanted (METHOD 3);
+of several models' tables together, the one with the least sum of L1 norms and differences (METHOD 3, joint). A
 Douglas-Rachford iteration minimises f(x) + ridge/2 |x|^2 over the set of splits. The small ridge makes the minimiser
 unique: among the optima it picks the one of least squares (exact regularisation of linear programmes: Friedlander &
 Tseng, SIAM J. Optim. 18, 2007).
