@@ -36,7 +36,7 @@ def blocks(language):
 
 
 def test_the_page_turns_a_trainer_script_into_a_finding(project):
-    script, (study,) = blocks("python")[0], blocks("yaml")
+    script, study = blocks("python")[0], blocks("yaml")[0]
     added = [line for line in script.splitlines() if line.endswith("# added")]
     assert 1 <= len(added) + len(study.strip().splitlines()) + 1 < 15
     # It is a script without them, too.
