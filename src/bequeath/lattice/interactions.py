@@ -1,60 +1,29 @@
-"""The labelled result of a decomposition."""
+"""The labelled result of a decomposition or a sparse reading."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.lattice import exchange, transforms
-from bequeath.lattice.subsets import orders, players_of, subset_name
+from bequeath.lattice import exchange, exchange_listed, transforms
+from bequeath.lattice.listed import Listed
+from bequeath.lattice.memory import check_fits
+from bequeath.lattice.records import CERTIFICATE_FIELDS, TYPES, Certificate, Term
+from bequeath.lattice.subsets import MAX_PLAYERS, indices_of, masks_of, orders, players_of, subset_name
 
 if TYPE_CHECKING:
+    import pandas
     import shapiq
     import xarray
 
-TYPES = ("and", "or")
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """How good a sparse split is, proven: no split of the table has an L1 norm below `lower_bound`.
-
-    All fields have the leading shape (...) of the tables; `objective` and `lower_bound` are in the tables' units.
-    `resolution` is the relative duality gap reached on the ridge problem that names *the* solution among equally
-    sparse ones: how well the answer is settled.
-    """
-
-    objective: Tensor
-    lower_bound: Tensor
-    resolution: Tensor
-    iterations: Tensor
-
-    @property
-    def gap(self) -> Tensor:
-        """Relative duality gap (objective - lower bound) / objective; 0 for an all-zero table."""
-        difference = self.objective - self.lower_bound
-        return torch.where(self.objective > 0, difference / self.objective, 0.0).clamp(min=0.0)
-
-    def __getitem__(self, index: Any) -> Certificate:
-        return Certificate(*(getattr(self, name)[index] for name in _CERTIFICATE))
-
-
-_CERTIFICATE = tuple(field.name for field in fields(Certificate))
-
-
-class Term(NamedTuple):
-    """One interaction, named."""
-
-    type: str
-    subset: int
-    name: str
-    value: float
+__all__ = ["TYPES", "Certificate", "Interactions", "Term"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +41,9 @@ class Interactions:
         Names of the n players.
     certificate : Certificate or None
         None where the decomposition is a closed form.
+    listed : Listed or None
+        The terms of a sparse reading, for up to 256 players; None where all 2**n entries are held. `and_` and `or_` of
+        a sparse reading are made from them when they are asked for, which needs few enough players.
     """
 
     and_: Tensor
@@ -79,8 +51,43 @@ class Interactions:
     offset: Tensor
     players: tuple[str, ...]
     certificate: Certificate | None = None
+    listed: Listed | None = None
+
+    @classmethod
+    def of_terms(
+        cls, listed: Listed, offset: Tensor, players: Sequence[str], certificate: Certificate | None = None
+    ) -> Interactions:
+        """Interactions that are a list of terms."""
+        made = object.__new__(cls)
+        for name, value in (
+            ("offset", offset),
+            ("players", tuple(players)),
+            ("certificate", certificate),
+            ("listed", listed),
+        ):
+            object.__setattr__(made, name, value)
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        """The arrays of listed terms, made on first use."""
+        listed = self.__dict__.get("listed")
+        if name not in ("and_", "or_") or listed is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        n = self.n_players
+        if n > MAX_PLAYERS:
+            raise BequeathError(
+                f"{name}: arrays of 2**{n} entries cannot be had, and stop at {MAX_PLAYERS} players; use terms(), top() "
+                f"or listed"
+            )
+        what = f"arrays of {self.offset.numel()} sparse readings of {n} players"
+        check_fits(self.offset.numel() * 2**n * 16, self.offset.device, what)
+        for field, array in zip(("and_", "or_"), listed.dense(n), strict=True):
+            object.__setattr__(self, field, array)
+        return self.__dict__[name]
 
     def __post_init__(self) -> None:
+        if self.listed is not None:
+            raise BequeathError("listed: use Interactions.of_terms")
         n = players_of(self.and_)
         if self.and_.shape != self.or_.shape or self.offset.shape != self.and_.shape[:-1]:
             raise BequeathError(
@@ -108,6 +115,8 @@ class Interactions:
     def __getitem__(self, index: Any) -> Interactions:
         """The interactions of some of the tables (an index into the leading axes)."""
         certificate = None if self.certificate is None else self.certificate[index]
+        if self.listed is not None:
+            return Interactions.of_terms(self.listed[index], self.offset[index], self.players, certificate)
         return Interactions(self.and_[index], self.or_[index], self.offset[index], self.players, certificate)
 
     def reconstruct(self, masks: Tensor | NDArray[Any] | None = None) -> Tensor:
@@ -129,7 +138,9 @@ class Interactions:
         BequeathError
             If `masks` are of another dtype or shape, or an index is no subset.
         """
-        wanted = slice(None) if masks is None else _subsets(masks, self.n_players).to(self.and_.device)
+        if self.listed is not None:
+            return self.offset[..., None] + self.listed.reconstruct(_shown(masks, self.n_players))
+        wanted = slice(None) if masks is None else indices_of(masks, self.n_players).to(self.and_.device)
         total = transforms.zeta(self.and_) + transforms.or_zeta(self.or_)
         return (total + self.offset[..., None])[..., wanted]
 
@@ -141,10 +152,12 @@ class Interactions:
     def restricted(self, keep: Tensor) -> Interactions:
         """Only the interactions where `keep`, bool of shape (..., 2, 2**n), is true; the others become 0."""
         values = torch.where(keep, self.values, 0.0)
-        return replace(self, and_=values[..., 0, :], or_=values[..., 1, :], certificate=None)
+        return replace(self, and_=values[..., 0, :], or_=values[..., 1, :], certificate=None, listed=None)
 
     def strength_by_order(self) -> Tensor:
         """Sum of |I| by type and order: shape (..., 2, n + 1)."""
+        if self.listed is not None:
+            return self.listed.strength_by_order(self.n_players)
         strength = self.values.abs()
         total = strength.new_zeros(*strength.shape[:-1], self.n_players + 1)
         return total.index_add_(-1, self.orders, strength)
@@ -152,6 +165,8 @@ class Interactions:
     def top(self, k: int = 10) -> list[Term]:
         """The k strongest interactions of one table, strongest first; of equal ones, AND and lower subsets first."""
         self._check_one_table("top")
+        if self.listed is not None:
+            return self.listed.terms((), self.players)[:k]
         values = self.values.flatten()
         strongest = values.abs().argsort(descending=True, stable=True)[:k]
         size = self.and_.shape[-1]
@@ -184,7 +199,9 @@ class Interactions:
         """
         about = {"offset": self.offset}
         if self.certificate is not None:
-            about |= {name: getattr(self.certificate, name) for name in _CERTIFICATE}
+            about |= {name: getattr(self.certificate, name) for name in CERTIFICATE_FIELDS}
+        if self.listed is not None:
+            return exchange_listed.to_array(self.listed, about, self.players, dims)
         return exchange.to_array(self.values, TYPES, self.players, about, dims)
 
     @classmethod
@@ -198,7 +215,12 @@ class Interactions:
         BequeathError
             If `array` is no such array, or has lost some of its subsets or coordinates.
         """
-        values, players, about = exchange.from_array(array, TYPES, ("offset",), _CERTIFICATE)
+        if exchange_listed.is_listed(array):
+            listed, about, players = exchange_listed.from_array(array)
+            offset = about.pop("offset")
+            known = {name: about[name] for name in CERTIFICATE_FIELDS if name in about}
+            return cls.of_terms(listed, offset, players, Certificate(**known) if known else None)
+        values, players, about = exchange.from_array(array, TYPES, ("offset",), CERTIFICATE_FIELDS)
         offset = about.pop("offset")
         certificate = Certificate(**about) if about else None
         return cls(values[..., 0, :], values[..., 1, :], offset, players, certificate)
@@ -220,7 +242,9 @@ class Interactions:
         >>> converter("SV", order=1)  # Shapley values
         """
         self._check_one_table("to_shapiq")
-        moebius = self.and_ + _and_form(self.or_)
+        if self.listed is not None:
+            return exchange_listed.to_shapiq(self.listed, self.offset.item(), self.n_players)
+        moebius = self.and_ + transforms.or_as_and(self.or_)
         moebius[0] += self.offset
         return exchange.to_shapiq(moebius)
 
@@ -246,46 +270,111 @@ class Interactions:
             If `values` is something else or of another index, or `players` are not n; or if shapiq cannot be
             imported.
         """
+        n = getattr(values, "n_players", 0)
+        names = tuple(players) if players is not None else tuple(str(i) for i in range(n))
+        if n > MAX_PLAYERS:
+            listed, offset = exchange_listed.from_shapiq(values)
+            if len(names) != n:
+                raise BequeathError(f"players: {len(names)} names for {n} players")
+            return cls.of_terms(listed, offset, names)
         and_ = exchange.from_shapiq(values)
         offset = and_[0].clone()
         and_[0] = 0
-        names = tuple(players) if players is not None else tuple(str(i) for i in range(values.n_players))
         return cls(and_, torch.zeros_like(and_), offset, names)
 
+    def terms(self, sample: int | tuple[int, ...] = ()) -> list[Term]:
+        """The terms of one table, strongest first; of equal ones the lower order or subset, AND first.
+
+        Parameters
+        ----------
+        sample : int or tuple of int
+            Which table; may be left out where there is only one.
+        """
+        one = self[sample] if sample != () else self
+        one._check_one_table("terms")
+        return one.top(max(len(one.listed), 1) if one.listed is not None else 2 * one.and_.shape[-1])
+
+    def by_order(self) -> Tensor:
+        """Sum of |I| by order, both types: shape (..., n + 1), in the units of the tables."""
+        return self.strength_by_order().sum(-2)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A data frame of listed terms: one row for each table and term, strongest first in each table.
+
+        Columns: ``axis_0``, ... (which table), kind, players (numbers), name, order, value, error, chosen.
+        """
+        return self._sparse("to_frame").frame(self.players)
+
+    @property
+    def r2(self) -> Tensor:
+        """R2 of a sparse reading on masks that were left out of its fit, shape (...).
+
+        At most 1, higher is better; near 0 for noise; nan where the values do not vary.
+        """
+        return self._sparse("r2").r2
+
+    @property
+    def residual(self) -> Tensor:
+        """What a sparse reading leaves of v(N), shape (...): the row "unexplained" of a ledger; nan if v(N) is unknown."""
+        return self._sparse("residual").residual
+
+    @property
+    def constant(self) -> Tensor:
+        """What all masks but the empty one have beyond v(0) in a sparse reading, shape (...): OR of all players."""
+        return self._sparse("constant").constant
+
+    @property
+    def spread(self) -> Tensor:
+        """Root mean squared error of a sparse reading on masks that were left out, shape (...)."""
+        return self._sparse("spread").spread
+
+    @cached_property
+    def halves(self) -> tuple[Interactions, Interactions]:
+        """The same sparse reading from two disjoint halves of the masks; read when it is first asked for.
+
+        Both have the empty and the full mask. How much they share is what a reading finds again (METHOD 5c).
+        """
+        again = self._sparse("halves").again
+        if again is None:
+            raise BequeathError("halves: this reading no longer has its masks; fit again")
+        first, second = again()
+        return first, second
+
+    def with_shape(self, shape: Sequence[int]) -> Interactions:
+        """A sparse reading with other leading axes."""
+        old = self.offset.shape
+        return self._mapped(lambda x: x.reshape(*shape, *x.shape[len(old) :]))
+
+    def to(self, device: torch.device | str) -> Interactions:
+        """A sparse reading on another device."""
+        return self._mapped(lambda x: x.to(device))
+
+    def _mapped(self, change: Callable[[Tensor], Tensor]) -> Interactions:
+        certificate = self.certificate
+        if certificate is not None:
+            certificate = Certificate(*(change(getattr(certificate, name)) for name in CERTIFICATE_FIELDS))
+        return Interactions.of_terms(
+            self._sparse("shape").map(change), change(self.offset), self.players, certificate
+        )
+
+    def _sparse(self, name: str) -> Listed:
+        if self.listed is None:
+            raise BequeathError(f"{name}: only sparse readings have it (bequeath.fit); this one is exact")
+        return self.listed
+
     def _check_one_table(self, method: str) -> None:
-        if self.and_.ndim != 1:
+        if self.offset.ndim:
             raise BequeathError(
                 f"{method}: one table at a time, not {tuple(self.offset.shape)}; index the interactions first"
             )
 
 
-def _and_form(or_: Tensor) -> Tensor:
-    """AND interactions of the game that OR interactions add up to: (..., 2**n) -> (..., 2**n).
-
-    ``moebius(or_zeta(or_))``, but from one sum, so that what is 0 is exactly 0: a set T is met unless all of its
-    players are absent, 1 - product of (1 - x_i), so T adds -(-1)**|L| to each of its subsets L but the empty one.
-    """
-    sign = 2.0 * (orders(players_of(or_), or_.device) % 2) - 1.0
-    sign[0] = 0
-    return sign * transforms.zeta_adjoint(or_)
-
-
-def _subsets(masks: Tensor | NDArray[Any], n: int) -> Tensor:
-    """Indices of subsets, int64 of shape (m,), from themselves or from present players, bool of shape (m, n)."""
-    wanted = f"give indices of subsets, int64 of shape (m,), or present players, bool of shape (m, {n})"
-    try:
-        given = torch.as_tensor(masks)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise BequeathError(f"masks: {error}; {wanted}") from error
+def _shown(masks: Tensor | NDArray[Any] | None, n: int) -> Tensor:
+    """Shown players of masks given as `Interactions.reconstruct` takes them: bool, (m, n)."""
+    given = torch.arange(2**n) if masks is None and n <= MAX_PLAYERS else masks
+    if given is None:
+        raise BequeathError(f"masks: all 2**{n} cannot be had; give some")
+    given = torch.as_tensor(given)
     if given.dtype == torch.bool and given.ndim == 2 and given.shape[1] == n:
-        return (given.to(torch.int64) << torch.arange(n, device=given.device)).sum(-1)
-    if given.dtype != torch.int64 or given.ndim != 1:
-        raise BequeathError(
-            f"masks: {given.dtype} of shape {tuple(given.shape)} given for {n} players; {wanted}"
-        )
-    outside = given[(given < 0) | (given >= 2**n)]
-    if len(outside):
-        raise BequeathError(
-            f"masks: {outside[0].item()} given; give indices of the subsets of {n} players, 0 to {2**n - 1}"
-        )
-    return given
+        return given
+    return masks_of(indices_of(given, n), n)

@@ -14,8 +14,8 @@ from numba.core import types
 from numba.extending import intrinsic
 
 compiled = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
-# Terms that are worked on together while the partial sums stay in the cache.
-_TILE = 1024
+# Sums may be taken in the order that vector units want: one order on one machine, whatever the batch and threads.
+summing = njit(nogil=True, cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bequeath.lattice.sparse.kernels import add_column, common, compiled, counts, products
+from bequeath.lattice.sparse.kernels import add_column, common, compiled, counts, products, summing
 
 
-@compiled
+@summing
 def _join(factor, row, diagonal, size):
     """Append a row and column to the Cholesky factor (lower) of `size` terms; False where it is dependent."""
     for i in range(size):
@@ -49,7 +49,7 @@ def _leave(factor, place, size):
         factor[i, i + 1] = 0.0
 
 
-@compiled
+@summing
 def _solve(factor, right, size, out):
     for i in range(size):
         total = right[i]
@@ -58,22 +58,21 @@ def _solve(factor, right, size, out):
         out[i] = total / factor[i, i]
     for back in range(size):
         i = size - 1 - back
-        total = out[i]
-        for j in range(i + 1, size):
-            total -= factor[j, i] * out[j]
-        out[i] = total / factor[i, i]
+        out[i] /= factor[i, i]
+        value = out[i]
+        for j in range(i):
+            out[j] -= factor[i, j] * value
 
 
-@compiled
+@summing
 def _centre(x, used, number):
-    """Subtract the mean over the used masks; 0 on the padding is not kept. Returns the mean."""
+    """Subtract the mean over the used masks."""
     mean = 0.0
     for k in range(x.size):
         mean += x[k] * used[k]
     mean /= number
     for k in range(x.size):
         x[k] -= mean
-    return mean
 
 
 @compiled
@@ -155,7 +154,7 @@ def homotopy(bits, rows, y, weight, centred, ridge, lams, most, out_terms, out_f
     while done < lams.size and joining != -2 and steps < 20 * most:
         steps += 1
         if joining >= 0:
-            if size == most:
+            if size == most or size + 1 >= number:
                 break
             for w in range(words):
                 cols[size, w] = bits[w, joining] & packed[w]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bequeath.lattice.sparse.terms import AND, OR, Floats, Terms
+from bequeath.lattice.sparse.terms import AND, Floats, Terms
 
 Real = NDArray[np.floating]
 
@@ -32,8 +32,10 @@ class _Best:
         self.scores: list[Real] = []
         self.held = 0
 
-    def offer(self, kind: int, prefix: tuple[int, ...], first: NDArray[np.intp], score: Real, *more: NDArray[np.intp]) -> None:
-        """Terms prefix + (first,) + more, of one kind, with their scores (already above the bar)."""
+    def offer(
+        self, kind: int, prefix: tuple[int, ...], score: Real, *columns: NDArray[np.intp]
+    ) -> None:
+        """Terms of one kind, the prefix and more players each, with their scores (all above the bar)."""
         if not len(score):
             return
         self.largest = max(self.largest, float(score.max()))
@@ -41,7 +43,7 @@ class _Best:
             return
         rows = np.full((len(score), self.order), -1, np.int16)
         rows[:, : len(prefix)] = prefix
-        for q, column in enumerate((first, *more)):
+        for q, column in enumerate(columns):
             rows[:, len(prefix) + q] = column
         self.players.append(rows)
         self.kinds.append(np.full(len(score), kind, np.int8))
@@ -122,7 +124,7 @@ def _below(
     if depth == 0 and kind == AND:
         score = np.abs(r @ x) / best.weights[1]
         above = np.flatnonzero(score > best.bar)
-        best.offer(kind, prefix, above + start, score[above])
+        best.offer(kind, prefix, score[above], above + start)
     if only_singles or best.order < depth + 2 or x.shape[1] < 2:
         return
     products = np.abs((x * r[:, None]).T @ x)
@@ -130,7 +132,7 @@ def _below(
     first, second = np.nonzero(products > best.bar)
     upper = first < second
     first, second = first[upper], second[upper]
-    best.offer(kind, prefix, first + start, products[first, second], second + start)
+    best.offer(kind, prefix, products[first, second], first + start, second + start)
     if best.order > depth + 2:
         for i in range(x.shape[1] - 2):
             rows = np.flatnonzero(x[:, i])
@@ -144,23 +146,3 @@ def search_cost(n: int, masks: int, order: int) -> float:
     for k in range(order):
         sets *= (n - k) / (k + 1)
     return 4.0 * sets * masks * 0.5 ** max(order - 2, 0)
-
-
-def extended(terms: Terms, n: int) -> Terms:
-    """All terms that have one player more than the given ones, each once."""
-    rows = []
-    for players, kind in zip(terms.players, terms.kinds, strict=True):
-        members = players[players >= 0]
-        others = np.setdiff1d(np.arange(n, dtype=np.int16), members)
-        more = np.sort(np.column_stack((np.tile(members, (len(others), 1)), others)), axis=1)
-        padded = np.full((len(more), terms.players.shape[1] + 1), -1, np.int16)
-        padded[:, 0], padded[:, 1 : 1 + more.shape[1]] = kind, more
-        rows.append(padded)
-        if len(members) == 1:
-            either = padded.copy()
-            either[:, 0] = OR
-            rows.append(either)
-    if not rows:
-        return terms
-    unique = np.unique(np.concatenate(rows), axis=0)
-    return Terms(np.ascontiguousarray(unique[:, 1:]), unique[:, 0].astype(np.int8))
