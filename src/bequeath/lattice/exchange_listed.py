@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.lattice.exchange import interaction_values
-from bequeath.lattice.listed import Listed
+from bequeath.lattice.listed import MOST_PLAYERS, Listed
 
 if TYPE_CHECKING:
     import shapiq
@@ -87,15 +87,22 @@ def from_array(array: xarray.DataArray) -> tuple[Listed, dict[str, Tensor], tupl
     others = {
         str(name): torch.tensor(array[name].transpose(*leading).values)
         for name, field in array.coords.items()
-        if name not in _BY_TABLE and set(field.dims) == set(leading) and name not in array.dims and name != "term"
+        if name not in _BY_TABLE
+        and set(field.dims) == set(leading)
+        and name not in array.dims
+        and name != "term"
         and name not in ("kind", "players", "order")
     }
     listed = Listed(
         tuple(tuple(int(i) for i in str(one).split(",")) for one in array["players"].values),
         tuple(str(kind) for kind in array["kind"].values),
         torch.tensor(array.values, dtype=torch.float64),
-        **{name: tensor(name, "term") for name in _BY_TERM},
-        **{name: tensor(name) for name in _BY_TABLE},
+        tensor("error", "term"),
+        tensor("chosen", "term"),
+        tensor("constant"),
+        tensor("residual"),
+        tensor("r2"),
+        tensor("spread"),
     )
     return listed, others, tuple(array.attrs["players"])
 
@@ -114,9 +121,11 @@ def to_shapiq(listed: Listed, offset: float, n: int) -> shapiq.InteractionValues
     for members, kind, value in zip(listed.members, listed.kinds, listed.value.tolist(), strict=True):
         if value == 0:
             continue
-        parts = [members] if kind == "and" else [
-            part for size in range(1, len(members) + 1) for part in combinations(members, size)
-        ]
+        parts = (
+            [members]
+            if kind == "and"
+            else [part for size in range(1, len(members) + 1) for part in combinations(members, size)]
+        )
         for part in parts:
             total[part] = total.get(part, 0.0) + (value if kind == "and" or len(part) % 2 else -value)
     total = {part: value for part, value in total.items() if value != 0}
@@ -147,11 +156,15 @@ def from_shapiq(values: shapiq.InteractionValues) -> tuple[Listed, Tensor]:
             f'values: index {values.index!r} given; AND interactions are the index "Moebius": compute index="Moebius"'
         )
     n = values.n_players
+    if n > MOST_PLAYERS:
+        raise BequeathError(f"values: {n} players; listed terms stop at {MOST_PLAYERS}")
     found = {tuple(sorted(part)): float(value) for part, value in values.interactions.items() if part}
     for part in found:
         if not all(0 <= player < n for player in part):
             raise BequeathError(f"values: interaction {part} of {n} players, which are numbered 0 to {n - 1}")
-    subsets = sorted((part for part, value in found.items() if value != 0), key=lambda part: (len(part), part))
+    subsets = sorted(
+        (part for part, value in found.items() if value != 0), key=lambda part: (len(part), part)
+    )
     value = torch.tensor([found[part] for part in subsets], dtype=torch.float64)
     unknown = torch.tensor(torch.nan, dtype=torch.float64)
     listed = Listed(

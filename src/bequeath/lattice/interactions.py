@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,12 +13,11 @@ from torch import Tensor
 from bequeath.errors import BequeathError
 from bequeath.lattice import exchange, exchange_listed, transforms
 from bequeath.lattice.listed import Listed
-from bequeath.lattice.memory import check_fits
+from bequeath.lattice.reading import SparseReading
 from bequeath.lattice.records import CERTIFICATE_FIELDS, TYPES, Certificate, Term
 from bequeath.lattice.subsets import MAX_PLAYERS, indices_of, masks_of, orders, players_of, subset_name
 
 if TYPE_CHECKING:
-    import pandas
     import shapiq
     import xarray
 
@@ -27,7 +25,7 @@ __all__ = ["TYPES", "Certificate", "Interactions", "Term"]
 
 
 @dataclass(frozen=True)
-class Interactions:
+class Interactions(SparseReading):
     """AND and OR interactions of one or many value tables.
 
     Attributes
@@ -52,38 +50,6 @@ class Interactions:
     players: tuple[str, ...]
     certificate: Certificate | None = None
     listed: Listed | None = None
-
-    @classmethod
-    def of_terms(
-        cls, listed: Listed, offset: Tensor, players: Sequence[str], certificate: Certificate | None = None
-    ) -> Interactions:
-        """Interactions that are a list of terms."""
-        made = object.__new__(cls)
-        for name, value in (
-            ("offset", offset),
-            ("players", tuple(players)),
-            ("certificate", certificate),
-            ("listed", listed),
-        ):
-            object.__setattr__(made, name, value)
-        return made
-
-    def __getattr__(self, name: str) -> Any:
-        """The arrays of listed terms, made on first use."""
-        listed = self.__dict__.get("listed")
-        if name not in ("and_", "or_") or listed is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        n = self.n_players
-        if n > MAX_PLAYERS:
-            raise BequeathError(
-                f"{name}: arrays of 2**{n} entries cannot be had, and stop at {MAX_PLAYERS} players; use terms(), top() "
-                f"or listed"
-            )
-        what = f"arrays of {self.offset.numel()} sparse readings of {n} players"
-        check_fits(self.offset.numel() * 2**n * 16, self.offset.device, what)
-        for field, array in zip(("and_", "or_"), listed.dense(n), strict=True):
-            object.__setattr__(self, field, array)
-        return self.__dict__[name]
 
     def __post_init__(self) -> None:
         if self.listed is not None:
@@ -297,70 +263,6 @@ class Interactions:
     def by_order(self) -> Tensor:
         """Sum of |I| by order, both types: shape (..., n + 1), in the units of the tables."""
         return self.strength_by_order().sum(-2)
-
-    def to_frame(self) -> pandas.DataFrame:
-        """A data frame of listed terms: one row for each table and term, strongest first in each table.
-
-        Columns: ``axis_0``, ... (which table), kind, players (numbers), name, order, value, error, chosen.
-        """
-        return self._sparse("to_frame").frame(self.players)
-
-    @property
-    def r2(self) -> Tensor:
-        """R2 of a sparse reading on masks that were left out of its fit, shape (...).
-
-        At most 1, higher is better; near 0 for noise; nan where the values do not vary.
-        """
-        return self._sparse("r2").r2
-
-    @property
-    def residual(self) -> Tensor:
-        """What a sparse reading leaves of v(N), shape (...): the row "unexplained" of a ledger; nan if v(N) is unknown."""
-        return self._sparse("residual").residual
-
-    @property
-    def constant(self) -> Tensor:
-        """What all masks but the empty one have beyond v(0) in a sparse reading, shape (...): OR of all players."""
-        return self._sparse("constant").constant
-
-    @property
-    def spread(self) -> Tensor:
-        """Root mean squared error of a sparse reading on masks that were left out, shape (...)."""
-        return self._sparse("spread").spread
-
-    @cached_property
-    def halves(self) -> tuple[Interactions, Interactions]:
-        """The same sparse reading from two disjoint halves of the masks; read when it is first asked for.
-
-        Both have the empty and the full mask. How much they share is what a reading finds again (METHOD 5c).
-        """
-        again = self._sparse("halves").again
-        if again is None:
-            raise BequeathError("halves: this reading no longer has its masks; fit again")
-        first, second = again()
-        return first, second
-
-    def with_shape(self, shape: Sequence[int]) -> Interactions:
-        """A sparse reading with other leading axes."""
-        old = self.offset.shape
-        return self._mapped(lambda x: x.reshape(*shape, *x.shape[len(old) :]))
-
-    def to(self, device: torch.device | str) -> Interactions:
-        """A sparse reading on another device."""
-        return self._mapped(lambda x: x.to(device))
-
-    def _mapped(self, change: Callable[[Tensor], Tensor]) -> Interactions:
-        certificate = self.certificate
-        if certificate is not None:
-            certificate = Certificate(*(change(getattr(certificate, name)) for name in CERTIFICATE_FIELDS))
-        return Interactions.of_terms(
-            self._sparse("shape").map(change), change(self.offset), self.players, certificate
-        )
-
-    def _sparse(self, name: str) -> Listed:
-        if self.listed is None:
-            raise BequeathError(f"{name}: only sparse readings have it (bequeath.fit); this one is exact")
-        return self.listed
 
     def _check_one_table(self, method: str) -> None:
         if self.offset.ndim:

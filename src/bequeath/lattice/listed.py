@@ -15,6 +15,8 @@ from bequeath.lattice.records import TYPES, Term
 if TYPE_CHECKING:
     import pandas
 
+# Players of a sparse reading at most.
+MOST_PLAYERS = 256
 # Entries of one block of term columns.
 _BLOCK = 2**24
 
@@ -75,15 +77,21 @@ class Listed:
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Listed:
         """All tensors changed."""
-        tensors = (field.name for field in fields(self) if isinstance(getattr(self, field.name), Tensor))
-        return replace(self, **{name: change(getattr(self, name)) for name in tensors})
+        changed: dict[str, Any] = {
+            field.name: change(getattr(self, field.name))
+            for field in fields(self)
+            if isinstance(getattr(self, field.name), Tensor)
+        }
+        return replace(self, **changed)
 
     def __getitem__(self, index: Any) -> Listed:
         """Those of some of the tables."""
         again = None if self.again is None else partial(_indexed, self.again, index)
         shape = self.constant.shape
         places = torch.arange(shape.numel(), device=self.value.device).reshape(shape)[index]
-        return replace(self.map(lambda x: x.reshape(shape.numel(), *x.shape[len(shape) :])[places]), again=again)
+        return replace(
+            self.map(lambda x: x.reshape(shape.numel(), *x.shape[len(shape) :])[places]), again=again
+        )
 
     def columns(self, masks: Tensor) -> Tensor:
         """Whether each term is there: masks bool (m, n) -> bool (m, T)."""
@@ -105,7 +113,9 @@ class Listed:
     def dense(self, n: int) -> tuple[Tensor, Tensor]:
         """AND and OR arrays, (..., 2**n) each, without the constant."""
         both = self.value.new_zeros(2, *self.constant.shape, 2**n)
-        subsets = torch.tensor([subset_of(one) for one in self.members], dtype=torch.int64, device=self.value.device)
+        subsets = torch.tensor(
+            [subset_of(one) for one in self.members], dtype=torch.int64, device=self.value.device
+        )
         for kind, mine in enumerate((~self.is_or, self.is_or)):
             both[kind][..., subsets[mine]] = self.value[..., mine]
         return both[0], both[1]
@@ -144,11 +154,18 @@ class Listed:
                 about = {f"axis_{axis}": i for axis, i in enumerate(table)}
                 rows.append(
                     about
-                    | {"kind": term.kind, "players": term.players, "name": term.name, "order": len(term.players)}
+                    | {
+                        "kind": term.kind,
+                        "players": term.players,
+                        "name": term.name,
+                        "order": len(term.players),
+                    }
                     | {"value": term.value, "error": term.error, "chosen": term.chosen}
                 )
         labels = [f"axis_{axis}" for axis in range(self.constant.ndim)]
-        return pandas.DataFrame(rows, columns=[*labels, "kind", "players", "name", "order", "value", "error", "chosen"])
+        return pandas.DataFrame(
+            rows, columns=[*labels, "kind", "players", "name", "order", "value", "error", "chosen"]
+        )
 
 
 def subset_of(members: Sequence[int]) -> int:

@@ -1,8 +1,8 @@
 """How near the lasso is to its optimum over all terms of the stated orders, proven by a dual bound.
 
-P(b) = 1/2 |y - X b|^2 + lam sum_j w_j |b_j|, y and X centred. Any theta with |<theta, X_j>| <= lam w_j for all j gives the
-lower bound <theta, y> - 1/2 |theta|^2. The residual, scaled until it obeys, is such a theta; the scale needs the largest
-|<r, X_j>| / w_j of *all* terms, also of those that were never candidates. `search.strongest` finds it.
+P(b) = 1/2 |y - X b|^2 + lam sum_j w_j |b_j|, y and X centred. Any theta with |<theta, X_j>| <= lam w_j for all j gives
+the lower bound <theta, y> - 1/2 |theta|^2. The residual, scaled until it obeys, is such a theta; the scale needs the
+largest |<r, X_j>| / w_j of *all* terms, also of those that were never candidates. `search.strongest` finds it.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.lattice.sparse.masks import MAX_PLAYERS
+from bequeath.lattice.listed import MOST_PLAYERS
 from bequeath.lattice.sparse.terms import KINDS, Floats
 
 _WARN_LEVEL = 4
@@ -53,8 +53,8 @@ class Sampled:
 
 def least_masks(n: int, order: int) -> int:
     """Masks needed to tell terms up to an order apart: all, or twice as many as patterns of one term or as players."""
-    enough = 2 * max(2**order, n + 1)
-    return min(2**n, enough) if n < 63 else enough
+    enough: int = 2 * max(2**order, n + 1)
+    return min(int(2**n), enough) if n < 63 else enough
 
 
 def check_sampled(masks: Any, values: Any, order: int, kind: str) -> Sampled:
@@ -67,8 +67,10 @@ def check_sampled(masks: Any, values: Any, order: int, kind: str) -> Sampled:
     """
     shown, v = _as_arrays(masks, values)
     n = shown.shape[1]
-    if not 1 <= n <= MAX_PLAYERS:
-        raise BequeathError(f"masks: {n} players; sparse readings take 1 to {MAX_PLAYERS}: use a coarser grid")
+    if not 1 <= n <= MOST_PLAYERS:
+        raise BequeathError(
+            f"masks: {n} players; sparse readings take 1 to {MOST_PLAYERS}: use a coarser grid"
+        )
     if kind not in KINDS:
         raise BequeathError(f'kind: "and", "or" or "and-or", not {kind!r}')
     if not isinstance(order, int) or not 1 <= order <= n:
@@ -116,7 +118,11 @@ def _without_repeats(shown: NDArray[np.bool_], table: Floats) -> tuple[NDArray[n
         return shown, table
     group = group.reshape(-1)
     counts = np.bincount(group)
-    means = np.stack([np.bincount(group, weights=row) / counts for row in table]) if len(table) else table[:, first]
+    means = (
+        np.stack([np.bincount(group, weights=row) / counts for row in table])
+        if len(table)
+        else table[:, first]
+    )
     apart = np.abs(table - means[:, group]).max() if table.size else 0.0
     if apart > 1e-9 * np.abs(table).max():
         warnings.warn(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -110,7 +109,9 @@ def _assembled(
     """One result of all tables, over the union of their terms."""
     place: dict[tuple[int, ...], int] = {}
     for reading in readings:
-        for row in np.column_stack((reading.terms.orders, reading.terms.kinds, reading.terms.players)).tolist():
+        for row in np.column_stack(
+            (reading.terms.orders, reading.terms.kinds, reading.terms.players)
+        ).tolist():
             place.setdefault(tuple(row), 0)
     keys = sorted(place)  # by order, AND first, then by players
     place = {key: i for i, key in enumerate(keys)}

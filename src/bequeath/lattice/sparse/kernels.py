@@ -18,7 +18,7 @@ compiled = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="nump
 summing = njit(nogil=True, cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _count(typing_context, word):
     """Set bits of a word."""
 
@@ -89,7 +89,7 @@ def counts(bits, chosen, out):
     out[:] = 0.0
     for w in range(words):
         for j in range(terms):
-            out[j] += _count(bits[w, j] & chosen[w])
+            out[j] += _count(bits[w, j] & chosen[w])  # type: ignore[call-arg]
 
 
 @compiled
@@ -97,7 +97,7 @@ def common(a, b):
     """How many masks two packed columns (words,) share."""
     total = uint64(0)
     for w in range(a.size):
-        total += _count(a[w] & b[w])
+        total += _count(a[w] & b[w])  # type: ignore[call-arg]
     return float(total)
 
 

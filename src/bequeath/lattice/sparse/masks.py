@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
+from bequeath.lattice.listed import MOST_PLAYERS
 
 Design = Literal["uniform", "size", "mostly", "paired"]
 
-MAX_PLAYERS = 256
 _SHOWN = {"uniform": 0.5, "mostly": 0.75, "paired": 0.5}
 # Draws in a row that bring no new mask before the search for more is given up.
 _PATIENCE = 64
@@ -79,8 +79,8 @@ def draw_masks(
 
 
 def _check(n: int, masks: int, design: str, shown: float | None) -> None:
-    if not 1 <= n <= MAX_PLAYERS:
-        raise BequeathError(f"players: {n} given; sparse readings take 1 to {MAX_PLAYERS}")
+    if not 1 <= n <= MOST_PLAYERS:
+        raise BequeathError(f"players: {n} given; sparse readings take 1 to {MOST_PLAYERS}")
     if masks < 2:
         raise BequeathError(f"masks: {masks}; give at least 2, for the empty and the full one")
     if design not in get_args(Design):
@@ -91,9 +91,7 @@ def _check(n: int, masks: int, design: str, shown: float | None) -> None:
         )
 
 
-def _block(
-    generator: np.random.Generator, n: int, design: str, shown: float | None
-) -> NDArray[np.bool_]:
+def _block(generator: np.random.Generator, n: int, design: str, shown: float | None) -> NDArray[np.bool_]:
     """The next 64 masks of the stream."""
     u = generator.random((64, n + 1))
     if design == "size":

@@ -32,9 +32,7 @@ class _Best:
         self.scores: list[Real] = []
         self.held = 0
 
-    def offer(
-        self, kind: int, prefix: tuple[int, ...], score: Real, *columns: NDArray[np.intp]
-    ) -> None:
+    def offer(self, kind: int, prefix: tuple[int, ...], score: Real, *columns: NDArray[np.intp]) -> None:
         """Terms of one kind, the prefix and more players each, with their scores (all above the bar)."""
         if not len(score):
             return

@@ -70,9 +70,7 @@ class Path:
         return self.fits + relaxed * self.slopes
 
 
-def follow(
-    bits: Bits, weights: Floats, rows: Floats, y: Floats, penalties: Floats, most: int = MOST
-) -> Path:
+def follow(bits: Bits, weights: Floats, rows: Floats, y: Floats, penalties: Floats, most: int = MOST) -> Path:
     """The path on the masks in `rows`, at these penalties on the mean squared error, up to so many chosen terms."""
     number = int(rows.sum())
     most = max(1, min(most, number - 1, bits.shape[1]))
@@ -150,10 +148,22 @@ class Validation:
     plain: int
 
     def choice(self, but: int | None = None) -> Choice:
-        """The settings of the least error, over all folds or all but one; of equals the larger penalty."""
+        """Family, relaxation and penalty, judged on all folds or all but one; of equals the larger penalty.
+
+        The plain lasso, unless another setting's error is smaller by more than one standard error of the difference
+        over folds: of those the one with the least error.
+        """
         errors = self.errors if but is None else np.delete(self.errors, but, axis=-1)
-        family, relaxed, penalty = np.unravel_index(int(errors.sum(-1).argmin()), errors.shape[:-1])
-        return Choice(int(family), int(relaxed), int(penalty))
+        total = errors.sum(-1)
+        start = int(total[0, 0].argmin())
+        best, gain = Choice(0, 0, start), 0.0
+        for family in range(len(FAMILIES)):
+            for relaxed in range(len(RELAXED)):
+                penalty = int(total[family, relaxed].argmin())
+                gains = errors[0, 0, start] - errors[family, relaxed, penalty]
+                if gains.sum() > max(gain, float(gains.std(ddof=1)) * len(gains) ** 0.5):
+                    best, gain = Choice(family, relaxed, penalty), float(gains.sum())
+        return best
 
     @property
     def r2(self) -> float:
@@ -168,7 +178,12 @@ class Validation:
 
 
 def validate(
-    bits: list[Bits], weights: list[Floats], used: Floats, folds: NDArray[np.int64], y: Floats, penalties: Floats
+    bits: list[Bits],
+    weights: list[Floats],
+    used: Floats,
+    folds: NDArray[np.int64],
+    y: Floats,
+    penalties: Floats,
 ) -> Validation:
     """Cross-validate one table.
 
@@ -192,7 +207,12 @@ def validate(
 
 
 def _validate(
-    bits: list[Bits], weights: list[Floats], used: Floats, folds: NDArray[np.int64], y: Floats, penalties: Floats
+    bits: list[Bits],
+    weights: list[Floats],
+    used: Floats,
+    folds: NDArray[np.int64],
+    y: Floats,
+    penalties: Floats,
 ) -> Validation:
     number = len(bits)
     errors = np.full((len(FAMILIES), len(RELAXED), len(penalties), number), np.inf)

@@ -102,7 +102,7 @@ def shared(masks: NDArray[np.bool_], order: int, kind: str, seed: int, resamples
         bits = terms.columns(packed)
         kept = distinct(bits, pack(used.astype(bool)[:, None])[0])
         terms, bits = terms[kept], np.ascontiguousarray(bits[:, kept])
-    weights = ORDER_WEIGHT ** (np.arange(order + 1) - 1.0)
+    weights: Floats = np.power(ORDER_WEIGHT, np.arange(order + 1) - 1.0)
     place = int(full[0]) if len(full) else -1
     return Shared(masks, packed, used, folds, halves, terms, bits, order, kind, weights, place)
 
@@ -188,8 +188,15 @@ def _beyond(
         products(bits, padded, c)
         return None, float((np.abs(c) / weight).max(initial=0.0))
     kinds = KINDS[design.kind]
-    more, scores, largest = strongest(
-        design.masks, r, design.order, kinds, design.weights, _BROUGHT, bar=penalty * (1 - 1e-6), dtype=np.float64
+    more, _, largest = strongest(
+        design.masks,
+        r,
+        design.order,
+        kinds,
+        design.weights,
+        _BROUGHT,
+        bar=penalty * (1 - 1e-6),
+        dtype=np.float64,
     )
     largest = max(largest, penalty * (1 - 1e-6))
     if not left or largest <= penalty * (1 + 1e-4):

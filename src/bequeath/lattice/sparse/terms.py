@@ -55,8 +55,8 @@ class Terms:
 
     def sorted(self) -> Terms:
         """By order, AND before OR, then by players: the order in which ties are decided."""
-        names = [self.players[:, q] for q in reversed(range(self.players.shape[1]))]
-        return self[np.lexsort((*names, self.kinds, self.orders))]
+        names: list[NDArray[Any]] = [self.players[:, q] for q in reversed(range(self.players.shape[1]))]
+        return self[np.lexsort([*names, self.kinds, self.orders])]
 
     def columns(self, shown: Bits) -> Bits:
         """Packed columns over masks packed by `pack`: uint64, shape (words, terms)."""
