@@ -179,7 +179,8 @@ def rules() -> None:
 def _rules(name: str, masks: NDArray[np.bool_], number: int, cases: Sequence[Any]) -> None:
     kept = np.flatnonzero(masks[:number].any(1))
     design = shared(masks[kept], 3, "and-or", 0, 0)
-    assert design.terms is not None and design.bits is not None
+    assert design.terms is not None
+    assert design.bits is not None
     weights = ORDER_WEIGHT ** (design.terms.orders - 1.0)
     listed = [
         (tuple(p[p >= 0].tolist()), "or" if k else "and")

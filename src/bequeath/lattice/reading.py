@@ -105,7 +105,7 @@ class SparseReading:
     def with_shape(self, shape: Sequence[int]) -> Self:
         """A sparse reading with other leading axes."""
         old = self.offset.shape
-        return self._mapped(lambda x: x.reshape(*shape, *x.shape[len(old) :]))
+        return self._mapped(lambda x: x.reshape((*shape, *x.shape[len(old) :])))
 
     def to(self, device: torch.device | str) -> Self:
         """A sparse reading on another device."""

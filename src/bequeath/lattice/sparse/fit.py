@@ -125,7 +125,7 @@ def _assembled(
 
     def tensor(numbers: Any, *axes: int) -> torch.Tensor:
         made = torch.as_tensor(np.asarray(numbers))
-        return made.reshape(*sampled.shape, *axes).to(sampled.device)
+        return made.reshape((*sampled.shape, *axes)).to(sampled.device)
 
     listed = Listed(
         members=tuple(tuple(p for p in key[2:] if p >= 0) for key in keys),
