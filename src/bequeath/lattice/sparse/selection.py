@@ -29,6 +29,8 @@ _FIRST, _STEP, _BEYOND, _SCOUTS = 24, 6, 3, 3
 RIDGE = 1e-7
 # Chosen terms at most.
 MOST = 1000
+# Terms must lower the error by so many standard errors, or there are none.
+_DOUBT = 2.0
 # Weight of a term in the adaptive family: 0.1 * largest / (|b| + 0.02 * largest).
 _ADAPTIVE, _FLOOR = 0.1, 0.02
 
@@ -151,19 +153,22 @@ class Validation:
         """Family, relaxation and penalty, judged on all folds or all but one; of equals the larger penalty.
 
         The plain lasso, unless another setting's error is smaller by more than one standard error of the difference
-        over folds: of those the one with the least error.
+        over folds: of those the one with the least error. No terms at all, unless that is worse by two such errors.
         """
         errors = self.errors if but is None else np.delete(self.errors, but, axis=-1)
         total = errors.sum(-1)
         start = int(total[0, 0].argmin())
         best, gain = Choice(0, 0, start), 0.0
+        if errors.shape[-1] < 3:
+            return best
         for family in range(len(FAMILIES)):
             for relaxed in range(len(RELAXED)):
                 penalty = int(total[family, relaxed].argmin())
                 gains = errors[0, 0, start] - errors[family, relaxed, penalty]
-                if gains.sum() > max(gain, float(gains.std(ddof=1)) * len(gains) ** 0.5):
+                if gains.sum() > max(gain, _sum_error(gains)):
                     best, gain = Choice(family, relaxed, penalty), float(gains.sum())
-        return best
+        gains = errors[0, 0, 0] - errors[best]
+        return best if gains.sum() > _DOUBT * _sum_error(gains) else Choice(0, 0, 0)
 
     @property
     def r2(self) -> float:
@@ -232,6 +237,11 @@ def _validate(
         _, path = restricted(bits[k], weights[k], used - held, y, penalties, plain[k], at)
         _enter(errors[1, :, :, k], path, y, np.flatnonzero(held))
     return Validation(errors, null, at)
+
+
+def _sum_error(gains: Floats) -> float:
+    """Standard error of a sum over folds."""
+    return float(gains.std(ddof=1) * len(gains) ** 0.5)
 
 
 def _enter(errors: Floats, path: Path, y: Floats, out: NDArray[np.int64]) -> None:
