@@ -1,7 +1,7 @@
 """Sparse readings against planted truth, held-out masks, other methods and the clock (docs/sparse.md).
 
     python benchmarks/sparse.py planted --players 32 --masks 1344 [--ors 6 --noise 0.1] [--games 3]
-    python benchmarks/sparse.py heldout [--others]
+    python benchmarks/sparse.py heldout [--others] [--only 128 256]
     python benchmarks/sparse.py rules
     python benchmarks/sparse.py designs
     python benchmarks/sparse.py speed
@@ -65,7 +65,7 @@ def planted(players: int, masks: int, ors: int, noise: float, games: int, order:
         missed = sum(abs(terms.get(term, 0.0) - value) for term, value in game.items())
         missed += sum(abs(value) for term, value in terms.items() if term not in game)
         print(
-            f"n={players} K={masks} ors={ors} noise={noise} game={seed}: {len(right)}/20 found, "
+            f"n={players} K={masks} ors={ors} noise={noise} game={seed}: {len(right)}/20, "
             f"{len(strongest & set(right))}/20 among the 20 strongest, {len(terms)} terms, L1 error "
             f"{missed / sum(map(abs, game.values())):.3f}, held-out R2 {found.r2:.3f}, gap {found.certificate.gap:.1e}, "
             f"{took:.1f} s wall, {cpu:.1f} s CPU",
@@ -120,7 +120,7 @@ def columns(masks: NDArray[np.bool_], order: int, basis: str) -> Floats:
     return np.stack(out, 1).astype(np.float64)
 
 
-def heldout(others: bool) -> None:
+def heldout(others: bool, numbers: Sequence[int]) -> None:
     """R2 on the last 256 masks from the first 128, 256, 512, 1,022."""
     masks, values = reference()
     test = slice(1024, 1280)
@@ -130,7 +130,7 @@ def heldout(others: bool) -> None:
         "lasso, Walsh, order 3": (columns(masks, 3, "walsh"), lasso),
         "boosted trees": (masks.astype(np.float64), trees),
     }
-    for number in (128, 256, 512, 1022):
+    for number in numbers:
         for order in (3, 4):
             begin = time.perf_counter()
             found = bq.fit(masks[:number], values[:, :number], order)
@@ -296,12 +296,13 @@ def main() -> None:
     parser.add_argument("--games", type=int, default=3)
     parser.add_argument("--order", type=int, default=4)
     parser.add_argument("--others", action="store_true", help="the other methods beside")
+    parser.add_argument("--only", type=int, nargs="+", default=[128, 256, 512, 1022], help="numbers of masks")
     given = parser.parse_args()
     warnings.simplefilter("ignore", bq.RepeatedMaskWarning)
     if given.what == "planted":
         planted(given.players, given.masks, given.ors, given.noise, given.games, given.order)
     elif given.what == "heldout":
-        heldout(given.others)
+        heldout(given.others, given.only)
     else:
         {"rules": rules, "designs": designs, "speed": speed}[given.what]()
 

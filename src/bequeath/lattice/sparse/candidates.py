@@ -18,8 +18,8 @@ from bequeath.lattice.sparse.terms import Bits, Floats, Terms, distinct, joined,
 
 # Terms that the values bring in, and each round after that; chosen terms at the end of each round.
 _START, _MORE, _ROUNDS = 1500, 400, (12, 40, 120)
-# Multiplications that one search may take, about 2 s.
-_SEARCH = 1.5e11
+# Multiplications that one search may take, about half a second.
+_SEARCH = 1.5e10
 # Terms of one order that are extended to the next.
 _PARENTS = 200
 

@@ -31,7 +31,9 @@ LISTED = 6000
 # Folds of the cross-validation: more where masks are few, fewer where candidates are grown for each.
 _FOLDS, _FEWER_FOLDS, _MANY_MASKS = 10, 5, 400
 # Searches through all terms that may bring new ones into the final fit, and how many each brings.
-_REPAIRS, _BROUGHT = 4, 300
+_REPAIRS, _BROUGHT = 2, 1000
+# Terms above the penalty by less than this share are not brought in; the certificate counts them all the same.
+_SLACK = 1e-3
 # A value counts as constant where it varies by less than this share of its size.
 _FLAT = 1e-12
 
@@ -187,21 +189,16 @@ def _beyond(
         c = np.empty(bits.shape[1])
         products(bits, padded, c)
         return None, float((np.abs(c) / weight).max(initial=0.0))
-    kinds = KINDS[design.kind]
-    more, _, largest = strongest(
-        design.masks,
-        r,
-        design.order,
-        kinds,
-        design.weights,
-        _BROUGHT,
-        bar=penalty * (1 - 1e-6),
-        dtype=np.float64,
+    kinds, bar = KINDS[design.kind], penalty * (1 - 1e-6)
+    if left:
+        # A quick look for more terms; what goes into the certificate is computed in float64.
+        more, _, largest = strongest(design.masks, r, design.order, kinds, design.weights, _BROUGHT, bar=bar)
+        if largest > penalty * (1 + _SLACK):
+            return more, largest
+    _, _, largest = strongest(
+        design.masks, r, design.order, kinds, design.weights, 0, bar=bar, dtype=np.float64
     )
-    largest = max(largest, penalty * (1 - 1e-6))
-    if not left or largest <= penalty * (1 + 1e-4):
-        return None, largest
-    return more, largest
+    return None, max(largest, bar)
 
 
 def _inverse(bits: Bits, members: NDArray[np.int64], k: int) -> tuple[Floats, Floats]:
