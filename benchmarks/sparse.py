@@ -85,13 +85,13 @@ def r2(true: Floats, fitted: Floats) -> Floats:
     return np.asarray(1 - left / ((true - true.mean(1, keepdims=True)) ** 2).sum(1))
 
 
-def lasso(x: Floats, test: Floats, y: Floats) -> Floats:
+def lasso(x: Floats, test: Floats, y: Floats, **options: Any) -> Floats:
     """scikit-learn's cross-validated lasso."""
     from sklearn.linear_model import LassoCV
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = LassoCV(cv=5, max_iter=2000, eps=1e-2, alphas=50).fit(x, y)
+        model = LassoCV(**({"cv": 5, "max_iter": 2000, "eps": 1e-2, "alphas": 50} | options)).fit(x, y)
     return np.asarray(model.predict(test))
 
 
@@ -193,7 +193,7 @@ def _rules(name: str, masks: NDArray[np.bool_], number: int, cases: Sequence[Any
         y = np.zeros(len(design.used))
         y[: len(kept)] = given[kept]
         penalties = selection.PENALTIES[:58] * y[: len(kept)].std()
-        found = selection._validate(
+        found = selection.validate(
             [design.bits] * number_of_folds,
             [weights] * number_of_folds,
             design.used,
@@ -203,7 +203,7 @@ def _rules(name: str, masks: NDArray[np.bool_], number: int, cases: Sequence[Any
         )
         total = found.errors.sum(-1)
         spread = found.errors.std(-1, ddof=1) * number_of_folds**0.5
-        choices = {"chosen (paired one-SE rule)": found.choice()}
+        choices = {"chosen by the rule": found.choice()}
         least = np.unravel_index(int(total.argmin()), total.shape)
         choices["least error of all six"] = selection.Choice(*map(int, least))
         for family, family_name in enumerate(selection.FAMILIES):
@@ -278,7 +278,7 @@ def speed() -> None:
     x = columns(masks[:256], 3, "and-or")
     begin, theirs_cpu = time.perf_counter(), time.process_time()
     for y in values[:40:8]:
-        lasso(x, x, y)
+        lasso(x, x, y, eps=1e-3, alphas=100, max_iter=1000)  # its defaults
     theirs, theirs_cpu = (time.perf_counter() - begin) / 5, (time.process_time() - theirs_cpu) / 5
     print(
         f"bequeath.fit {ours * 1e3:.0f} ms a table wall, {cpu * 1e3:.0f} ms CPU; LassoCV {theirs * 1e3:.0f} ms wall, "

@@ -24,13 +24,14 @@ FAMILIES = ("plain", "adaptive")
 PENALTIES = np.geomspace(0.5, 1e-4, 64)
 # Validation goes down the penalties in steps, and stops where the least error lies so many places before the end: the
 # later part of a path is the longest. A few folds find out where that is.
-_FIRST, _STEP, _BEYOND, _SCOUTS = 24, 6, 3, 3
+_FIRST, _STEP, _BEYOND, _SCOUTS = 30, 6, 2, 2
 # Relative to the number of masks: names one solution where columns depend on each other.
 RIDGE = 1e-7
 # Chosen terms at most.
 MOST = 1000
-# Terms must lower the error by so many standard errors, or there are none.
-_DOUBT = 2.0
+# Another setting than the plain lasso must lower the error by so many standard errors of the difference, and the terms
+# must lower it by so many, or there are none.
+_BETTER, _DOUBT = 1.5, 2.0
 # Weight of a term in the adaptive family: 0.1 * largest / (|b| + 0.02 * largest).
 _ADAPTIVE, _FLOOR = 0.1, 0.02
 
@@ -152,7 +153,7 @@ class Validation:
     def choice(self, but: int | None = None) -> Choice:
         """Family, relaxation and penalty, judged on all folds or all but one; of equals the larger penalty.
 
-        The plain lasso, unless another setting's error is smaller by more than one standard error of the difference
+        The plain lasso, unless another setting's error is smaller by more than 1.5 standard errors of the difference
         over folds: of those the one with the least error. No terms at all, unless that is worse by two such errors.
         """
         errors = self.errors if but is None else np.delete(self.errors, but, axis=-1)
@@ -165,7 +166,7 @@ class Validation:
             for relaxed in range(len(RELAXED)):
                 penalty = int(total[family, relaxed].argmin())
                 gains = errors[0, 0, start] - errors[family, relaxed, penalty]
-                if gains.sum() > max(gain, _sum_error(gains)):
+                if gains.sum() > max(gain, _BETTER * _sum_error(gains)):
                     best, gain = Choice(family, relaxed, penalty), float(gains.sum())
         gains = errors[0, 0, 0] - errors[best]
         return best if gains.sum() > _DOUBT * _sum_error(gains) else Choice(0, 0, 0)
@@ -201,17 +202,24 @@ def validate(
     folds : (64 * words,)
         In which fold each is left out; -1 for masks that are in none.
     """
-    number = int(folds.max()) + 1
-    stop = _FIRST
-    for count in (min(_SCOUTS, number), number):
-        found = _validate(bits[:count], weights, used, folds, y, penalties[:stop])
-        while max(found.choice().penalty, found.plain) >= stop - _BEYOND and stop < len(penalties):
-            stop += _STEP
-            found = _validate(bits[:count], weights, used, folds, y, penalties[:stop])
-    return found
+    number, stop = len(bits), min(_FIRST, len(penalties))
+    plain: list[Path] = []
+    while True:
+        for k in range(len(plain), number):
+            plain.append(follow(bits[k], weights[k], _rows(used, folds, k), y, penalties[:stop]))
+            some = _errors(plain, folds, y, stop).sum(-1)
+            turned = int(some[0].argmin()) < stop - _BEYOND
+            if k + 1 >= min(_SCOUTS, number) and not turned and stop < len(penalties):
+                break
+        else:
+            found = _with_adaptive(plain, bits, weights, used, folds, y, penalties[:stop])
+            if found.choice().penalty < stop - _BEYOND or stop == len(penalties):
+                return found
+        plain, stop = [], min(stop + _STEP, len(penalties))
 
 
-def _validate(
+def _with_adaptive(
+    plain: list[Path],
     bits: list[Bits],
     weights: list[Floats],
     used: Floats,
@@ -219,34 +227,36 @@ def _validate(
     y: Floats,
     penalties: Floats,
 ) -> Validation:
-    number = len(bits)
-    errors = np.full((len(FAMILIES), len(RELAXED), len(penalties), number), np.inf)
-    null = np.zeros(number)
-    plain: list[Path] = []
-    for k in range(number):
-        held = (folds == k).astype(float)
-        rows = used - held
-        out = np.flatnonzero(held)
-        mean = float(rows @ y) / rows.sum()
-        null[k] = ((y[out] - mean) ** 2).sum()
-        plain.append(follow(bits[k], weights[k], rows, y, penalties))
-        _enter(errors[0, :, :, k], plain[k], y, out)
-    at = int(errors[0, 0].sum(-1).argmin())
-    for k in range(number):
-        held = (folds == k).astype(float)
-        _, path = restricted(bits[k], weights[k], used - held, y, penalties, plain[k], at)
-        _enter(errors[1, :, :, k], path, y, np.flatnonzero(held))
-    return Validation(errors, null, at)
+    errors = _errors(plain, folds, y, len(penalties))
+    at = int(errors[0].sum(-1).argmin())
+    adaptive = [
+        restricted(bits[k], weights[k], _rows(used, folds, k), y, penalties, plain[k], at)[1]
+        for k in range(len(bits))
+    ]
+    null = np.zeros(len(bits))
+    for k in range(len(bits)):
+        rows = _rows(used, folds, k)
+        null[k] = ((y[folds == k] - float(rows @ y) / rows.sum()) ** 2).sum()
+    return Validation(np.stack((errors, _errors(adaptive, folds, y, len(penalties)))), null, at)
+
+
+def _rows(used: Floats, folds: NDArray[np.int64], fold: int) -> Floats:
+    """The masks that are used when a fold is left out."""
+    return used - (folds == fold)
+
+
+def _errors(paths: list[Path], folds: NDArray[np.int64], y: Floats, penalties: int) -> Floats:
+    """Squared errors on the left-out masks, (relaxations, penalties, paths); a path that ended early stays there."""
+    errors = np.empty((len(RELAXED), penalties, len(paths)))
+    for k, path in enumerate(paths):
+        out = np.flatnonzero(folds == k)
+        left, slopes = y[out] - path.fits[:, out], path.slopes[:, out]
+        for i, relaxed in enumerate(RELAXED):
+            errors[i, : len(path), k] = ((left - relaxed * slopes) ** 2).sum(1)
+            errors[i, len(path) :, k] = errors[i, len(path) - 1, k]
+    return errors
 
 
 def _sum_error(gains: Floats) -> float:
     """Standard error of a sum over folds."""
     return float(gains.std(ddof=1) * len(gains) ** 0.5)
-
-
-def _enter(errors: Floats, path: Path, y: Floats, out: NDArray[np.int64]) -> None:
-    """Errors (relaxations, penalties) of one fold; a path that ended for want of terms stays where it was."""
-    for i, relaxed in enumerate(RELAXED):
-        found = ((y[out] - path.fitted(relaxed)[:, out]) ** 2).sum(1)
-        errors[i, : len(path)] = found
-        errors[i, len(path) :] = found[-1]
