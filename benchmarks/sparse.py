@@ -4,9 +4,10 @@
     python benchmarks/sparse.py heldout [--others] [--only 128 256]
     python benchmarks/sparse.py rules
     python benchmarks/sparse.py designs
+    python benchmarks/sparse.py full
     python benchmarks/sparse.py speed
 
-Needs ../shared/reference for heldout, rules, designs and speed. One core: set OMP_NUM_THREADS=1.
+All but planted need ../shared/reference. One core: set OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 import bequeath as bq
 from bequeath.lattice.sparse import selection
-from bequeath.lattice.sparse.table import ORDER_WEIGHT, shared
+from bequeath.lattice.sparse.table import ORDER_WEIGHT, read, shared
 
 Floats = NDArray[np.float64]
 Term = tuple[tuple[int, ...], str]
@@ -67,8 +68,8 @@ def planted(players: int, masks: int, ors: int, noise: float, games: int, order:
         print(
             f"n={players} K={masks} ors={ors} noise={noise} game={seed}: {len(right)}/20, "
             f"{len(strongest & set(right))}/20 among the 20 strongest, {len(terms)} terms, L1 error "
-            f"{missed / sum(map(abs, game.values())):.3f}, held-out R2 {found.r2:.3f}, gap {found.certificate.gap:.1e}, "
-            f"{took:.1f} s wall, {cpu:.1f} s CPU",
+            f"{missed / sum(map(abs, game.values())):.3f}, held-out R2 {found.r2:.3f}, "
+            f"gap {found.certificate.gap:.1e}, {took:.1f} s wall, {cpu:.1f} s CPU",
             flush=True,
         )
 
@@ -267,6 +268,52 @@ def designs() -> None:
             )
 
 
+def full() -> None:
+    """The full mask left out of the fit, as one mask among others, or counted so often that v(N) is all but exact."""
+    masks, values = reference()
+    test = slice(1024, 1280)
+    for number in (128, 256):
+        inner = np.flatnonzero(masks[:number].any(1) & ~masks[:number].all(1))
+        for name, copies in (("left out", 0), ("one mask among others", 1), ("64 times", 64)):
+            rows = np.concatenate((inner, np.zeros(copies, np.int64)))
+            design = shared(masks[rows], 3, "and-or", 0, 0)
+            scores, left = [], []
+            for y in values:
+                found = read(design, y[rows] - y[1])
+                fitted = np.full(len(masks), y[1] + found.constant)
+                for players, kind, value in zip(
+                    found.terms.players, found.terms.kinds, found.value, strict=True
+                ):
+                    fitted += value * column((tuple(players[players >= 0]), "or" if kind else "and"), masks)
+                scores.append(r2(y[None, test], fitted[None, test])[0])
+                left.append(abs(y[0] - fitted[0]))
+            print(
+                f"{number} masks, full mask {name}: R2 {np.mean(scores):.3f}, |unexplained| {np.mean(left):.3f} of "
+                f"|v(N) - v(0)| {np.abs(values[:, 0] - values[:, 1]).mean():.2f}",
+                flush=True,
+            )
+    drawn = bq.draw_masks(16, 256).numpy()
+    for noise in (0.1, 0.2):
+        for copies in (0, 1, 64):
+            rows, wrong = np.concatenate((np.arange(2, 256), np.ones(copies, np.int64))), []
+            design = shared(drawn[rows], 3, "and-or", 0, 0)
+            for seed in range(12):
+                generator = np.random.default_rng(seed)
+                game = {term: v for term, v in planted_game(16, 4, generator).items() if len(term[0]) < 4}
+                clean = np.asarray(sum(value * column(term, drawn) for term, value in game.items()))
+                noisy = clean + noise * clean.std() * generator.normal(size=len(clean))
+                found = read(design, noisy[rows])
+                players = [tuple(p[p >= 0].tolist()) for p in found.terms.players]
+                kinds = ["or" if kind else "and" for kind in found.terms.kinds]
+                terms = dict(zip(zip(players, kinds, strict=True), found.value, strict=True))
+                off = sum(abs(terms.get(t, 0.0) - v) for t, v in game.items())
+                off += sum(abs(v) for t, v in terms.items() if t not in game)
+                wrong.append(off / sum(map(abs, game.values())))
+            print(
+                f"planted, noise {noise}, full mask {copies} times: L1 error {np.mean(wrong):.3f}", flush=True
+            )
+
+
 def speed() -> None:
     """100 tables of 16 players, 256 masks, order 3, against LassoCV on the same terms (five tables of it)."""
     masks, values = reference(("P", "F0", "F1", "S0", "S1"))
@@ -288,7 +335,7 @@ def speed() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=["planted", "heldout", "rules", "designs", "speed"])
+    parser.add_argument("what", choices=["planted", "heldout", "rules", "designs", "full", "speed"])
     parser.add_argument("--players", type=int, default=32)
     parser.add_argument("--masks", type=int, default=1344)
     parser.add_argument("--ors", type=int, default=0)
@@ -304,7 +351,7 @@ def main() -> None:
     elif given.what == "heldout":
         heldout(given.others, given.only)
     else:
-        {"rules": rules, "designs": designs, "speed": speed}[given.what]()
+        {"rules": rules, "designs": designs, "full": full, "speed": speed}[given.what]()
 
 
 if __name__ == "__main__":

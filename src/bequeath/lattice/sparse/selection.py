@@ -242,7 +242,7 @@ def _with_adaptive(
 
 def _rows(used: Floats, folds: NDArray[np.int64], fold: int) -> Floats:
     """The masks that are used when a fold is left out."""
-    return used - (folds == fold)
+    return np.asarray(used - (folds == fold))
 
 
 def _errors(paths: list[Path], folds: NDArray[np.int64], y: Floats, penalties: int) -> Floats:
