@@ -2,9 +2,11 @@
 
     python benchmarks/sparse.py planted --players 32 --masks 1344 [--ors 6 --noise 0.1] [--games 3]
     python benchmarks/sparse.py heldout [--others] [--only 128 256]
+    python benchmarks/sparse.py small
     python benchmarks/sparse.py rules
     python benchmarks/sparse.py designs
     python benchmarks/sparse.py full
+    python benchmarks/sparse.py noise
     python benchmarks/sparse.py speed
 
 All but planted need ../shared/reference. One core: set OMP_NUM_THREADS=1.
@@ -152,6 +154,33 @@ def heldout(others: bool, numbers: Sequence[int]) -> None:
                 f"{took / len(values):.2f} s a table",
                 flush=True,
             )
+
+
+def small() -> None:
+    """Games of 9 players, known on all 512 masks: R2 on all masks that were not used."""
+    bits = np.arange(512)[:, None] >> np.arange(9) & 1 == 1
+    x, plain = columns(bits, 3, "and-or"), bits.astype(np.float64)
+    for file in ("hymenoptera_n9", "sst2_n9"):
+        data = np.load(REFERENCE / f"{file}.npz")
+        values = np.concatenate([data[name][:8] for name in ("F0", "S0")]).astype(np.float64)
+        for number in (64, 128, 256):
+            index = bq.draw_masks(9, number).numpy() @ (1 << np.arange(9))
+            out = np.setdiff1d(np.arange(512), index)
+            scores = {
+                f"bequeath.fit, order {order}": r2(
+                    values[:, out],
+                    bq.fit(bits[index], values[:, index], order).reconstruct(bits[out]).numpy(),
+                )
+                for order in (3, 4)
+            }
+            for name, (inputs, method) in {
+                "lasso, AND-OR, order 3": (x, lasso),
+                "trees": (plain, trees),
+            }.items():
+                fitted = np.stack([method(inputs[index], inputs[out], y[index]) for y in values])
+                scores[name] = r2(values[:, out], fitted)
+            text = ", ".join(f"{name} {np.mean(score):.3f}" for name, score in scores.items())
+            print(f"{file}, {number} masks: mean R2 of {len(values)} tables: {text}", flush=True)
 
 
 def rules() -> None:
@@ -314,6 +343,27 @@ def full() -> None:
             )
 
 
+def noise() -> None:
+    """The held-out R2 of values that are noise, 200 tables for each setting; and by seed, on the real tables."""
+    for n, number, order in ((8, 60, 3), (16, 128, 3), (16, 256, 3), (16, 512, 2), (9, 128, 4)):
+        values = np.random.default_rng(1).normal(size=(200, number))
+        found = bq.fit(bq.draw_masks(n, number), values, order, resamples=0)
+        scores, some = found.r2.numpy(), (found.by_order().sum(-1) > 0).double().mean().item()
+        print(
+            f"n={n}, {number} masks, order {order}: R2 mean {scores.mean():.4f}, largest {scores.max():.3f}, over 0.05: "
+            f"{(scores > 0.05).mean():.1%}; terms in {some:.1%} of the tables",
+            flush=True,
+        )
+    masks, values = reference()
+    for number in (128, 256):
+        found = [bq.fit(masks[:number], values[:, :number], seed=seed, resamples=0) for seed in range(4)]
+        scores = [r2(values[:, 1024:], one.reconstruct(masks[1024:]).numpy()).mean() for one in found]
+        print(
+            f"{number} masks, by seed of the fit: R2 {', '.join(f'{score:.3f}' for score in scores)}",
+            flush=True,
+        )
+
+
 def speed() -> None:
     """100 tables of 16 players, 256 masks, order 3, against LassoCV on the same terms (five tables of it)."""
     masks, values = reference(("P", "F0", "F1", "S0", "S1"))
@@ -335,7 +385,9 @@ def speed() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=["planted", "heldout", "rules", "designs", "full", "speed"])
+    parser.add_argument(
+        "what", choices=["planted", "heldout", "small", "rules", "designs", "full", "noise", "speed"]
+    )
     parser.add_argument("--players", type=int, default=32)
     parser.add_argument("--masks", type=int, default=1344)
     parser.add_argument("--ors", type=int, default=0)
@@ -351,7 +403,9 @@ def main() -> None:
     elif given.what == "heldout":
         heldout(given.others, given.only)
     else:
-        {"rules": rules, "designs": designs, "full": full, "speed": speed}[given.what]()
+        {"small": small, "rules": rules, "designs": designs, "full": full, "noise": noise, "speed": speed}[
+            given.what
+        ]()
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ RIDGE = 1e-7
 MOST = 1000
 # Another setting than the plain lasso must lower the error by so many standard errors of the difference, and the terms
 # must lower it by so many, or there are none.
-_BETTER, _DOUBT = 1.5, 2.0
+_BETTER, _DOUBT = 1.5, 2.5
 # Weight of a term in the adaptive family: 0.1 * largest / (|b| + 0.02 * largest).
 _ADAPTIVE, _FLOOR = 0.1, 0.02
 
@@ -154,7 +154,7 @@ class Validation:
         """Family, relaxation and penalty, judged on all folds or all but one; of equals the larger penalty.
 
         The plain lasso, unless another setting's error is smaller by more than 1.5 standard errors of the difference
-        over folds: of those the one with the least error. No terms at all, unless that is worse by two such errors.
+        over folds: of those the one with the least error. No terms at all, unless that is worse by 2.5 such errors.
         """
         errors = self.errors if but is None else np.delete(self.errors, but, axis=-1)
         total = errors.sum(-1)
