@@ -350,8 +350,8 @@ def noise() -> None:
         found = bq.fit(bq.draw_masks(n, number), values, order, resamples=0)
         scores, some = found.r2.numpy(), (found.by_order().sum(-1) > 0).double().mean().item()
         print(
-            f"n={n}, {number} masks, order {order}: R2 mean {scores.mean():.4f}, largest {scores.max():.3f}, over 0.05: "
-            f"{(scores > 0.05).mean():.1%}; terms in {some:.1%} of the tables",
+            f"n={n}, {number} masks, order {order}: R2 mean {scores.mean():.4f}, largest {scores.max():.3f}, "
+            f"over 0.05: {(scores > 0.05).mean():.1%}; terms in {some:.1%} of the tables",
             flush=True,
         )
     masks, values = reference()
