@@ -17,7 +17,8 @@ TYPES = ("and", "or")
 class Certificate:
     """How good a sparse split is, proven: no split of the table has an L1 norm below `lower_bound`.
 
-    All fields have the leading shape (...) of the tables; `objective` and `lower_bound` are in the tables' units.
+    All fields have the leading shape (...) of the tables; `objective` and `lower_bound` are in the tables' units. Of a
+    sparse reading they are those of its lasso, in squared units (docs/sparse.md), and `resolution` is 0.
     `resolution` is the relative duality gap reached on the ridge problem that names *the* solution among equally
     sparse ones: how well the answer is settled.
     """
