@@ -13,6 +13,7 @@ from bequeath.errors import BequeathError
 if TYPE_CHECKING:
     from bequeath.games import baselines, players, values
     from bequeath.games.evaluate import effect_on_values, evaluate, tables
+    from bequeath.games.explain import explain
     from bequeath.games.game import Game
     from bequeath.games.influence import most_influential
     from bequeath.games.runner import Evaluation
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from bequeath.knowledge.shares import Share
     from bequeath.lattice.exact.decompose import CertificateWarning, decompose, decompose_jointly
     from bequeath.lattice.interactions import Certificate, Interactions
+    from bequeath.lattice.sparse.checks import RepeatedMaskWarning
+    from bequeath.lattice.sparse.fit import fit
+    from bequeath.lattice.sparse.masks import draw_masks
     from bequeath.lattice.transforms import moebius, or_moebius, or_zeta, zeta
     from bequeath.study.run import Run, Study
 
@@ -35,6 +39,7 @@ _HOME = {
     "effect_on_values": "games.evaluate",
     "evaluate": "games.evaluate",
     "tables": "games.evaluate",
+    "explain": "games.explain",
     "Game": "games.game",
     "most_influential": "games.influence",
     "Evaluation": "games.runner",
@@ -50,6 +55,9 @@ _HOME = {
     "decompose_jointly": "lattice.exact.decompose",
     "Certificate": "lattice.interactions",
     "Interactions": "lattice.interactions",
+    "RepeatedMaskWarning": "lattice.sparse.checks",
+    "fit": "lattice.sparse.fit",
+    "draw_masks": "lattice.sparse.masks",
     "moebius": "lattice.transforms",
     "or_moebius": "lattice.transforms",
     "or_zeta": "lattice.transforms",
@@ -77,6 +85,7 @@ __all__ = [
     "Evaluation",
     "Game",
     "Interactions",
+    "RepeatedMaskWarning",
     "Run",
     "Share",
     "ShareBounds",
@@ -85,9 +94,12 @@ __all__ = [
     "compare",
     "decompose",
     "decompose_jointly",
+    "draw_masks",
     "dynamics",
     "effect_on_values",
     "evaluate",
+    "explain",
+    "fit",
     "ledger",
     "moebius",
     "most_influential",

@@ -226,3 +226,41 @@ def test_too_many_models_for_regions_are_refused():
     many = {str(i): torch.zeros(1) for i in range(13)}
     with pytest.raises(bq.BequeathError, match="13 models have 8,191 sets; give 12"):
         regions(many)
+
+
+def test_sparse_readings_are_compared_on_the_union_of_their_terms():
+    masks = bq.draw_masks(7, 128)
+    x = masks.double()
+    pairs = torch.stack([x[:, i] * x[:, j] for i, j in combinations(range(7), 2)])
+    rng = torch.Generator().manual_seed(0)
+    sparse = {}
+    for role in ROLES:
+        weights = torch.randn(5, len(pairs), generator=rng, dtype=torch.float64)
+        weights *= torch.rand(5, len(pairs), generator=rng) < 0.3
+        sparse[role] = bq.fit(masks, weights @ pairs, order=2, resamples=0)
+    comparison = bq.compare(**sparse)
+    dense = bq.compare(
+        **{role: bq.Interactions(i.and_, i.or_, i.offset, i.players) for role, i in sparse.items()}
+    )
+    assert comparison.orders.max() == 2
+    assert comparison.preserved.shape[-1] < 2**7
+    for name in comparison.measures:
+        got, expected = comparison.share(name), dense.share(name)
+        for key in ("observed", "floor", "low", "high"):
+            assert getattr(got, key) == pytest.approx(getattr(expected, key), nan_ok=True)
+    for name, total in comparison.by_order().items():
+        torch.testing.assert_close(total, dense.by_order()[name])
+    mixed = bq.compare(before=sparse["before"], after=interactions(1, samples=5, n=7))
+    assert mixed.preserved.shape == (5, 2, 2**7)
+
+
+def test_sparse_readings_of_many_players_are_compared():
+    masks = bq.draw_masks(40, 600)
+    x = masks.double()
+    common = 3 * x[:, 3] * x[:, 17] - 2 * x[:, 8] * x[:, 30]
+    before, after = (
+        bq.fit(masks, torch.stack([common + own, 2 * common + own]), order=2, resamples=0)
+        for own in (1.5 * x[:, 1], 1.5 * x[:, 2])
+    )
+    found = bq.compare(before=before, after=after).share("preserved")
+    assert found.observed == pytest.approx(15 / 18, abs=0.02)

@@ -281,7 +281,7 @@ def held(interactions: dict[tuple[int, ...], float], index: str = "Moebius", n: 
         (held({(0, 1): 1.0}, "Co-Moebius"), "Co-Moebius"),
         (held({(1, 3): 1.0}), r"interaction \(1, 3\) of 3 players, which are numbered 0 to 2"),
         (held({(-1,): 1.0}), "interaction"),
-        (held({(0,): 1.0}, n=40), "40 players"),
+        (held({(0,): 1.0}, n=300), "300 players"),
         (np.zeros(8), "a ndarray given; give shapiq.InteractionValues"),
     ],
 )

@@ -39,8 +39,7 @@ class Game:
     Raises
     ------
     BequeathError
-        If sample, players, baseline and model do not fit each other, or there are more players than an exact table can
-        have.
+        If sample, players, baseline and model do not fit each other.
 
     Examples
     --------
@@ -67,7 +66,6 @@ class Game:
                 f"{name}: players {type(players).__name__}: bind gives a {type(self.masked).__name__}; it must return "
                 "a MaskedInput, such as bequeath.players.MaskedTensor"
             )
-        check_players(len(self.masked.names))
 
     @property
     def n_players(self) -> int:
@@ -104,7 +102,13 @@ class Game:
         return values(self.model, self.masked, self.value, shown, Evaluation(batch_size), self.name)
 
     def table(self, batch_size: int | None = None) -> Tensor:
-        """The value table: float64, shape (2**n,), index = bitmask, bit i set where player i is shown."""
+        """The value table: float64, shape (2**n,), index = bitmask, bit i set where player i is shown.
+
+        Raises
+        ------
+        BequeathError
+            If there are more players than an exact table can have; `bequeath.explain` reads such games.
+        """
         runner = Runner(self.model, Evaluation(batch_size))
         request = self.start(runner)
         runner.flush()
@@ -113,6 +117,7 @@ class Game:
     def start(self, runner: Runner) -> Request:
         """Give a runner all masks of this game; its request's `out` is the value table once nothing is `left`."""
         n = self.n_players
+        check_players(n)
         request = runner.request(self.name, self.masked, self.value, 2**n)
         for first in range(0, 2**n, _BLOCK):
             subsets = torch.arange(first, min(first + _BLOCK, 2**n))

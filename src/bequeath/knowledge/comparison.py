@@ -31,12 +31,13 @@ class Comparison:
     Attributes
     ----------
     effects : dict of str to Tensor
-        Interactions by role, shape (samples, 2, 2**n), AND first, in units of the value function: ``before``,
-        ``after``, ``control`` where there is one, and ``after twin`` and the like.
+        Interactions by role, shape (samples, 2, subsets), AND first, in units of the value function: ``before``,
+        ``after``, ``control`` where there is one, and ``after twin`` and the like. All 2**n subsets, or, of sparse
+        readings, those that any of the models has a term of.
     scale : dict of str to float
         What each model's interactions are divided by, in those units.
     orders : Tensor
-        |T|, int64, shape (2**n,).
+        |T| of each subset, int64, shape (subsets,).
     players : tuple of str
         Names of the n players.
     normalise : {"l1", "output", "none"}
@@ -67,22 +68,22 @@ class Comparison:
 
     @cached_property
     def preserved(self) -> Tensor:
-        """Strength that before and after share, (samples, 2, 2**n)."""
+        """Strength that before and after share, (samples, 2, subsets)."""
         return shared(self.values["before"], self.values["after"])
 
     @cached_property
     def discarded(self) -> Tensor:
-        """The rest of the strength before, (samples, 2, 2**n)."""
+        """The rest of the strength before, (samples, 2, subsets)."""
         return self.values["before"].abs() - self.preserved
 
     @cached_property
     def new(self) -> Tensor:
-        """The rest of the strength after, (samples, 2, 2**n)."""
+        """The rest of the strength after, (samples, 2, subsets)."""
         return self.values["after"].abs() - self.preserved
 
     @cached_property
     def relearned(self) -> Tensor:
-        """The preserved strength that the control has too, (samples, 2, 2**n).
+        """The preserved strength that the control has too, (samples, 2, subsets).
 
         Raises
         ------
@@ -94,7 +95,7 @@ class Comparison:
 
     @cached_property
     def regions(self) -> dict[Region, Tensor]:
-        """Signed effects of every set of models, each of shape (samples, 2, 2**n) (`bequeath.knowledge.regions`).
+        """Signed effects of every set of models, each of shape (samples, 2, subsets) (`bequeath.knowledge.regions`).
 
         For every model, the regions that it belongs to add up to its interactions.
         """
@@ -176,7 +177,7 @@ class Comparison:
         return both.share("preserved")
 
     def sum_by_order(self, x: Tensor) -> Tensor:
-        """Sums of (..., 2**n) over the subsets of each order: (..., n + 1)."""
+        """Sums of (..., subsets) over the subsets of each order: (..., n + 1)."""
         n = len(self.players)
         return x.new_zeros(*x.shape[:-1], n + 1).index_add_(-1, self.orders, x)
 
@@ -221,8 +222,8 @@ def compare(
     Parameters
     ----------
     before, after : Interactions
-        Of two models: before and after an update, two checkpoints, two seeds. Shape (samples, 2**n) or (2**n,): same
-        samples, players, masks, baseline.
+        Of two models: before and after an update, two checkpoints, two seeds. Of the same samples (or one), players,
+        masks and baseline; exact (`decompose`) or sparse (`fit`, `explain`) readings.
     control : Interactions, optional
         Of a model that did not begin as `before` did, such as one that started at random.
     twins : mapping of str to Interactions or sequences of them, optional
@@ -257,16 +258,17 @@ def compare(
     samples = before.offset.numel()
     if labels is not None and len(labels) != samples:
         raise BequeathError(f"labels: {len(labels)} for {samples} samples")
-    effects, scale = {}, {}
-    for name, interactions in given.items():
-        if salient is not None:
-            interactions = interactions.restricted(interactions.salient(salient))
-        effects[name] = interactions.values.reshape(-1, len(TYPES), interactions.and_.shape[-1])
-        scale[name] = _scale(effects[name], normalise)
+    effects, orders = _aligned(given)
+    if salient is not None:
+        for name, effect in effects.items():
+            strength = effect.abs()
+            keep = strength > salient * strength.amax((-1, -2), keepdim=True)
+            effects[name] = torch.where(keep, effect, 0.0)
+    scale = {name: _scale(effect, normalise) for name, effect in effects.items()}
     return Comparison(
         effects,
         scale,
-        before.orders,
+        orders,
         before.players,
         normalise,
         salient,
@@ -281,13 +283,32 @@ def _check_alike(name: str, interactions: Interactions, first: Interactions) -> 
             f"{name}: its {interactions.n_players} players are {ours}, ...; those of before are {first.n_players}: "
             f"{theirs}, ...; all models need the same players"
         )
-    if interactions.and_.shape != first.and_.shape:
+    if interactions.offset.shape != first.offset.shape:
         raise BequeathError(
             f"{name}: interactions of {tuple(interactions.offset.shape)} samples, before has "
             f"{tuple(first.offset.shape)}; all models need the same samples"
         )
-    if interactions.and_.ndim > 2:
-        raise BequeathError(f"{name}: (samples, 2**n) or (2**n,), not {interactions.and_.ndim} axes")
+    if interactions.offset.ndim > 1:
+        raise BequeathError(
+            f"{name}: tables of shape {tuple(interactions.offset.shape)}; give one axis of samples"
+        )
+
+
+def _aligned(given: Mapping[str, Interactions]) -> tuple[dict[str, Tensor], Tensor]:
+    """Effects (samples, 2, subsets) of all models on the same subsets, and the orders of these."""
+    listed = {name: one.listed for name, one in given.items() if one.listed is not None}
+    if len(listed) < len(given):  # a dense one has all subsets
+        dense = {name: one.values.reshape(-1, len(TYPES), len(one.orders)) for name, one in given.items()}
+        return dense, next(iter(given.values())).orders
+    union = sorted({members for one in listed.values() for members in one.members}, key=lambda m: (len(m), m))
+    place = {members: i for i, members in enumerate(union)}
+    effects = {}
+    for name, one in listed.items():
+        value = one.value.reshape(one.constant.numel(), len(one))
+        effects[name] = value.new_zeros(len(value), len(TYPES), len(union))
+        for term, (members, kind) in enumerate(zip(one.members, one.kinds, strict=True)):
+            effects[name][:, TYPES.index(kind), place[members]] = value[:, term]
+    return effects, torch.tensor([len(members) for members in union], dtype=torch.int64)
 
 
 def _scale(values: Tensor, normalise: Normalise) -> float:

@@ -150,7 +150,7 @@ def to_shapiq(moebius: Tensor) -> shapiq.InteractionValues:
     held = {members(subset, n): subset for subset in moebius.nonzero().flatten().tolist()}
     # In the order of shapiq's own results: some of its comparisons go by position.
     subsets = sorted(held, key=lambda subset: (len(subset), subset))
-    return _interaction_values()(
+    return interaction_values()(
         moebius[[held[subset] for subset in subsets]].cpu().numpy(),
         # Without it, shapiq lists all 2**n subsets.
         interaction_lookup={subset: i for i, subset in enumerate(subsets)},
@@ -172,7 +172,7 @@ def from_shapiq(values: shapiq.InteractionValues) -> Tensor:
         If `values` is something else, holds another index, more players than can be had or players that are none of
         its own; or if shapiq cannot be imported.
     """
-    if not isinstance(values, _interaction_values()):
+    if not isinstance(values, interaction_values()):
         raise BequeathError(f"values: a {type(values).__name__} given; give shapiq.InteractionValues")
     n = values.n_players
     if values.index != "Moebius":
@@ -192,7 +192,7 @@ def from_shapiq(values: shapiq.InteractionValues) -> Tensor:
     return moebius
 
 
-def _interaction_values() -> type[shapiq.InteractionValues]:
+def interaction_values() -> type[shapiq.InteractionValues]:
     try:
         from shapiq import InteractionValues
     except ImportError as error:

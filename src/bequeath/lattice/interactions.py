@@ -1,64 +1,39 @@
-"""The labelled result of a decomposition."""
+"""The labelled result of a decomposition or a sparse reading."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.lattice import exchange, transforms
-from bequeath.lattice.subsets import orders, player_names, players_of, subset_name
+from bequeath.lattice import exchange, exchange_listed, transforms
+from bequeath.lattice.listed import Listed
+from bequeath.lattice.reading import SparseReading
+from bequeath.lattice.records import CERTIFICATE_FIELDS, TYPES, Certificate, Term
+from bequeath.lattice.subsets import (
+    MAX_PLAYERS,
+    indices_of,
+    masks_of,
+    orders,
+    player_names,
+    players_of,
+    subset_name,
+)
 
 if TYPE_CHECKING:
     import shapiq
     import xarray
 
-TYPES = ("and", "or")
+__all__ = ["TYPES", "Certificate", "Interactions", "Term"]
 
 
 @dataclass(frozen=True)
-class Certificate:
-    """How good a sparse split is, proven: no split of the table has an L1 norm below `lower_bound`.
-
-    All fields have the leading shape (...) of the tables; `objective` and `lower_bound` are in the tables' units.
-    `resolution` is the relative duality gap reached on the ridge problem that names *the* solution among equally
-    sparse ones: how well the answer is settled.
-    """
-
-    objective: Tensor
-    lower_bound: Tensor
-    resolution: Tensor
-    iterations: Tensor
-
-    @property
-    def gap(self) -> Tensor:
-        """Relative duality gap (objective - lower bound) / objective; 0 for an all-zero table."""
-        difference = self.objective - self.lower_bound
-        return torch.where(self.objective > 0, difference / self.objective, 0.0).clamp(min=0.0)
-
-    def __getitem__(self, index: Any) -> Certificate:
-        return Certificate(*(getattr(self, name)[index] for name in _CERTIFICATE))
-
-
-_CERTIFICATE = tuple(field.name for field in fields(Certificate))
-
-
-class Term(NamedTuple):
-    """One interaction, named."""
-
-    type: str
-    subset: int
-    name: str
-    value: float
-
-
-@dataclass(frozen=True)
-class Interactions:
+class Interactions(SparseReading):
     """AND and OR interactions of one or many value tables.
 
     Attributes
@@ -72,6 +47,9 @@ class Interactions:
         Names of the n players.
     certificate : Certificate or None
         None where the decomposition is a closed form.
+    listed : Listed or None
+        The terms of a sparse reading, for up to 256 players; None where all 2**n entries are held. `and_` and `or_` of
+        a sparse reading are made from them when they are asked for, which needs few enough players.
     """
 
     and_: Tensor
@@ -79,8 +57,11 @@ class Interactions:
     offset: Tensor
     players: tuple[str, ...]
     certificate: Certificate | None = None
+    listed: Listed | None = None
 
     def __post_init__(self) -> None:
+        if self.listed is not None:
+            raise BequeathError("listed: use Interactions.of_terms")
         n = players_of(self.and_)
         if self.and_.shape != self.or_.shape or self.offset.shape != self.and_.shape[:-1]:
             raise BequeathError(
@@ -107,6 +88,8 @@ class Interactions:
     def __getitem__(self, index: Any) -> Interactions:
         """The interactions of some of the tables (an index into the leading axes)."""
         certificate = None if self.certificate is None else self.certificate[index]
+        if self.listed is not None:
+            return Interactions.of_terms(self.listed[index], self.offset[index], self.players, certificate)
         return Interactions(self.and_[index], self.or_[index], self.offset[index], self.players, certificate)
 
     def reconstruct(self, masks: Tensor | NDArray[Any] | None = None) -> Tensor:
@@ -128,7 +111,9 @@ class Interactions:
         BequeathError
             If `masks` are of another dtype or shape, or an index is no subset.
         """
-        wanted = slice(None) if masks is None else _subsets(masks, self.n_players).to(self.and_.device)
+        if self.listed is not None:
+            return self.offset[..., None] + self.listed.reconstruct(_shown(masks, self.n_players))
+        wanted = slice(None) if masks is None else indices_of(masks, self.n_players).to(self.and_.device)
         total = transforms.zeta(self.and_) + transforms.or_zeta(self.or_)
         return (total + self.offset[..., None])[..., wanted]
 
@@ -140,10 +125,12 @@ class Interactions:
     def restricted(self, keep: Tensor) -> Interactions:
         """Only the interactions where `keep`, bool of shape (..., 2, 2**n), is true; the others become 0."""
         values = torch.where(keep, self.values, 0.0)
-        return replace(self, and_=values[..., 0, :], or_=values[..., 1, :], certificate=None)
+        return replace(self, and_=values[..., 0, :], or_=values[..., 1, :], certificate=None, listed=None)
 
     def strength_by_order(self) -> Tensor:
         """Sum of |I| by type and order: shape (..., 2, n + 1)."""
+        if self.listed is not None:
+            return self.listed.strength_by_order(self.n_players)
         strength = self.values.abs()
         total = strength.new_zeros(*strength.shape[:-1], self.n_players + 1)
         return total.index_add_(-1, self.orders, strength)
@@ -151,6 +138,8 @@ class Interactions:
     def top(self, k: int = 10) -> list[Term]:
         """The k strongest interactions of one table, strongest first; of equal ones, AND and lower subsets first."""
         self._check_one_table("top")
+        if self.listed is not None:
+            return self.listed.terms((), self.players)[:k]
         values = self.values.flatten()
         strongest = values.abs().argsort(descending=True, stable=True)[:k]
         size = self.and_.shape[-1]
@@ -178,7 +167,9 @@ class Interactions:
         """
         about = {"offset": self.offset}
         if self.certificate is not None:
-            about |= {name: getattr(self.certificate, name) for name in _CERTIFICATE}
+            about |= {name: getattr(self.certificate, name) for name in CERTIFICATE_FIELDS}
+        if self.listed is not None:
+            return exchange_listed.to_array(self.listed, about, self.players, dims)
         return exchange.to_array(self.values, TYPES, self.players, about, dims)
 
     @classmethod
@@ -192,7 +183,12 @@ class Interactions:
         BequeathError
             If `array` is no such array, or has lost some of its subsets or coordinates.
         """
-        values, players, about = exchange.from_array(array, TYPES, ("offset",), _CERTIFICATE)
+        if exchange_listed.is_listed(array):
+            listed, about, players = exchange_listed.from_array(array)
+            offset = about.pop("offset")
+            known = {name: about[name] for name in CERTIFICATE_FIELDS if name in about}
+            return cls.of_terms(listed, offset, players, Certificate(**known) if known else None)
+        values, players, about = exchange.from_array(array, TYPES, ("offset",), CERTIFICATE_FIELDS)
         offset = about.pop("offset")
         certificate = Certificate(**about) if about else None
         return cls(values[..., 0, :], values[..., 1, :], offset, players, certificate)
@@ -214,7 +210,9 @@ class Interactions:
         >>> converter("SV", order=1)  # Shapley values
         """
         self._check_one_table("to_shapiq")
-        moebius = self.and_ + _and_form(self.or_)
+        if self.listed is not None:
+            return exchange_listed.to_shapiq(self.listed, self.offset.item(), self.n_players)
+        moebius = self.and_ + transforms.or_as_and(self.or_)
         moebius[0] += self.offset
         return exchange.to_shapiq(moebius)
 
@@ -240,45 +238,43 @@ class Interactions:
             If `values` is something else or of another index, or `players` are not n; or if shapiq cannot be
             imported.
         """
+        if getattr(values, "n_players", 0) > MAX_PLAYERS:
+            listed, offset = exchange_listed.from_shapiq(values)
+            return cls.of_terms(listed, offset, player_names(players, values.n_players))
         and_ = exchange.from_shapiq(values)
         offset = and_[0].clone()
         and_[0] = 0
         return cls(and_, torch.zeros_like(and_), offset, player_names(players, values.n_players))
 
+    def terms(self, sample: int | tuple[int, ...] = ()) -> list[Term]:
+        """The terms of one table, strongest first; of equal ones the lower order or subset, AND first.
+
+        Parameters
+        ----------
+        sample : int or tuple of int
+            Which table; may be left out where there is only one.
+        """
+        one = self[sample] if sample != () else self
+        one._check_one_table("terms")
+        return one.top(max(len(one.listed), 1) if one.listed is not None else 2 * one.and_.shape[-1])
+
+    def by_order(self) -> Tensor:
+        """Sum of |I| by order, both types: shape (..., n + 1), in the units of the tables."""
+        return self.strength_by_order().sum(-2)
+
     def _check_one_table(self, method: str) -> None:
-        if self.and_.ndim != 1:
+        if self.offset.ndim:
             raise BequeathError(
                 f"{method}: one table at a time, not {tuple(self.offset.shape)}; index the interactions first"
             )
 
 
-def _and_form(or_: Tensor) -> Tensor:
-    """AND interactions of the game that OR interactions add up to: (..., 2**n) -> (..., 2**n).
-
-    ``moebius(or_zeta(or_))``, but from one sum, so that what is 0 is exactly 0: a set T is met unless all of its
-    players are absent, 1 - product of (1 - x_i), so T adds -(-1)**|L| to each of its subsets L but the empty one.
-    """
-    sign = 2.0 * (orders(players_of(or_), or_.device) % 2) - 1.0
-    sign[0] = 0
-    return sign * transforms.zeta_adjoint(or_)
-
-
-def _subsets(masks: Tensor | NDArray[Any], n: int) -> Tensor:
-    """Indices of subsets, int64 of shape (m,), from themselves or from present players, bool of shape (m, n)."""
-    wanted = f"give indices of subsets, int64 of shape (m,), or present players, bool of shape (m, {n})"
-    try:
-        given = torch.as_tensor(masks)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise BequeathError(f"masks: {error}; {wanted}") from error
+def _shown(masks: Tensor | NDArray[Any] | None, n: int) -> Tensor:
+    """Shown players of masks given as `Interactions.reconstruct` takes them: bool, (m, n)."""
+    given = torch.arange(2**n) if masks is None and n <= MAX_PLAYERS else masks
+    if given is None:
+        raise BequeathError(f"masks: all 2**{n} cannot be had; give some")
+    given = torch.as_tensor(given)
     if given.dtype == torch.bool and given.ndim == 2 and given.shape[1] == n:
-        return (given.to(torch.int64) << torch.arange(n, device=given.device)).sum(-1)
-    if given.dtype != torch.int64 or given.ndim != 1:
-        raise BequeathError(
-            f"masks: {given.dtype} of shape {tuple(given.shape)} given for {n} players; {wanted}"
-        )
-    outside = given[(given < 0) | (given >= 2**n)]
-    if len(outside):
-        raise BequeathError(
-            f"masks: {outside[0].item()} given; give indices of the subsets of {n} players, 0 to {2**n - 1}"
-        )
-    return given
+        return given
+    return masks_of(indices_of(given, n), n)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
@@ -88,3 +90,24 @@ def player_names(given: Sequence[str] | None, n: int) -> tuple[str, ...]:
 def subset_name(subset: int, names: Sequence[str]) -> str:
     """A readable name of one subset, such as ``{good, film}``."""
     return "{" + ", ".join(names[i] for i in members(subset, len(names))) + "}"
+
+
+def indices_of(masks: Tensor | NDArray[Any], n: int) -> Tensor:
+    """Indices of subsets, int64 of shape (m,), from themselves or from present players, bool of shape (m, n)."""
+    wanted = f"give indices of subsets, int64 of shape (m,), or present players, bool of shape (m, {n})"
+    try:
+        given = torch.as_tensor(masks)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BequeathError(f"masks: {error}; {wanted}") from error
+    if given.dtype == torch.bool and given.ndim == 2 and given.shape[1] == n:
+        return (given.to(torch.int64) << torch.arange(n, device=given.device)).sum(-1)
+    if given.dtype != torch.int64 or given.ndim != 1:
+        raise BequeathError(
+            f"masks: {given.dtype} of shape {tuple(given.shape)} given for {n} players; {wanted}"
+        )
+    outside = given[(given < 0) | (given >= 2**n)]
+    if len(outside):
+        raise BequeathError(
+            f"masks: {outside[0].item()} given; give indices of the subsets of {n} players, 0 to {2**n - 1}"
+        )
+    return given

@@ -10,6 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from bequeath.lattice.kronecker import Matrix, kronecker_power
+from bequeath.lattice.subsets import orders, players_of
 
 _ZETA: Matrix = ((1, 0), (1, 1))
 _MOEBIUS: Matrix = ((1, 0), (-1, 1))
@@ -97,3 +98,14 @@ def or_zeta_adjoint(y: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Adjoint of `or_zeta`, (..., 2**n) -> (..., 2**n)."""
     total = y.sum(-1, keepdim=True)
     return _without_empty(kronecker_power(y, _REVERSED_ZETA, out).neg_().add_(total))
+
+
+def or_as_and(or_: Tensor) -> Tensor:
+    """AND interactions of the game that OR interactions add up to: (..., 2**n) -> (..., 2**n).
+
+    ``moebius(or_zeta(or_))``, but from one sum, so that what is 0 is exactly 0: a set T is met unless all of its
+    players are absent, 1 - product of (1 - x_i), so T adds -(-1)**|L| to each of its subsets L but the empty one.
+    """
+    sign = 2.0 * (orders(players_of(or_), or_.device) % 2) - 1.0
+    sign[0] = 0
+    return sign * zeta_adjoint(or_)

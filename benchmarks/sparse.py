@@ -1,0 +1,415 @@
+"""Sparse readings against planted truth, held-out masks, other methods and the clock (docs/sparse.md).
+
+    python benchmarks/sparse.py planted --players 32 --masks 1344 [--ors 6 --noise 0.1] [--games 3]
+    python benchmarks/sparse.py heldout [--others] [--only 128 256]
+    python benchmarks/sparse.py small
+    python benchmarks/sparse.py rules
+    python benchmarks/sparse.py designs
+    python benchmarks/sparse.py full
+    python benchmarks/sparse.py noise
+    python benchmarks/sparse.py speed
+
+All but planted need ../shared/reference. One core: set OMP_NUM_THREADS=1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from measure import REFERENCE
+from numpy.typing import NDArray
+
+import bequeath as bq
+from bequeath.lattice.sparse import selection
+from bequeath.lattice.sparse.table import ORDER_WEIGHT, read, shared
+
+Floats = NDArray[np.float64]
+Term = tuple[tuple[int, ...], str]
+
+
+def column(term: Term, masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether a term is there on each mask."""
+    shown = masks[:, list(term[0])]
+    return np.asarray(shown.any(1) if term[1] == "or" else shown.all(1))
+
+
+def planted_game(n: int, ors: int, generator: np.random.Generator) -> dict[Term, float]:
+    """20 terms, 5 of each order from 1 to 4, some of orders 2 to 4 OR; strengths 0.5 to 2, either sign."""
+    game: dict[Term, float] = {}
+    while len(game) < 20:
+        order = 1 + len(game) // 5
+        kind = "or" if order > 1 and len(game) - 5 < ors else "and"
+        members = tuple(sorted(int(i) for i in generator.choice(n, order, replace=False)))
+        game[members, kind] = float(generator.uniform(0.5, 2) * generator.choice([-1, 1]))
+    return game
+
+
+def planted(players: int, masks: int, ors: int, noise: float, games: int, order: int) -> None:
+    """How many of 20 planted terms are among the 20 strongest found, and among all found, with the right sign."""
+    drawn = bq.draw_masks(players, masks).numpy()
+    bq.fit(bq.draw_masks(6, 64), torch.rand(64), 2)  # compile
+    for seed in range(games):
+        generator = np.random.default_rng(seed)
+        # 15 of the 20 where the order is 3.
+        game = {term: v for term, v in planted_game(players, ors, generator).items() if len(term[0]) <= order}
+        clean = np.asarray(sum(value * column(term, drawn) for term, value in game.items()))
+        values = clean + noise * clean.std() * generator.normal(size=len(clean))
+        begin, cpu = time.perf_counter(), time.process_time()
+        found = bq.fit(drawn, values, order)
+        took, cpu = time.perf_counter() - begin, time.process_time() - cpu
+        terms = {(term.players, term.kind): term.value for term in found.terms()}
+        right = [term for term, value in game.items() if terms.get(term, 0.0) * value > 0]
+        strongest = set(list(terms)[: len(game)])
+        missed = sum(abs(terms.get(term, 0.0) - value) for term, value in game.items())
+        missed += sum(abs(value) for term, value in terms.items() if term not in game)
+        print(
+            f"n={players} K={masks} ors={ors} noise={noise} game={seed}: {len(right)}/{len(game)}, "
+            f"{len(strongest & set(right))} among the {len(game)} strongest, {len(terms)} terms, L1 error "
+            f"{missed / sum(map(abs, game.values())):.3f}, held-out R2 {found.r2:.3f}, "
+            f"gap {found.certificate.gap:.1e}, {took:.1f} s wall, {cpu:.1f} s CPU, "
+            f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB",
+            flush=True,
+        )
+
+
+def reference(names: Sequence[str] = ("F0", "S0")) -> tuple[NDArray[np.bool_], Floats]:
+    """Masks and values of the fine-tuned and the scratch model, 16 tables, 4 x 4 cells."""
+    data = np.load(REFERENCE / "hymenoptera_n16.npz")
+    return data["masks"], np.concatenate([data[name] for name in names]).astype(np.float64)
+
+
+def r2(true: Floats, fitted: Floats) -> Floats:
+    """Of each table, (tables, masks)."""
+    left = ((true - fitted) ** 2).sum(1)
+    return np.asarray(1 - left / ((true - true.mean(1, keepdims=True)) ** 2).sum(1))
+
+
+def lasso(x: Floats, test: Floats, y: Floats, **options: Any) -> Floats:
+    """scikit-learn's cross-validated lasso."""
+    from sklearn.linear_model import LassoCV
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = LassoCV(**({"cv": 5, "max_iter": 2000, "eps": 1e-2, "alphas": 50} | options)).fit(x, y)
+    return np.asarray(model.predict(test))
+
+
+def trees(x: Floats, test: Floats, y: Floats) -> Floats:
+    """Boosted trees of depth 3."""
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    model = GradientBoostingRegressor(
+        n_estimators=400, learning_rate=0.05, max_depth=3, subsample=0.5, random_state=0
+    )
+    return np.asarray(model.fit(x, y).predict(test))
+
+
+def columns(masks: NDArray[np.bool_], order: int, basis: str) -> Floats:
+    """All terms up to an order on masks: "and-or", or "walsh" (products of -1 and 1)."""
+    from bequeath.lattice.sparse.terms import all_terms
+
+    terms = all_terms(masks.shape[1], order, "and-or" if basis == "and-or" else "and")
+    signs = 2.0 * masks - 1
+    out = [
+        signs[:, players[players >= 0]].prod(1)
+        if basis == "walsh"
+        else column((tuple(players[players >= 0]), "or" if kind else "and"), masks)
+        for players, kind in zip(terms.players, terms.kinds, strict=True)
+    ]
+    return np.stack(out, 1).astype(np.float64)
+
+
+def heldout(others: bool, numbers: Sequence[int]) -> None:
+    """R2 on the last 256 masks from the first 128, 256, 512, 1,022."""
+    masks, values = reference()
+    test = slice(1024, 1280)
+    cases: dict[str, tuple[Any, Callable[..., Floats]]] = {
+        "lasso, AND-OR, order 3": (columns(masks, 3, "and-or"), lasso),
+        "lasso, AND-OR, order 2": (columns(masks, 2, "and-or"), lasso),
+        "lasso, Walsh, order 3": (columns(masks, 3, "walsh"), lasso),
+        "boosted trees": (masks.astype(np.float64), trees),
+    }
+    for number in numbers:
+        for order in (3, 4):
+            begin = time.perf_counter()
+            found = bq.fit(masks[:number], values[:, :number], order)
+            took = time.perf_counter() - begin
+            fitted = found.reconstruct(masks[test]).numpy()
+            scores = r2(values[:, test], fitted)
+            print(
+                f"{number} masks, bequeath.fit, order {order}: R2 {scores.mean():.3f} (by its own cross-validation "
+                f"{found.r2.mean():.3f}), {took / len(values):.2f} s a table",
+                flush=True,
+            )
+        for name, (x, method) in cases.items() if others else ():
+            begin = time.perf_counter()
+            fitted = np.stack([method(x[:number], x[test], y[:number]) for y in values])
+            took = time.perf_counter() - begin
+            print(
+                f"{number} masks, {name}: R2 {r2(values[:, test], fitted).mean():.3f}, "
+                f"{took / len(values):.2f} s a table",
+                flush=True,
+            )
+
+
+def small() -> None:
+    """Games of 9 players, known on all 512 masks: R2 on all masks that were not used."""
+    bits = np.arange(512)[:, None] >> np.arange(9) & 1 == 1
+    x, plain = columns(bits, 3, "and-or"), bits.astype(np.float64)
+    for file in ("hymenoptera_n9", "sst2_n9"):
+        data = np.load(REFERENCE / f"{file}.npz")
+        values = np.concatenate([data[name][:8] for name in ("F0", "S0")]).astype(np.float64)
+        for number in (64, 128, 256):
+            index = bq.draw_masks(9, number).numpy() @ (1 << np.arange(9))
+            out = np.setdiff1d(np.arange(512), index)
+            scores = {
+                f"bequeath.fit, order {order}": r2(
+                    values[:, out],
+                    bq.fit(bits[index], values[:, index], order).reconstruct(bits[out]).numpy(),
+                )
+                for order in (3, 4)
+            }
+            for name, (inputs, method) in {
+                "lasso, AND-OR, order 3": (x, lasso),
+                "trees": (plain, trees),
+            }.items():
+                fitted = np.stack([method(inputs[index], inputs[out], y[index]) for y in values])
+                scores[name] = r2(values[:, out], fitted)
+            text = ", ".join(f"{name} {np.mean(score):.3f}" for name, score in scores.items())
+            print(f"{file}, {number} masks: mean R2 of {len(values)} tables: {text}", flush=True)
+
+
+def rules() -> None:
+    """Every family, relaxation and rule of choice: R2 on real tables, L1 error on planted ones."""
+    masks, values = reference()
+    for number in (128, 256):
+        real = [(y[:number] - y[1], y - y[1], None) for y in values]
+        _rules(f"real, {number} masks", masks, number, real)
+    generator = np.random.default_rng(0)
+    drawn = bq.draw_masks(16, 1024).numpy()
+    for number, noise in ((256, 0.0), (256, 0.2), (512, 0.5)):
+        cases = []
+        for _ in range(12):
+            game: dict[Term, float] = {}
+            while len(game) < 20:
+                members = tuple(sorted(generator.choice(16, 1 + len(game) // 7, replace=False).tolist()))
+                kind = "or" if len(members) > 1 and len(game) % 2 else "and"
+                game[members, kind] = float(generator.laplace())
+            clean = np.asarray(sum(value * column(term, drawn) for term, value in game.items()))
+            noisy = clean + noise * clean.std() * generator.normal(size=len(clean))
+            noisy[0] = 0
+            cases.append((noisy[:number], clean, game))
+        _rules(f"planted, noise {noise}, {number} masks", drawn, number, cases)
+
+
+def _rules(name: str, masks: NDArray[np.bool_], number: int, cases: Sequence[Any]) -> None:
+    kept = np.flatnonzero(masks[:number].any(1))
+    design = shared(masks[kept], 3, "and-or", 0, 0)
+    assert design.terms is not None
+    assert design.bits is not None
+    weights = ORDER_WEIGHT ** (design.terms.orders - 1.0)
+    listed = [
+        (tuple(p[p >= 0].tolist()), "or" if k else "and")
+        for p, k in zip(design.terms.players, design.terms.kinds, strict=True)
+    ]
+    scores: dict[str, list[tuple[float, ...]]] = {}
+    number_of_folds = int(design.folds.max()) + 1
+    test = slice(len(masks) - 256, len(masks))
+    for given, truth, game in cases:
+        y = np.zeros(len(design.used))
+        y[: len(kept)] = given[kept]
+        penalties = selection.PENALTIES[:58] * y[: len(kept)].std()
+        found = selection.validate(
+            [design.bits] * number_of_folds,
+            [weights] * number_of_folds,
+            design.used,
+            design.folds,
+            y,
+            penalties,
+        )
+        total = found.errors.sum(-1)
+        spread = found.errors.std(-1, ddof=1) * number_of_folds**0.5
+        choices = {"chosen by the rule": found.choice()}
+        least = np.unravel_index(int(total.argmin()), total.shape)
+        choices["least error of all six"] = selection.Choice(*map(int, least))
+        for family, family_name in enumerate(selection.FAMILIES):
+            for relaxed, share in enumerate(selection.RELAXED):
+                curve = total[family, relaxed]
+                at = int(curve.argmin())
+                key = f"{family_name}, {share:.0%} refit"
+                choices[f"{key}, least error"] = selection.Choice(family, relaxed, at)
+                within = int((curve <= curve[at] + spread[family, relaxed, at]).argmax())
+                choices[f"{key}, one-SE"] = selection.Choice(family, relaxed, within)
+        for key, choice in choices.items():
+            members, b, _ = selection.chosen_fit(
+                design.bits, weights, design.used, y, penalties, choice, found.plain
+            )
+            terms = dict(zip((listed[j] for j in members), b, strict=True))
+            fitted = sum((v * column(t, masks) for t, v in terms.items()), np.zeros(len(masks)))
+            fitted = fitted + (y[: len(kept)] - fitted[kept]).mean()
+            row = [float(r2(truth[None, test], fitted[None, test])[0]), float(len(terms))]
+            if game is not None:
+                wrong = sum(abs(terms.get(t, 0.0) - v) for t, v in game.items())
+                wrong += sum(abs(v) for t, v in terms.items() if t not in game)
+                row.append(wrong / sum(map(abs, game.values())))
+            scores.setdefault(key, []).append(tuple(row))
+    for key, rows in scores.items():
+        mean = np.mean(rows, 0)
+        error = f", L1 error {mean[2]:.3f}" if len(mean) > 2 else ""
+        print(f"{name}: {key}: R2 {mean[0]:.3f}, {mean[1]:.0f} terms{error}", flush=True)
+
+
+def designs() -> None:
+    """Designs of 128 masks on games of 9 players that are known on all 512: R2 on all other masks."""
+    bits = np.arange(512)[:, None] >> np.arange(9) & 1 == 1
+    for file in ("hymenoptera_n9", "sst2_n9"):
+        data = np.load(REFERENCE / f"{file}.npz")
+        values = np.concatenate([data[name] for name in ("P", "F0", "S0")]).astype(np.float64)
+        for design, shown in (
+            ("uniform", None),
+            ("size", None),
+            ("paired", None),
+            ("mostly", None),
+            ("uniform", 0.6),
+        ):
+            rows = []
+            for seed in range(2):
+                masks = bq.draw_masks(9, 128, design, shown=shown, seed=seed).numpy()
+                index = masks @ (1 << np.arange(9))
+                out = np.setdiff1d(np.arange(512), index)
+                found = bq.fit(masks, values[:, index], 3, resamples=0)
+                whole = r2(values[:, out], found.reconstruct(bits[out]).numpy())
+                mostly = out[bits[out].sum(1) >= 6]
+                high = r2(values[:, mostly], found.reconstruct(bits[mostly]).numpy())
+                a, b = (half.values for half in found.halves)
+                same = torch.minimum(a.abs(), b.abs()) * (a.sign() == b.sign())
+                again = 2 * same.sum() / (a.abs().sum() + b.abs().sum())
+                rows.append((np.median(whole), np.median(high), float(again)))
+            mean = np.mean(rows, 0)
+            print(
+                f"{file}, {design}{'' if shown is None else f' {shown}'}: R2 {mean[0]:.3f}, where 6 or more of 9 are "
+                f"shown {mean[1]:.3f} (medians of {len(values)} tables); halves share {mean[2]:.3f}",
+                flush=True,
+            )
+
+
+def full() -> None:
+    """The full mask left out of the fit, as one mask among others, or counted so often that v(N) is all but exact."""
+    masks, values = reference()
+    test = slice(1024, 1280)
+    for number in (128, 256):
+        inner = np.flatnonzero(masks[:number].any(1) & ~masks[:number].all(1))
+        for name, copies in (("left out", 0), ("one mask among others", 1), ("64 times", 64)):
+            rows = np.concatenate((inner, np.zeros(copies, np.int64)))
+            design = shared(masks[rows], 3, "and-or", 0, 0)
+            scores, left = [], []
+            for y in values:
+                found = read(design, y[rows] - y[1])
+                fitted = np.full(len(masks), y[1] + found.constant)
+                for players, kind, value in zip(
+                    found.terms.players, found.terms.kinds, found.value, strict=True
+                ):
+                    fitted += value * column((tuple(players[players >= 0]), "or" if kind else "and"), masks)
+                scores.append(r2(y[None, test], fitted[None, test])[0])
+                left.append(abs(y[0] - fitted[0]))
+            print(
+                f"{number} masks, full mask {name}: R2 {np.mean(scores):.3f}, |unexplained| {np.mean(left):.3f} of "
+                f"|v(N) - v(0)| {np.abs(values[:, 0] - values[:, 1]).mean():.2f}",
+                flush=True,
+            )
+    drawn = bq.draw_masks(16, 256).numpy()
+    for noise in (0.1, 0.2):
+        for copies in (0, 1, 64):
+            rows, wrong = np.concatenate((np.arange(2, 256), np.ones(copies, np.int64))), []
+            design = shared(drawn[rows], 3, "and-or", 0, 0)
+            for seed in range(12):
+                generator = np.random.default_rng(seed)
+                game = {term: v for term, v in planted_game(16, 4, generator).items() if len(term[0]) < 4}
+                clean = np.asarray(sum(value * column(term, drawn) for term, value in game.items()))
+                noisy = clean + noise * clean.std() * generator.normal(size=len(clean))
+                found = read(design, noisy[rows])
+                players = [tuple(p[p >= 0].tolist()) for p in found.terms.players]
+                kinds = ["or" if kind else "and" for kind in found.terms.kinds]
+                terms = dict(zip(zip(players, kinds, strict=True), found.value, strict=True))
+                off = sum(abs(terms.get(t, 0.0) - v) for t, v in game.items())
+                off += sum(abs(v) for t, v in terms.items() if t not in game)
+                wrong.append(off / sum(map(abs, game.values())))
+            print(
+                f"planted, noise {noise}, full mask {copies} times: L1 error {np.mean(wrong):.3f}", flush=True
+            )
+
+
+def noise() -> None:
+    """The held-out R2 of values that are noise, 200 tables for each setting; and by seed, on the real tables."""
+    for n, number, order in ((8, 60, 3), (16, 128, 3), (16, 256, 3), (16, 512, 2), (9, 128, 4)):
+        values = np.random.default_rng(1).normal(size=(200, number))
+        found = bq.fit(bq.draw_masks(n, number), values, order, resamples=0)
+        scores, some = found.r2.numpy(), (found.by_order().sum(-1) > 0).double().mean().item()
+        print(
+            f"n={n}, {number} masks, order {order}: R2 mean {scores.mean():.4f}, largest {scores.max():.3f}, "
+            f"over 0.05: {(scores > 0.05).mean():.1%}; terms in {some:.1%} of the tables",
+            flush=True,
+        )
+    masks, values = reference()
+    for number in (128, 256):
+        found = [bq.fit(masks[:number], values[:, :number], seed=seed, resamples=0) for seed in range(4)]
+        scores = [r2(values[:, 1024:], one.reconstruct(masks[1024:]).numpy()).mean() for one in found]
+        print(
+            f"{number} masks, by seed of the fit: R2 {', '.join(f'{score:.3f}' for score in scores)}",
+            flush=True,
+        )
+
+
+def speed() -> None:
+    """100 tables of 16 players, 256 masks, order 3, against LassoCV on the same terms (five tables of it)."""
+    masks, values = reference(("P", "F0", "F1", "S0", "S1"))
+    values = np.concatenate((values, values, values))[:100, :256]
+    bq.fit(masks[:256], values[:1])
+    begin, cpu = time.perf_counter(), time.process_time()
+    bq.fit(masks[:256], values)
+    ours, cpu = (time.perf_counter() - begin) / 100, (time.process_time() - cpu) / 100
+    x = columns(masks[:256], 3, "and-or")
+    begin, theirs_cpu = time.perf_counter(), time.process_time()
+    for y in values[:40:8]:
+        lasso(x, x, y, eps=1e-3, alphas=100, max_iter=1000)  # its defaults
+    theirs, theirs_cpu = (time.perf_counter() - begin) / 5, (time.process_time() - theirs_cpu) / 5
+    print(
+        f"bequeath.fit {ours * 1e3:.0f} ms a table wall, {cpu * 1e3:.0f} ms CPU; LassoCV {theirs * 1e3:.0f} ms wall, "
+        f"{theirs_cpu * 1e3:.0f} ms CPU: {theirs_cpu / cpu:.1f} times"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        "what", choices=["planted", "heldout", "small", "rules", "designs", "full", "noise", "speed"]
+    )
+    parser.add_argument("--players", type=int, default=32)
+    parser.add_argument("--masks", type=int, default=1344)
+    parser.add_argument("--ors", type=int, default=0)
+    parser.add_argument("--noise", type=float, default=0.0)
+    parser.add_argument("--games", type=int, default=3)
+    parser.add_argument("--order", type=int, default=4)
+    parser.add_argument("--others", action="store_true", help="the other methods beside")
+    parser.add_argument("--only", type=int, nargs="+", default=[128, 256, 512, 1022], help="numbers of masks")
+    given = parser.parse_args()
+    warnings.simplefilter("ignore", bq.RepeatedMaskWarning)
+    if given.what == "planted":
+        planted(given.players, given.masks, given.ors, given.noise, given.games, given.order)
+    elif given.what == "heldout":
+        heldout(given.others, given.only)
+    else:
+        {"small": small, "rules": rules, "designs": designs, "full": full, "noise": noise, "speed": speed}[
+            given.what
+        ]()
+
+
+if __name__ == "__main__":
+    main()

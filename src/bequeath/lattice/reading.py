@@ -1,0 +1,125 @@
+"""What `Interactions` have where they are a list of terms, read from sampled masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from bequeath.errors import BequeathError
+from bequeath.lattice.listed import Listed
+from bequeath.lattice.memory import check_fits
+from bequeath.lattice.records import CERTIFICATE_FIELDS, Certificate
+from bequeath.lattice.subsets import MAX_PLAYERS
+
+if TYPE_CHECKING:
+    import pandas
+    from typing_extensions import Self
+
+
+class SparseReading:
+    """The part of `Interactions` that needs listed terms; errors name the method where there are none."""
+
+    offset: Tensor
+    players: tuple[str, ...]
+    certificate: Certificate | None
+    listed: Listed | None
+
+    @classmethod
+    def of_terms(
+        cls, listed: Listed, offset: Tensor, players: Sequence[str], certificate: Certificate | None = None
+    ) -> Self:
+        """Interactions that are a list of terms."""
+        made = object.__new__(cls)
+        for name, value in (
+            ("offset", offset),
+            ("players", tuple(players)),
+            ("certificate", certificate),
+            ("listed", listed),
+        ):
+            object.__setattr__(made, name, value)
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        """The arrays of listed terms, made on first use."""
+        listed = self.__dict__.get("listed")
+        if name not in ("and_", "or_") or listed is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        n = len(self.players)
+        if n > MAX_PLAYERS:
+            raise BequeathError(
+                f"{name}: arrays of 2**{n} entries stop at {MAX_PLAYERS} players; use terms(), top() "
+                f"or listed"
+            )
+        what = f"arrays of {self.offset.numel()} sparse readings of {n} players"
+        check_fits(self.offset.numel() * 2**n * 16, self.offset.device, what)
+        for field, array in zip(("and_", "or_"), listed.dense(n), strict=True):
+            object.__setattr__(self, field, array)
+        return self.__dict__[name]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A data frame of listed terms: one row for each table and term, strongest first in each table.
+
+        Columns: ``axis_0``, ... (which table), kind, players (numbers), name, order, value, error, chosen.
+        """
+        return self._sparse("to_frame").frame(self.players)
+
+    @property
+    def r2(self) -> Tensor:
+        """R2 of a sparse reading on masks that were left out of its fit, shape (...).
+
+        At most 1, higher is better; near 0 for noise; nan where the values do not vary.
+        """
+        return self._sparse("r2").r2
+
+    @property
+    def residual(self) -> Tensor:
+        """What a sparse reading leaves of v(N), shape (...): "unexplained" in a ledger; nan if unknown."""
+        return self._sparse("residual").residual
+
+    @property
+    def constant(self) -> Tensor:
+        """What all masks but the empty one have beyond v(0) in a sparse reading, shape (...): OR of all players."""
+        return self._sparse("constant").constant
+
+    @property
+    def spread(self) -> Tensor:
+        """Root mean squared error of a sparse reading on masks that were left out, shape (...)."""
+        return self._sparse("spread").spread
+
+    @cached_property
+    def halves(self) -> tuple[Self, Self]:
+        """The same sparse reading from two disjoint halves of the masks; read when it is first asked for.
+
+        Both have the empty and the full mask. How much they share is what a reading finds again (METHOD 5c).
+        """
+        again = self._sparse("halves").again
+        if again is None:
+            raise BequeathError("halves: this reading no longer has its masks; fit again")
+        first, second = again()
+        return first, second
+
+    def with_shape(self, shape: Sequence[int]) -> Self:
+        """A sparse reading with other leading axes."""
+        old = self.offset.shape
+        return self._mapped(lambda x: x.reshape((*shape, *x.shape[len(old) :])))
+
+    def to(self, device: torch.device | str) -> Self:
+        """A sparse reading on another device."""
+        return self._mapped(lambda x: x.to(device))
+
+    def _mapped(self, change: Callable[[Tensor], Tensor]) -> Self:
+        certificate = self.certificate
+        if certificate is not None:
+            certificate = Certificate(*(change(getattr(certificate, name)) for name in CERTIFICATE_FIELDS))
+        return self.of_terms(
+            self._sparse("shape").map(change), change(self.offset), self.players, certificate
+        )
+
+    def _sparse(self, name: str) -> Listed:
+        if self.listed is None:
+            raise BequeathError(f"{name}: only sparse readings have it (bequeath.fit); this one is exact")
+        return self.listed

@@ -1,0 +1,1 @@
+"""Interactions from few masks: designs, candidate terms, penalised fits and their certificates."""

@@ -1,0 +1,163 @@
+"""Refusing masks and values that cannot be fitted, before the work."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bequeath.errors import BequeathError
+from bequeath.lattice.listed import MOST_PLAYERS
+from bequeath.lattice.sparse.terms import KINDS, Floats
+
+_WARN_LEVEL = 4
+
+
+class RepeatedMaskWarning(UserWarning):
+    """A mask was given more than once with different values; their mean was used."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Checked masks and values.
+
+    Attributes
+    ----------
+    masks : ndarray
+        bool, (K, n): different masks, the empty one left out.
+    values : ndarray
+        float64, (tables, K).
+    empty : ndarray
+        (tables,): v(0).
+    full : int
+        Which mask is the full one; -1 if none.
+    shape : torch.Size
+        Leading axes of the values as given.
+    device : torch.device
+        Of the values as given.
+    """
+
+    masks: NDArray[np.bool_]
+    values: Floats
+    empty: Floats
+    full: int
+    shape: torch.Size
+    device: torch.device
+
+
+def least_masks(n: int, order: int) -> int:
+    """Masks needed to tell terms up to an order apart: all, or twice as many as patterns of one term or as players."""
+    enough: int = 2 * max(2**order, n + 1)
+    return min(int(2**n), enough) if n < 63 else enough
+
+
+def check_sampled(masks: Any, values: Any, order: int, kind: str) -> Sampled:
+    """What `fit` works on.
+
+    Raises
+    ------
+    BequeathError
+        As `fit`.
+    """
+    shown, v = _as_arrays(masks, values)
+    n = shown.shape[1]
+    if not 1 <= n <= MOST_PLAYERS:
+        raise BequeathError(
+            f"masks: {n} players; sparse readings take 1 to {MOST_PLAYERS}: use a coarser grid"
+        )
+    if kind not in KINDS:
+        raise BequeathError(f'kind: "and", "or" or "and-or", not {kind!r}')
+    if not isinstance(order, int) or not 1 <= order <= n:
+        raise BequeathError(f"order: {order} for {n} players; give a whole number from 1 to {n}")
+    bad = torch.nonzero(~torch.isfinite(v))
+    if len(bad):
+        where = tuple(bad[0].tolist())
+        raise BequeathError(f"values: {v[where].item()} at index {where}; every value must be finite")
+    table = v.to("cpu", torch.float64).reshape(-1, v.shape[-1]).numpy()
+    shown, table = _without_repeats(shown, table)
+    _check_masks(shown, order)
+    sizes = shown.sum(1)
+    none = int(np.flatnonzero(sizes == 0)[0])
+    kept = np.flatnonzero(sizes > 0)
+    full = np.flatnonzero(sizes[kept] == n)
+    return Sampled(
+        shown[kept],
+        np.ascontiguousarray(table[:, kept]),
+        table[:, none].copy(),
+        int(full[0]) if len(full) else -1,
+        v.shape[:-1],
+        v.device,
+    )
+
+
+def _as_arrays(masks: Any, values: Any) -> tuple[NDArray[np.bool_], Tensor]:
+    given, v = torch.as_tensor(masks), torch.as_tensor(values).detach()
+    if given.dtype != torch.bool or given.ndim != 2:
+        raise BequeathError(
+            f"masks: {given.dtype} of shape {tuple(given.shape)}; give bool (masks, players), True where a player is "
+            f"shown"
+        )
+    if not v.dtype.is_floating_point or v.ndim < 1 or v.shape[-1] != len(given):
+        raise BequeathError(
+            f"values: {v.dtype} of shape {tuple(v.shape)} for {len(given)} masks; give floating point numbers of shape "
+            f"({len(given)},) or (samples, {len(given)})"
+        )
+    return given.cpu().numpy(), v
+
+
+def _without_repeats(shown: NDArray[np.bool_], table: Floats) -> tuple[NDArray[np.bool_], Floats]:
+    """Each mask once, where it comes first, with the mean of its values."""
+    _, first, group = np.unique(np.packbits(shown, axis=1), axis=0, return_index=True, return_inverse=True)
+    if len(first) == len(shown):
+        return shown, table
+    group = group.reshape(-1)
+    counts = np.bincount(group)
+    means = (
+        np.stack([np.bincount(group, weights=row) / counts for row in table])
+        if len(table)
+        else table[:, first]
+    )
+    apart = np.abs(table - means[:, group]).max() if table.size else 0.0
+    if apart > 1e-9 * np.abs(table).max():
+        warnings.warn(
+            f"masks: {len(shown) - len(first)} of {len(shown)} repeat others, with values up to {apart:.3g} from their "
+            f"mean; each mask was used once, with its mean",
+            RepeatedMaskWarning,
+            stacklevel=_WARN_LEVEL,
+        )
+    order = np.argsort(first)
+    return shown[first[order]], means[:, order]
+
+
+def _check_masks(shown: NDArray[np.bool_], order: int) -> None:
+    n = shown.shape[1]
+    sizes = shown.sum(1)
+    if not (sizes == 0).any():
+        raise BequeathError("masks: the empty one is missing; v(0) is fitted exactly: evaluate it, too")
+    needed = least_masks(n, order)
+    if len(shown) < needed:
+        raise BequeathError(
+            f"masks: {len(shown)} different ones given; terms up to order {order} of {n} players need {needed} to be "
+            f"told apart: give more masks, or a smaller order"
+        )
+    inner = shown[(sizes > 0) & (sizes < n)] if n > 1 else shown
+    for what, stuck in (("hides", inner.all(0)), ("shows", ~inner.any(0))):
+        if stuck.any():
+            player = int(np.flatnonzero(stuck)[0])
+            raise BequeathError(
+                f"masks: none {what} player {player}, but for the empty and the full mask; its effect cannot be "
+                f"told from the rest: draw masks that show every player about half of the time"
+            )
+
+
+def names_of(players: Sequence[str] | None, n: int) -> tuple[str, ...]:
+    """Names of the players; their numbers by default."""
+    if players is not None and len(players) != n:
+        raise BequeathError(f"players: {len(players)} names for {n} players")
+    return tuple(str(i) for i in range(n)) if players is None else tuple(str(player) for player in players)

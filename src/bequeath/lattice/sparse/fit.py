@@ -1,0 +1,178 @@
+"""From values on sampled masks to interactions: sparse, certified, with errors and a held-out R2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bequeath.errors import BequeathError
+from bequeath.lattice.interactions import Certificate, Interactions
+from bequeath.lattice.listed import Listed
+from bequeath.lattice.sparse.checks import Sampled, check_sampled, names_of
+from bequeath.lattice.sparse.table import Reading, Shared, read, shared
+from bequeath.lattice.threads import in_parts
+
+Kind = Literal["and-or", "and", "or"]
+
+# Tables of one part of the work.
+_PART = 4
+
+
+def fit(
+    masks: Any,
+    values: Any,
+    order: int = 3,
+    *,
+    kind: Kind = "and-or",
+    players: Sequence[str] | None = None,
+    resamples: int = 10,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Interactions:
+    """AND and OR interactions that explain values on some of the 2**n masks, and predict the others (METHOD 4).
+
+    Parameters
+    ----------
+    masks : Tensor or array
+        bool, shape (K, n), n up to 256, True where a player is shown; the empty mask must be among them.
+        `bequeath.draw_masks` makes them.
+    values : Tensor or array
+        float32 or float64, shape (K,) or (..., K), on any device: tables share the masks, and are fitted each by
+        itself.
+    order : int
+        Terms of up to so many players.
+    kind : {"and-or", "and", "or"}
+        Kinds of terms; a single player's effect stands under AND in any case.
+    players : sequence of str, optional
+        Names of the n players; their numbers by default.
+    resamples : int
+        Fits on random halves of the masks that say how often a term is chosen; 0: none, `Term.chosen` is then nan.
+    seed : int
+        Of the folds, halves and resamples; has no effect on anything else.
+    progress : callable, optional
+        Called with the number of tables just finished.
+
+    Returns
+    -------
+    Interactions
+        Listed terms; v(0) is exact, `residual` is what they leave of v(N), `certificate` bounds how far the lasso
+        behind the choice of terms is from its optimum over all terms of the stated orders.
+
+    Raises
+    ------
+    BequeathError
+        If masks and values do not belong together, the empty mask is missing, a player is never hidden or never shown,
+        there are too few masks for the order, a value is not finite, or an argument is out of range.
+
+    Warns
+    -----
+    RepeatedMaskWarning
+        If a mask is there several times with different values; their mean is used.
+
+    Examples
+    --------
+    >>> masks = bq.draw_masks(16, 256)
+    >>> found = bq.fit(masks, game.values(masks))
+    >>> found.r2, found.top(5)
+    """
+    if resamples < 0 or resamples % 2:
+        raise BequeathError(f"resamples: {resamples}; give an even number of 0 or more: halves come in pairs")
+    sampled = check_sampled(masks, values, order, kind)
+    names = names_of(players, sampled.masks.shape[1])
+    design = shared(sampled.masks, order, kind, seed, resamples)
+    readings: list[Reading] = []
+    parts = [slice(i, i + _PART) for i in range(0, len(sampled.values), _PART)]
+    for part in in_parts(partial(_read_part, design, sampled), parts):
+        readings += part
+        if progress is not None:
+            progress(len(part))
+    again = partial(_halves, sampled, names, order, kind, resamples, seed)
+    return _assembled(readings, sampled, names, again)
+
+
+def _read_part(design: Shared, sampled: Sampled, part: slice) -> list[Reading]:
+    # v(0) is taken off first.
+    return [read(design, y - v0) for y, v0 in zip(sampled.values[part], sampled.empty[part], strict=True)]
+
+
+def _assembled(
+    readings: Sequence[Reading],
+    sampled: Sampled,
+    names: tuple[str, ...],
+    again: Callable[[], tuple[Interactions, Interactions]],
+) -> Interactions:
+    """One result of all tables, over the union of their terms."""
+    place: dict[tuple[int, ...], int] = {}
+    for reading in readings:
+        for row in np.column_stack(
+            (reading.terms.orders, reading.terms.kinds, reading.terms.players)
+        ).tolist():
+            place.setdefault(tuple(row), 0)
+    keys = sorted(place)  # by order, AND first, then by players
+    place = {key: i for i, key in enumerate(keys)}
+    shape = (len(readings), len(keys))
+    value, error, chosen = np.zeros(shape), np.full(shape, np.nan), np.full(shape, np.nan)
+    for i, reading in enumerate(readings):
+        rows = np.column_stack((reading.terms.orders, reading.terms.kinds, reading.terms.players)).tolist()
+        columns = [place[tuple(row)] for row in rows]
+        value[i, columns], error[i, columns] = reading.value, reading.error
+        chosen[i, columns] = reading.chosen
+
+    def tensor(numbers: Any, *axes: int) -> torch.Tensor:
+        made = torch.as_tensor(np.asarray(numbers))
+        return made.reshape((*sampled.shape, *axes)).to(sampled.device)
+
+    listed = Listed(
+        members=tuple(tuple(p for p in key[2:] if p >= 0) for key in keys),
+        kinds=tuple("or" if key[1] else "and" for key in keys),
+        value=tensor(value, len(keys)),
+        error=tensor(error, len(keys)),
+        chosen=tensor(chosen, len(keys)),
+        constant=tensor([reading.constant for reading in readings]),
+        residual=tensor([reading.residual for reading in readings]),
+        r2=tensor([reading.r2 for reading in readings]),
+        spread=tensor([reading.spread for reading in readings]),
+        again=again,
+    )
+    certificate = Certificate(
+        objective=tensor([reading.objective for reading in readings]),
+        lower_bound=tensor([reading.lower_bound for reading in readings]),
+        resolution=tensor([reading.resolution for reading in readings]),
+        iterations=tensor([reading.steps for reading in readings]),
+    )
+    return Interactions.of_terms(listed, tensor(sampled.empty), names, certificate)
+
+
+def _halves(
+    sampled: Sampled, names: tuple[str, ...], order: int, kind: Kind, resamples: int, seed: int
+) -> tuple[Interactions, Interactions]:
+    """The same reading from two disjoint halves of the masks; both have the empty and the full one."""
+    k = len(sampled.masks)
+    inner = np.setdiff1d(np.arange(k), [sampled.full])
+    shuffled = np.random.default_rng([seed, 2]).permutation(inner)
+    first, second = np.sort(shuffled[: len(inner) // 2]), np.sort(shuffled[len(inner) // 2 :])
+    ends = np.array([sampled.full] if sampled.full >= 0 else [], np.int64)
+    return _half(sampled, np.concatenate((ends, first)), names, order, kind, resamples, seed), _half(
+        sampled, np.concatenate((ends, second)), names, order, kind, resamples, seed
+    )
+
+
+def _half(
+    sampled: Sampled,
+    rows: NDArray[np.int64],
+    names: tuple[str, ...],
+    order: int,
+    kind: Kind,
+    resamples: int,
+    seed: int,
+) -> Interactions:
+    n = sampled.masks.shape[1]
+    masks = np.concatenate((np.zeros((1, n), bool), sampled.masks[rows]))
+    values = np.concatenate((sampled.empty[:, None], sampled.values[:, rows]), axis=1)
+    found = fit(masks, values, order, kind=kind, players=names, resamples=resamples, seed=seed)
+    return found.with_shape(sampled.shape).to(sampled.device)

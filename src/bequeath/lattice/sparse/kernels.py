@@ -1,0 +1,110 @@
+"""Columns of terms as bits, and penalised least squares on them, compiled.
+
+A term's column says for each of K masks whether the term is present: one bit each, packed into words of 64 masks,
+shape (words, terms). Inner products of two columns are counts of bits; those of a column with real values go through
+tables of partial sums over 8 masks (the method of four Russians). Every function works on one table and one set of
+masks, alone: batches, threads and the order of the tables change no bit of a result.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, uint8, uint64
+from numba.core import types
+from numba.extending import intrinsic
+
+compiled = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
+# Sums may be taken in the order that vector units want: one order on one machine, whatever the batch and threads.
+summing = njit(nogil=True, cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")
+
+
+@intrinsic
+def _count(typing_context, word):
+    """Set bits of a word."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@compiled
+def columns(shown, players, kinds, out):
+    """Pack the columns of terms first .. into out (words, terms).
+
+    shown: (n, words), players of each mask; players: (terms, orders), -1 behind the last; kinds: 0 AND, 1 OR.
+    """
+    for j in range(players.shape[0]):
+        for w in range(shown.shape[1]):
+            word = shown[players[j, 0], w]
+            for q in range(1, players.shape[1]):
+                i = players[j, q]
+                if i < 0:
+                    break
+                word = word | shown[i, w] if kinds[j] else word & shown[i, w]
+            out[w, j] = word
+
+
+@compiled
+def _partial_sums(x, first, sums):
+    """sums[b, m]: the sum of x[first + 8 b + i] over the bits i of m."""
+    for b in range(8):
+        start = first + 8 * b
+        for i in range(8):
+            half = 1 << i
+            value = x[start + i]
+            for m in range(half):
+                sums[b, half + m] = sums[b, m] + value
+
+
+@compiled
+def products(bits, x, out):
+    """out[j] = sum of x over the masks where term j is present; x (64 * words,), padded by zeros."""
+    words, terms = bits.shape
+    sums = np.zeros((8, 256))
+    out[:] = 0.0
+    for w in range(words):
+        _partial_sums(x, 64 * w, sums)
+        for j in range(terms):
+            word = bits[w, j]
+            low = (
+                sums[0, uint8(word)]
+                + sums[1, uint8(word >> uint64(8))]
+                + sums[2, uint8(word >> uint64(16))]
+                + sums[3, uint8(word >> uint64(24))]
+            )
+            high = (
+                sums[4, uint8(word >> uint64(32))]
+                + sums[5, uint8(word >> uint64(40))]
+                + sums[6, uint8(word >> uint64(48))]
+                + sums[7, uint8(word >> uint64(56))]
+            )
+            out[j] += low + high
+
+
+@compiled
+def counts(bits, chosen, out):
+    """out[j] = how many of the chosen masks, bits (words,), term j is present in."""
+    words, terms = bits.shape
+    out[:] = 0.0
+    for w in range(words):
+        for j in range(terms):
+            out[j] += _count(bits[w, j] & chosen[w])  # type: ignore[call-arg]
+
+
+@compiled
+def common(a, b):
+    """How many masks two packed columns (words,) share."""
+    total = uint64(0)
+    for w in range(a.size):
+        total += _count(a[w] & b[w])  # type: ignore[call-arg]
+    return float(total)
+
+
+@compiled
+def add_column(bits, j, factor, out):
+    """out += factor * column j, over 64 * words masks."""
+    for w in range(bits.shape[0]):
+        word = bits[w, j]
+        for i in range(64):
+            out[64 * w + i] += factor * float((word >> uint64(i)) & uint64(1))

@@ -1,0 +1,235 @@
+"""One table read: candidates, validation, the fit, its errors, and its certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bequeath.lattice.sparse.candidates import grown
+from bequeath.lattice.sparse.certificate import duality_gap
+from bequeath.lattice.sparse.kernels import products
+from bequeath.lattice.sparse.search import strongest
+from bequeath.lattice.sparse.selection import PENALTIES, RIDGE, Choice, chosen_fit, validate
+from bequeath.lattice.sparse.terms import (
+    KINDS,
+    Bits,
+    Floats,
+    Terms,
+    all_terms,
+    count_terms,
+    distinct,
+    joined,
+    pack,
+)
+
+# A term of one player more is penalised so much more.
+ORDER_WEIGHT = 1.25
+# Terms that are listed all; where there are more, candidates are grown.
+LISTED = 6000
+# Folds of the cross-validation: more where masks are few, fewer where candidates are grown for each.
+_FOLDS, _FEWER_FOLDS, _MANY_MASKS = 10, 5, 400
+# Searches through all terms that may bring new ones into the final fit, and how many each brings.
+_REPAIRS, _BROUGHT = 2, 1000
+# Terms above the penalty by less than this share are not brought in; the certificate counts them all the same.
+_SLACK = 1e-3
+# A value counts as constant where it varies by less than this share of its size.
+_FLAT = 1e-12
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all tables on the same masks have in common.
+
+    `masks` bool (K, n) and their bits; `used` (64 * words,); `folds` (64 * words,), -1 behind the last mask; `halves`:
+    masks of each resample, (resamples, 64 * words); `terms` and `bits`: all terms of different columns, None where
+    candidates are grown; `weights` (order + 1,) by order.
+    """
+
+    masks: NDArray[np.bool_]
+    packed: Bits
+    used: Floats
+    folds: NDArray[np.int64]
+    halves: Floats
+    terms: Terms | None
+    bits: Bits | None
+    order: int
+    kind: str
+    weights: Floats
+    full: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The interactions of one table, in its units; fields as in `bequeath.lattice.listed.Listed`."""
+
+    terms: Terms
+    value: Floats
+    error: Floats
+    chosen: Floats
+    constant: float
+    residual: float
+    r2: float
+    spread: float
+    objective: float
+    lower_bound: float
+    resolution: float
+    steps: int
+
+
+def shared(masks: NDArray[np.bool_], order: int, kind: str, seed: int, resamples: int) -> Shared:
+    """Prepare masks, bool (K, n), without the empty one."""
+    k, n = masks.shape
+    packed = pack(masks)
+    length = 64 * packed.shape[1]
+    used = np.zeros(length)
+    used[:k] = 1
+    many = count_terms(n, order, kind) > LISTED
+    full = np.flatnonzero(masks.all(1))
+    inner = np.setdiff1d(np.arange(k), full)
+    folds = np.full(length, -1)
+    number = min(_FEWER_FOLDS if many or k > _MANY_MASKS else _FOLDS, len(inner))
+    shuffled = np.random.default_rng([seed, 0]).permutation(inner)
+    folds[shuffled] = np.arange(len(inner)) % number
+    generator = np.random.default_rng([seed, 1])
+    halves = np.zeros((resamples, length))
+    for pair in range(resamples // 2):
+        shuffled = generator.permutation(k)
+        halves[2 * pair, shuffled[: k // 2]] = 1
+        halves[2 * pair + 1, shuffled[k // 2 :]] = 1
+    terms = bits = None
+    if not many:
+        terms = all_terms(n, order, kind)
+        bits = terms.columns(packed)
+        kept = distinct(bits, pack(used.astype(bool)[:, None])[0])
+        terms, bits = terms[kept], np.ascontiguousarray(bits[:, kept])
+    weights: Floats = np.power(ORDER_WEIGHT, np.arange(order + 1) - 1.0)
+    place = int(full[0]) if len(full) else -1
+    return Shared(masks, packed, used, folds, halves, terms, bits, order, kind, weights, place)
+
+
+def read(design: Shared, values: Floats) -> Reading:
+    """Fit values, (K,), less v(0)."""
+    k = len(values)
+    y = np.zeros(len(design.used))
+    y[:k] = values
+    scale = float(values.std())
+    if scale <= _FLAT * float(np.abs(values).max()):
+        return _flat(design, float(values.mean()))
+    penalties = PENALTIES * scale
+    number = int(design.folds.max()) + 1
+    of_folds = [_candidates(design, design.used - (design.folds == f), y) for f in range(number)]
+    weights = [design.weights[terms.orders] for terms, _ in of_folds]
+    validation = validate([bits for _, bits in of_folds], weights, design.used, design.folds, y, penalties)
+    choice = validation.choice()
+    at = validation.plain if choice.family else choice.penalty
+    terms, bits = _candidates(design, design.used, y)
+    for left in range(_REPAIRS, -1, -1):
+        weight = design.weights[terms.orders]
+        members, b, plain = chosen_fit(bits, weight, design.used, y, penalties, choice, validation.plain)
+        last = min(at, len(plain) - 1)
+        r = y[:k] - plain.fits[last, :k]
+        r -= r.mean()
+        more, largest = _beyond(design, bits, weight, r, penalties[last] * k, left)
+        if more is None:
+            break
+        terms = joined([terms, more])
+        bits = terms.columns(design.packed)
+        kept = distinct(bits, pack(design.used.astype(bool)[:, None])[0])
+        terms, bits = terms[kept], np.ascontiguousarray(bits[:, kept])
+    places, shrunk = plain.coefficients(last, 0.0)
+    norm = float(np.abs(shrunk) @ weight[places])
+    gap = duality_gap(values - values.mean(), r, float(penalties[last] * k), norm, largest)
+    some = terms[members]
+    variance = validation.mean_error / k
+    inverse, x = _inverse(bits, members, k)
+    constant = float(values.mean() - x.mean(0) @ b)
+    fitted = constant + x @ b
+    shares = _chosen(design, bits, weight, y, penalties, choice, validation.plain, members, b)
+    return Reading(
+        some,
+        b,
+        np.sqrt(variance * np.diag(inverse)),
+        shares,
+        constant,
+        float(values[design.full] - fitted[design.full]) if design.full >= 0 else np.nan,
+        validation.r2,
+        float(np.sqrt(variance)),
+        gap.objective,
+        gap.lower_bound,
+        0.0,
+        plain.steps,
+    )
+
+
+def _flat(design: Shared, constant: float) -> Reading:
+    """No terms: the values do not depend on the masks, so there is nothing that R2 could be of."""
+    none = np.zeros(0)
+    terms = Terms(np.empty((0, design.order), np.int16), np.empty(0, np.int8))
+    residual = 0.0 if design.full >= 0 else np.nan
+    return Reading(terms, none, none, none, constant, residual, np.nan, 0.0, 0.0, 0.0, 0.0, 0)
+
+
+def _candidates(design: Shared, rows: Floats, y: Floats) -> tuple[Terms, Bits]:
+    """Terms to choose from, and their columns; grown ones look at the masks in `rows` alone."""
+    if design.terms is not None and design.bits is not None:
+        return design.terms, design.bits
+    terms = grown(design.masks, design.packed, rows, y, design.order, KINDS[design.kind], design.weights)
+    return terms, terms.columns(design.packed)
+
+
+def _beyond(
+    design: Shared, bits: Bits, weight: Floats, r: Floats, penalty: float, left: int
+) -> tuple[Terms | None, float]:
+    """Terms that the lasso should have had too, and the largest |<r, column>| / weight of all terms."""
+    if design.terms is not None:
+        padded = np.zeros(len(design.used))
+        padded[: len(r)] = r
+        c = np.empty(bits.shape[1])
+        products(bits, padded, c)
+        return None, float((np.abs(c) / weight).max(initial=0.0))
+    kinds, bar = KINDS[design.kind], penalty * (1 - 1e-6)
+    if left:
+        # A quick look for more terms; what goes into the certificate is computed in float64.
+        more, _, largest = strongest(design.masks, r, design.order, kinds, design.weights, _BROUGHT, bar=bar)
+        if largest > penalty * (1 + _SLACK):
+            return more, largest
+    _, _, largest = strongest(
+        design.masks, r, design.order, kinds, design.weights, 0, bar=bar, dtype=np.float64
+    )
+    return None, max(largest, bar)
+
+
+def _inverse(bits: Bits, members: NDArray[np.int64], k: int) -> tuple[Floats, Floats]:
+    """Inverse Gram matrix of the chosen columns, centred, and the columns (K, chosen)."""
+    columns = np.ascontiguousarray(bits[:, members].T).view(np.uint8)
+    x = np.unpackbits(columns, axis=1, bitorder="little")[:, :k].T.astype(float)
+    centred = x - x.mean(0)
+    gram = centred.T @ centred + RIDGE * k * np.eye(len(members))
+    return np.linalg.inv(gram), x
+
+
+def _chosen(
+    design: Shared,
+    bits: Bits,
+    weight: Floats,
+    y: Floats,
+    penalties: Floats,
+    choice: Choice,
+    plain: int,
+    members: NDArray[np.int64],
+    b: Floats,
+) -> Floats:
+    """Share of the half samples whose fit has each term with this sign; nan without half samples."""
+    if not len(design.halves):
+        return np.full(len(members), np.nan)
+    count = np.zeros(len(members))
+    signs = np.zeros(bits.shape[1])
+    for rows in design.halves:
+        # The noise of a mean over half of the masks is larger by the root of two, and so is the penalty.
+        found, values, _ = chosen_fit(bits, weight, rows, y, penalties * 2**0.5, choice, plain)
+        signs[:] = 0
+        signs[found] = np.sign(values)
+        count += signs[members] == np.sign(b)
+    return count / len(design.halves)
