@@ -21,7 +21,7 @@ import typer
 from bequeath.errors import BequeathError, FolderInUse, IncompleteRun
 
 app = typer.Typer(
-    help="What did pre-training give this model? Compare a pre-trained, a fine-tuned and a from-scratch classifier.",
+    help="What did pre-training give this model, and what did fine-tuning do to it? Compare two or more classifiers.",
     epilog="Start with: bequeath demo --quick",
     no_args_is_help=True,
     add_completion=False,
@@ -95,7 +95,7 @@ def run(
         Level, typer.Option(help="What goes to stderr; run.log has it all.")
     ] = Level.warning,
 ) -> None:
-    """Run a study of your own three models; can be stopped and started again at any time."""
+    """Run a study of your own models, two or more; can be stopped and started again at any time."""
     from bequeath.study.run import Study
 
     _log_to_stderr(log_level)
@@ -123,7 +123,7 @@ def train(
     small: Annotated[bool, _SMALL] = False,
     log_level: Annotated[Level, typer.Option(help="What goes to stderr.")] = Level.warning,
 ) -> None:
-    """Fine-tune and train from scratch: same data, budget and augmentation, for each seed."""
+    """Train the models that a study names (fine-tuned, from scratch): same data and budget, for each seed."""
     from bequeath.study.config import load_study
     from bequeath.study.progress import bars
     from bequeath.study.train import train as train_all

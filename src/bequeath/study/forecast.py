@@ -84,8 +84,8 @@ def forecast(config: StudyConfig, out: Path) -> Forecast:
     threads = torch.get_num_threads()
     torch.set_num_threads(engine.threads)
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            timed = {name: _time_model(prepared, name, Path(scratch)) for name in plan.finals}
+        with tempfile.TemporaryDirectory() as cache:
+            timed = {name: _time_model(prepared, name, Path(cache)) for name in plan.finals}
         decomposing, bounds = _time_lattice(config, [one.example for one in timed.values()])
     finally:
         torch.set_num_threads(threads)
@@ -168,11 +168,11 @@ class _Timed:
     """Its own table, or one made up."""
 
 
-def _time_model(prepared: Prepared, name: str, scratch: Path) -> _Timed:
+def _time_model(prepared: Prepared, name: str, cache: Path) -> _Timed:
     parts, plan = prepared.parts, prepared.plan
     checkpoint = plan.checkpoints[plan.of(name)[-1]]
-    first_load, load = (_seconds(lambda: parts.models.load(checkpoint, scratch)) for _ in range(2))
-    runner = Runner(parts.models.load(checkpoint, scratch), parts.inputs.how)
+    first_load, load = (_seconds(lambda: parts.models.load(checkpoint, cache)) for _ in range(2))
+    runner = Runner(parts.models.load(checkpoint, cache), parts.inputs.how)
     few = plan.accuracy_samples[:_LEAST]
     parts.inputs.correct(runner.model, few)
     each = _seconds(lambda: parts.inputs.correct(runner.model, few)) / len(few)
