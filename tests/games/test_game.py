@@ -86,7 +86,7 @@ def test_a_nan_names_sample_and_mask():
     [
         (lambda: bq.players.grid(0, 3), "0 x 3"),
         (
-            lambda: image_game(players=bq.players.grid(5, 5)),
+            lambda: image_game(players=bq.players.grid(5, 5)).table(),
             r"33,554,432 model evaluations and 268,435,456 bytes",
         ),
         (lambda: image_game(image=torch.zeros(8, 8)), r"image tensor .* not \(8, 8\)"),

@@ -74,12 +74,18 @@ def test_interactions_add_up_to_the_text_models_output(encoder):
     [
         ("", None, "0 words"),
         ("two words", 3, "2 words for 3 players"),
-        (" ".join("abcdefghijklmnopqrstuvwxyz"), None, "evaluations"),
     ],
 )
 def test_texts_that_do_not_fit_are_named(encoder, text, n, message):
     with pytest.raises(bq.BequeathError, match=message):
         game(encoder, text, n=n)
+
+
+def test_an_exact_table_of_too_many_words_is_refused(encoder):
+    long = game(encoder, " ".join("abcdefghijklmnopqrstuvwxyz"), n=None)
+    assert long.n_players == 26
+    with pytest.raises(bq.BequeathError, match="evaluations"):
+        long.table()
 
 
 def test_an_image_is_no_text(encoder):
