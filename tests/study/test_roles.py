@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 import yaml
@@ -32,8 +33,10 @@ def weights(name):
 
 
 @pytest.fixture
-def two(study_dir, without_report):
+def two(study_dir, without_report, monkeypatch):
     """Two models by names of their own."""
+    # Each test has a module of this name in a folder of its own.
+    monkeypatch.delitem(sys.modules, "mine_for_study", raising=False)
     models = yaml.safe_load((study_dir / "study.yaml").read_text())["models"]
     rewrite(
         study_dir,
