@@ -104,6 +104,8 @@ class Comparison:
     @cached_property
     def raw(self) -> Comparison:
         """The same comparison in the units of the value function, whatever the models' scales are."""
+        if self.normalise == "none":
+            return self
         return replace(self, scale=dict.fromkeys(self.scale, 1.0), normalise="none")
 
     @property

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from bequeath.errors import BequeathError
 from bequeath.knowledge.statistics import mean_estimate
 from bequeath.study.findings.known import Known, findings_of
 from bequeath.study.findings.plain import plain
@@ -33,8 +32,6 @@ def pool(runs: Sequence[Run]) -> Json:
     BequeathError
         If there are none, or they are not of the same models, samples, players and checkpoints.
     """
-    if not runs:
-        raise BequeathError("seeds: none given")
     known = Known.stacked([run.evidence().known for run in runs])
     documents = [run.findings for run in runs]
     first = documents[0]

@@ -175,6 +175,8 @@ class Evidence:
     @cached_property
     def known(self) -> Known:
         """What the run comes to, sample by sample."""
+        own_scale = self.config.normalise == "l1"
+        scaled = self.comparison if own_scale else self._compare(self._finals, "l1")
         by_and = self._compare(
             {
                 role: decompose(self.tables[self.final(name)], "and", players=self.comparison.players)
@@ -187,7 +189,7 @@ class Evidence:
             Readings(
                 self.comparison.strengths,
                 by_and.strengths,
-                self._compare(self._finals, "l1").strengths,
+                scaled.strengths,
                 self.comparison.raw.strengths,
             ),
             self.bounds,
