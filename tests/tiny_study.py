@@ -88,6 +88,7 @@ def write_study(folder: Path) -> None:
         },
         "data": {"kind": "image_folder", "path": "val", "train": "train", "size": 24},
         "players": {"kind": "grid", "rows": 2, "cols": 2},
+        "decomposition": "and-or",
         "samples": 6,
         "accuracy_samples": 24,
     }

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.games.game import Game
 from bequeath.games.runner import Evaluation, Request, Runner
 from bequeath.lattice.interactions import Interactions
-from bequeath.lattice.sparse.fit import Kind, fit
+from bequeath.lattice.sparse.fit import Kind, default_order, fit
+from bequeath.lattice.sparse.growth import Look, next_number, why_enough
 from bequeath.lattice.sparse.masks import Design, draw_masks
 
-# Terms of one player more where the players are few (docs/sparse.md).
-_FEW_PLAYERS, _ORDER_OF_FEW, _ORDER = 12, 4, 3
+logger = logging.getLogger(__name__)
 
 
 def explain(
     games: Game | Iterable[Game],
-    masks: int = 512,
+    masks: int | Literal["auto"] = 512,
     order: int | None = None,
     seed: int = 0,
     *,
@@ -40,8 +42,9 @@ def explain(
     ----------
     games : Game or iterable of Game
         All with equally many players.
-    masks : int
-        How many are evaluated for each game; all 2**n where there are no more.
+    masks : int or "auto"
+        How many are evaluated for each game; all 2**n where there are no more. ``"auto"``: 128, then twice as many
+        until held-out R2 or the terms' errors stop improving, 2,048 at most; the log says why it stopped.
     order : int, optional
         Terms of up to so many players; by default 3, and 4 for up to 12 players.
     seed : int
@@ -70,41 +73,63 @@ def explain(
     >>> found = bq.explain(game, masks=256)
     >>> found.r2, found.top(5)
     """
-    single = isinstance(games, Game)
     several = [games] if isinstance(games, Game) else list(games)
-    if not several:
-        raise BequeathError("games: none given")
+    _check(several, masks)
     n = several[0].n_players
-    for game in several:
-        if game.n_players != n:
-            raise BequeathError(
-                f"games: {game.name} has {game.n_players} players, the first has {n}; explain them apart"
-            )
-    drawn = draw_masks(n, masks, design, shown=shown, seed=seed)
+    order = default_order(n) if order is None else order
     options = Evaluation(**how)
+    values = torch.empty(len(several), 0, dtype=torch.float64)
+    looks: list[Look] = []
+    while True:
+        number = next_number(looks, n) if masks == "auto" else masks
+        drawn = draw_masks(n, number, design, shown=shown, seed=seed)
+        more = _values(several, drawn[values.shape[1] :], options, progress)
+        values = torch.cat((values, more), 1)
+        found = fit(
+            drawn,
+            values[0] if isinstance(games, Game) else values,
+            order,
+            kind=kind,
+            players=several[0].player_names,
+            resamples=resamples,
+            seed=seed,
+        )
+        if masks != "auto":
+            return found
+        looks.append(Look.at(len(drawn), [found]))
+        reason = why_enough(looks, n)
+        if reason is not None:
+            logger.info("%d masks: %s", len(drawn), reason)
+            return found
+
+
+def _check(games: Sequence[Game], masks: int | str) -> None:
+    if not games:
+        raise BequeathError("games: none given")
+    if isinstance(masks, str) and masks != "auto":
+        raise BequeathError(f'masks: {masks!r}; give a number, or "auto"')
+    for game in games:
+        if game.n_players != games[0].n_players:
+            raise BequeathError(
+                f"games: {game.name} has {game.n_players} players, the first has {games[0].n_players}; explain them "
+                "apart"
+            )
+
+
+def _values(
+    games: Sequence[Game], shown: Tensor, how: Evaluation, progress: Callable[[int], None] | None
+) -> Tensor:
+    """Values of all games on the same masks: (games, masks)."""
     requests: list[Request] = []
     runner: Runner | None = None
-    for game in several:
+    for game in games:
         if runner is None or runner.model is not game.model:
             if runner is not None:
                 runner.flush()
-            runner = Runner(game.model, options)
-        request = runner.request(game.name, game.masked, game.value, len(drawn))
-        runner.add(request, torch.arange(len(drawn)), drawn.to(runner.device))
-        requests.append(request)
+            runner = Runner(game.model, how)
+        requests.append(game.start(runner, shown))
         if progress is not None:
             progress(1)
     if runner is not None:
         runner.flush()
-    values = torch.stack([request.out for request in requests])
-    if order is None:
-        order = min(n, _ORDER_OF_FEW if n <= _FEW_PLAYERS else _ORDER)
-    return fit(
-        drawn,
-        values[0] if single else values,
-        order,
-        kind=kind,
-        players=several[0].player_names,
-        resamples=resamples,
-        seed=seed,
-    )
+    return torch.stack([request.out for request in requests])

@@ -114,9 +114,20 @@ class Game:
         runner.flush()
         return request.out
 
-    def start(self, runner: Runner) -> Request:
-        """Give a runner all masks of this game; its request's `out` is the value table once nothing is `left`."""
+    def start(self, runner: Runner, shown: Tensor | None = None) -> Request:
+        """Give a runner masks of this game: its request's `out` are their values once nothing is `left`.
+
+        Parameters
+        ----------
+        runner : Runner
+        shown : Tensor, optional
+            The masks, bool (masks, players); by default all 2**n, in the order of a value table.
+        """
         n = self.n_players
+        if shown is not None:
+            request = runner.request(self.name, self.masked, self.value, len(shown))
+            runner.add(request, torch.arange(len(shown)), shown.to(runner.device))
+            return request
         check_players(n)
         request = runner.request(self.name, self.masked, self.value, 2**n)
         for first in range(0, 2**n, _BLOCK):

@@ -80,8 +80,8 @@ def _f1(readings: Readings, bounds: Identifiability | None, called: Mapping[str,
         f"{_by_chance(share)}; the preserved share at low orders is {_signed(fall, 100, 0)} points above that at high "
         f"orders (a minus sign: below).{range_}{note}",
         "Supported if the preserved share is below one half (for every equally sparse split, where bounds were asked "
-        "for) and falls from the lower to the upper half of the orders, both with their 95% intervals, by plain AND "
-        "interactions, on each model's own scale and in raw units alike.",
+        "for) and falls from the lower to the upper half of the orders, both with their 95% intervals, by AND "
+        "interactions alone, on each model's own scale and in raw units alike.",
     )
 
 
@@ -98,7 +98,7 @@ def _f2(readings: Readings, called: Mapping[str, str]) -> Claim:
         verdict,
         f"{called['control']} found {_percent(share)} of the preserved knowledge too{_by_chance(share)} (R; the paper "
         f"reports 13% to 45%).{note}",
-        "Supported if R is below one half with its 95% interval, by plain AND interactions, on each model's own scale "
+        "Supported if R is below one half with its 95% interval, by AND interactions alone, on each model's own scale "
         "and in raw units alike.",
     )
 
@@ -146,10 +146,10 @@ def _both(*verdicts: str) -> str:
 def _agreed(verdict: str, by_and: str, scaled: str, raw: str) -> tuple[str, str]:
     """A verdict that another reading does not share is no verdict."""
     if verdict == by_and == scaled == raw:
-        return verdict, " Plain AND interactions, each model's own scale and raw units all agree."
+        return verdict, " AND interactions alone, each model's own scale and raw units all agree."
     return (
         "undecided",
-        f" (By this reading: {verdict}; by plain AND: {by_and}; on each model's own scale: {scaled}; in raw units: "
+        f" (By this reading: {verdict}; by AND alone: {by_and}; on each model's own scale: {scaled}; in raw units: "
         f"{raw}; so undecided.)",
     )
 

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from bequeath.errors import BequeathError
+from bequeath.knowledge.alignment import align
 from bequeath.knowledge.calibration import mismatched
 from bequeath.knowledge.regions import Region, regions, shared
 from bequeath.knowledge.shares import MEASURES, Array, Share, Strengths
 from bequeath.lattice.interactions import TYPES, Interactions
+from bequeath.lattice.subsets import members
 
 if TYPE_CHECKING:
     import pandas
@@ -38,6 +40,8 @@ class Comparison:
         What each model's interactions are divided by, in those units.
     orders : Tensor
         |T| of each subset, int64, shape (subsets,).
+    most : int
+        The largest order that the readings can have: n, or what sparse ones looked for.
     players : tuple of str
         Names of the n players.
     normalise : {"l1", "output", "none"}
@@ -46,15 +50,19 @@ class Comparison:
         Interactions up to this share of their sample's largest were left out.
     labels : tuple of int or None
         Classes of the samples.
+    subsets : tuple of tuple of int, or None
+        The players of each subset; None where all 2**n are there.
     """
 
     effects: dict[str, Tensor]
     scale: dict[str, float]
     orders: Tensor
+    most: int
     players: tuple[str, ...]
     normalise: Normalise
     salient: float | None
     labels: tuple[int, ...] | None = None
+    subsets: tuple[tuple[int, ...], ...] | None = None
 
     @property
     def has_control(self) -> bool:
@@ -134,7 +142,7 @@ class Comparison:
         )
 
     def _sums(self, strength: Tensor) -> Array:
-        """Over types, by order from 1: (samples, n)."""
+        """Over types, by order from 1: (samples, most)."""
         return self.sum_by_order(strength).sum(1)[:, 1:].numpy()
 
     def share(self, name: str) -> Share:
@@ -179,12 +187,15 @@ class Comparison:
         return both.share("preserved")
 
     def sum_by_order(self, x: Tensor) -> Tensor:
-        """Sums of (..., subsets) over the subsets of each order: (..., n + 1)."""
-        n = len(self.players)
-        return x.new_zeros(*x.shape[:-1], n + 1).index_add_(-1, self.orders, x)
+        """Sums of (..., subsets) over the subsets of each order: (..., most + 1)."""
+        return x.new_zeros(*x.shape[:-1], self.most + 1).index_add_(-1, self.orders, x)
+
+    def members(self, subset: int) -> tuple[int, ...]:
+        """The players of one of the subsets, by its place."""
+        return members(subset, len(self.players)) if self.subsets is None else self.subsets[subset]
 
     def by_order(self) -> dict[str, Tensor]:
-        """Strengths by type and order: for each model and each measure, (samples, 2, n + 1)."""
+        """Strengths by type and order: for each model and each measure, (samples, 2, most + 1)."""
         strengths = {name: value.abs() for name, value in self.values.items()}
         strengths |= {name: getattr(self, name) for name in self.measures}
         return {name: self.sum_by_order(strength) for name, strength in strengths.items()}
@@ -198,7 +209,7 @@ class Comparison:
             {"type": kind, "order": order}
             | {name: total[index, order].item() for name, total in sums.items()}
             for index, kind in enumerate(TYPES)
-            for order in range(1, len(self.players) + 1)
+            for order in range(1, self.most + 1)
         ]
         return pandas.DataFrame(rows)
 
@@ -260,8 +271,9 @@ def compare(
     samples = before.offset.numel()
     if labels is not None and len(labels) != samples:
         raise BequeathError(f"labels: {len(labels)} for {samples} samples")
-    effects, orders = _aligned(given)
-    if salient is not None:
+    aligned = align(given)
+    effects = aligned.effects
+    if salient is not None and len(aligned.orders):
         for name, effect in effects.items():
             strength = effect.abs()
             keep = strength > salient * strength.amax((-1, -2), keepdim=True)
@@ -270,11 +282,13 @@ def compare(
     return Comparison(
         effects,
         scale,
-        orders,
+        aligned.orders,
+        aligned.most,
         before.players,
         normalise,
         salient,
         None if labels is None else tuple(labels),
+        aligned.subsets,
     )
 
 
@@ -294,23 +308,6 @@ def _check_alike(name: str, interactions: Interactions, first: Interactions) -> 
         raise BequeathError(
             f"{name}: tables of shape {tuple(interactions.offset.shape)}; give one axis of samples"
         )
-
-
-def _aligned(given: Mapping[str, Interactions]) -> tuple[dict[str, Tensor], Tensor]:
-    """Effects (samples, 2, subsets) of all models on the same subsets, and the orders of these."""
-    listed = {name: one.listed for name, one in given.items() if one.listed is not None}
-    if len(listed) < len(given):  # a dense one has all subsets
-        dense = {name: one.values.reshape(-1, len(TYPES), len(one.orders)) for name, one in given.items()}
-        return dense, next(iter(given.values())).orders
-    union = sorted({members for one in listed.values() for members in one.members}, key=lambda m: (len(m), m))
-    place = {members: i for i, members in enumerate(union)}
-    effects = {}
-    for name, one in listed.items():
-        value = one.value.reshape(one.constant.numel(), len(one))
-        effects[name] = value.new_zeros(len(value), len(TYPES), len(union))
-        for term, (members, kind) in enumerate(zip(one.members, one.kinds, strict=True)):
-            effects[name][:, TYPES.index(kind), place[members]] = value[:, term]
-    return effects, torch.tensor([len(members) for members in union], dtype=torch.int64)
 
 
 def _scale(values: Tensor, normalise: Normalise) -> float:

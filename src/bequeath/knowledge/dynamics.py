@@ -25,10 +25,11 @@ from bequeath.knowledge.statistics import (
 HALF_WAY = 0.5
 
 
-def _by_order(x: Tensor, orders: Tensor) -> Tensor:
-    """(..., 2, 2**n) -> (..., n + 1), both types together; entry 0 holds the sum over all orders."""
+def _by_order(x: Tensor, orders: Tensor, most: int | None) -> Tensor:
+    """(..., 2, subsets) -> (..., most + 1), both types together; entry 0 holds the sum over all orders."""
     flat = x.sum(-2)
-    total = flat.new_zeros(*flat.shape[:-1], int(orders[-1]) + 1).index_add_(-1, orders, flat)
+    most = int(orders.max()) if most is None else most
+    total = flat.new_zeros(*flat.shape[:-1], most + 1).index_add_(-1, orders, flat)
     total[..., 0] = flat.sum(-1)
     return total
 
@@ -37,25 +38,27 @@ def _quotient(a: Tensor, b: Tensor, empty: float) -> Tensor:
     return torch.where(b > 0, a / b.clamp(min=torch.finfo(b.dtype).tiny), empty)
 
 
-def similarity(effects: Tensor, target: Tensor, orders: Tensor) -> Tensor:
+def similarity(effects: Tensor, target: Tensor, orders: Tensor, most: int | None = None) -> Tensor:
     """Weighted Jaccard similarity of signed interactions, by order.
 
     Parameters
     ----------
     effects, target : Tensor
-        Shape (..., samples, 2, 2**n).
+        Shape (..., samples, 2, subsets).
     orders : Tensor
-        |T|, int64, shape (2**n,).
+        |T| of each subset, int64, shape (subsets,).
+    most : int, optional
+        The largest order that is told of; by default the largest there is.
 
     Returns
     -------
     Tensor
-        sum min / sum max over the nonnegative doubling, in [0, 1]: shape (..., samples, n + 1); entry 0 of the last
+        sum min / sum max over the nonnegative doubling, in [0, 1]: shape (..., samples, most + 1); entry 0 of the last
         axis is over all orders. 1 where neither has any strength.
     """
     least = shared(effects, target)
-    most = effects.abs() + target.abs() - least
-    return _quotient(_by_order(least, orders), _by_order(most, orders), 1.0)
+    greatest = effects.abs() + target.abs() - least
+    return _quotient(_by_order(least, orders, most), _by_order(greatest, orders, most), 1.0)
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ class Dynamics:
     steps : NDArray
         Training step of each checkpoint, ascending.
     similarity : Tensor
-        To the run's own last checkpoint, shape (checkpoints, samples, n + 1); index 0 is over all orders. With an axis
-        of seeds in front where there are several, as all that follows.
+        To the run's own last checkpoint, shape (checkpoints, samples, orders + 1); index 0 is over all orders. With an
+        axis of seeds in front where there are several, as all that follows.
     strength : Tensor
         Sum of |I|, same shape.
     dropped : Tensor
@@ -197,15 +200,17 @@ def lead(first: Dynamics, second: Dynamics, level: float = HALF_WAY) -> Lead:
     )
 
 
-def dynamics(effects: Tensor, steps: Sequence[int], orders: Tensor) -> Dynamics:
+def dynamics(effects: Tensor, steps: Sequence[int], orders: Tensor, most: int | None = None) -> Dynamics:
     """Dynamics of one run.
 
     Parameters
     ----------
     effects : Tensor
-        Interactions of the run's checkpoints, shape (checkpoints, samples, 2, 2**n).
+        Interactions of the run's checkpoints, shape (checkpoints, samples, 2, subsets).
     steps : sequence of int
         Training step of each checkpoint, strictly ascending, at least two.
+    orders, most
+        As in `similarity`.
 
     Raises
     ------
@@ -222,7 +227,7 @@ def dynamics(effects: Tensor, steps: Sequence[int], orders: Tensor) -> Dynamics:
     lost = (-change).clamp(min=0).sum((0, -1, -2))
     return Dynamics(
         np.asarray(steps, dtype=np.int64),
-        similarity(effects, effects[-1], orders),
-        _by_order(effects.abs(), orders),
+        similarity(effects, effects[-1], orders, most),
+        _by_order(effects.abs(), orders, most),
         _quotient(lost, gained, 0.0),
     )

@@ -22,13 +22,16 @@ class Ledger:
     parts : dict of Region to Tensor
         Signed effect of each region, of shape (samples,), in the raw units of the value function; with an axis of
         seeds in front where there are several, as all that follows.
+    constant : Tensor
+        What any shown player brings, whichever it is, shape (samples,): of sparse readings; 0 in exact ones.
     total : Tensor
-        v(N) - v(0), shape (samples,): what the parts add up to (exactly, where all interactions are counted).
+        v(N) - v(0), shape (samples,): what parts, constant and `unexplained` add up to.
     v_full : Tensor
         v(N), shape (samples,).
     """
 
     parts: dict[Region, Tensor]
+    constant: Tensor
     total: Tensor
     v_full: Tensor
 
@@ -36,26 +39,33 @@ class Ledger:
     def stacked(cls, seeds: Sequence[Ledger]) -> Ledger:
         """Those of several seeds as one."""
         parts = {region: torch.stack([one.parts[region] for one in seeds]) for region in seeds[0].parts}
-        return cls(
-            parts, *(torch.stack([getattr(one, name) for one in seeds]) for name in ("total", "v_full"))
-        )
+        names = ("constant", "total", "v_full")
+        return cls(parts, *(torch.stack([getattr(one, name) for one in seeds]) for name in names))
+
+    @property
+    def unexplained(self) -> Tensor:
+        """What the interactions leave of the total, (samples,): 0 if they are exact and all are counted."""
+        return self.total - self.constant - torch.stack(list(self.parts.values())).sum(0)
 
     @property
     def error(self) -> float:
-        """Largest |sum of parts - total| over samples."""
-        return (torch.stack(list(self.parts.values())).sum(0) - self.total).abs().max().item()
+        """Largest |unexplained| over samples."""
+        return self.unexplained.abs().max().item()
 
-    def positive_without(self, part: Region | None = None) -> Tensor:
-        """Whether v(N) stays above 0 with one part's effects taken out: bool, shape (samples,).
+    def positive_without(self, effect: Tensor | float = 0.0) -> Tensor:
+        """Whether v(N) stays above 0 with an effect taken out: bool, shape (samples,).
 
         For log-odds, above 0 means that the true class has more than half of the probability.
         """
-        without = self.v_full if part is None else self.v_full - self.parts[part]
-        return without > 0
+        return self.v_full - effect > 0
 
 
-def ledger(comparison: Comparison, model: str, v_empty: Tensor, v_full: Tensor) -> Ledger:
+def ledger(
+    comparison: Comparison, model: str, v_empty: Tensor, v_full: Tensor, constant: Tensor | None = None
+) -> Ledger:
     """The ledger of one of the models compared, by its role; `v_empty`, `v_full` are v(0), v(N) of shape (samples,).
+
+    `constant`, of that shape, is that of a sparse reading (`Interactions.constant`).
 
     Raises
     ------
@@ -69,4 +79,5 @@ def ledger(comparison: Comparison, model: str, v_empty: Tensor, v_full: Tensor) 
         for region, effects in comparison.regions.items()
         if model in region
     }
-    return Ledger(parts, v_full - v_empty, v_full)
+    total = v_full - v_empty
+    return Ledger(parts, torch.zeros_like(total) if constant is None else constant, total, v_full)

@@ -158,7 +158,7 @@ class Strengths:
         return ratio_estimates(self.by_order["preserved"], self.by_order["before"])
 
     def fall_with_order(self) -> Estimate:
-        """Mean over samples of the preserved share at low orders (up to n/2) minus that at high orders."""
+        """Mean over samples of the preserved share in the lower half of the orders minus that in the upper half."""
         preserved, whole = self.by_order["preserved"], self.by_order["before"]
         half = whole.shape[-1] // 2
         low, high = (
@@ -177,7 +177,7 @@ class Readings:
     strengths : Strengths
         By the decomposition and the scale that were asked for.
     by_and : Strengths
-        By plain AND interactions, which are unique without any choice, on that scale.
+        By AND interactions alone, on that scale: the unique exact reading, or the sparse one without OR terms.
     scaled, raw : Strengths
         By that decomposition, each model's interactions divided by its own mean L1 norm; in units of the value.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +22,9 @@ from bequeath.knowledge.statistics import (
     ratio_estimate,
     ratio_estimates,
 )
+
+# Of the largest output: what is less is rounding.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,14 @@ class RegionRow:
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """A region's part of a model's output, over samples (and seeds); without models, the whole output.
+    """A part of a model's output, over samples (and seeds).
 
     Attributes
     ----------
+    part : {"total", "region", "constant", "unexplained"}
+        The whole output, what a set of models has in common, what any shown player brings, or what is left.
+    models : tuple of str or None
+        The region.
     effect : Estimate
         Signed, in the raw units of the value. The parts add up to v(N) - v(0).
     share : Estimate
@@ -81,6 +87,7 @@ class LedgerRow:
         Share of samples whose v(N) stays above 0 with this part taken out; of the whole output, with nothing taken out.
     """
 
+    part: str
     models: Region | None
     effect: Estimate
     share: Estimate
@@ -166,16 +173,24 @@ def region_rows(comparison: Comparison) -> list[RegionRow]:
 
 
 def ledger_rows(book: Ledger) -> list[LedgerRow]:
-    """The whole output first, then its parts."""
-    parts: dict[Any, Tensor] = {None: book.total, **book.parts}
+    """The whole output first, then its parts; constant and unexplained where there are any."""
+    rows: list[tuple[str, Region | None, Tensor]] = [("total", None, book.total)]
+    rows += [("region", region, effect) for region, effect in book.parts.items()]
+    rounding = _ROUNDING * float(book.total.abs().max())
+    rows += [
+        (part, None, effect)
+        for part, effect in (("constant", book.constant), ("unexplained", book.unexplained))
+        if float(effect.abs().max()) > rounding
+    ]
     return [
         LedgerRow(
+            part,
             region,
             mean_estimate(effect),
             ratio_estimate(effect, book.total),
-            mean_estimate(book.positive_without(region)),
+            mean_estimate(book.positive_without(0.0 if part == "total" else effect)),
         )
-        for region, effect in parts.items()
+        for part, region, effect in rows
     ]
 
 

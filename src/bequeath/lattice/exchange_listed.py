@@ -59,7 +59,7 @@ def to_array(
             **{name: ((*names, "term"), getattr(listed, name).cpu().numpy().copy()) for name in _BY_TERM},
             **{name: (names, field.cpu().numpy().copy()) for name, field in about.items()},
         },
-        attrs={"players": list(players)},
+        attrs={"players": list(players), "order": listed.order, "masks": listed.masks},
         name="interactions",
     )
 
@@ -74,10 +74,9 @@ def from_array(array: xarray.DataArray) -> tuple[Listed, dict[str, Tensor], tupl
     """
     needed = ("kind", "players", *_BY_TERM, *_BY_TABLE, "offset")
     missing = [name for name in needed if name not in array.coords]
-    if missing or "players" not in array.attrs:
-        raise BequeathError(
-            f"array: it has no {', no '.join(missing or ['attribute players'])}; give an array from to_xarray"
-        )
+    missing += [f"attribute {name}" for name in ("players", "order", "masks") if name not in array.attrs]
+    if missing:
+        raise BequeathError(f"array: it has no {', no '.join(missing)}; give an array from to_xarray")
     array = array.transpose(..., "term")
     leading = array.dims[:-1]
 
@@ -93,8 +92,9 @@ def from_array(array: xarray.DataArray) -> tuple[Listed, dict[str, Tensor], tupl
         and name != "term"
         and name not in ("kind", "players", "order")
     }
+    members = tuple(tuple(int(i) for i in str(one).split(",")) for one in array["players"].values)
     listed = Listed(
-        tuple(tuple(int(i) for i in str(one).split(",")) for one in array["players"].values),
+        members,
         tuple(str(kind) for kind in array["kind"].values),
         torch.tensor(array.values, dtype=torch.float64),
         tensor("error", "term"),
@@ -103,6 +103,8 @@ def from_array(array: xarray.DataArray) -> tuple[Listed, dict[str, Tensor], tupl
         tensor("residual"),
         tensor("r2"),
         tensor("spread"),
+        int(array.attrs["order"]),
+        int(array.attrs["masks"]),
     )
     return listed, others, tuple(array.attrs["players"])
 
@@ -177,5 +179,6 @@ def from_shapiq(values: shapiq.InteractionValues) -> tuple[Listed, Tensor]:
         unknown,
         unknown,
         unknown,
+        max((len(part) for part in subsets), default=1),
     )
     return listed, torch.tensor(float(values.baseline_value), dtype=torch.float64)

@@ -118,12 +118,20 @@ class Interactions(SparseReading):
         return (total + self.offset[..., None])[..., wanted]
 
     def salient(self, threshold: float = 0.05) -> Tensor:
-        """Where |I| > threshold * (largest |I| of the sample): bool, shape (..., 2, 2**n)."""
-        strength = self.values.abs()
-        return strength > threshold * strength.amax((-1, -2), keepdim=True)
+        """Where |I| > threshold * (largest |I| of the sample): bool, (..., 2, 2**n), or (..., terms) if listed."""
+        if self.listed is not None:
+            strength = self.listed.value.abs()
+            largest = strength.amax(-1, keepdim=True) if len(self.listed) else strength
+        else:
+            strength = self.values.abs()
+            largest = strength.amax((-1, -2), keepdim=True)
+        return strength > threshold * largest
 
     def restricted(self, keep: Tensor) -> Interactions:
-        """Only the interactions where `keep`, bool of shape (..., 2, 2**n), is true; the others become 0."""
+        """Only the interactions where `keep`, bool of the shape that `salient` gives, is true; the others become 0."""
+        if self.listed is not None:
+            kept = replace(self.listed, value=torch.where(keep, self.listed.value, 0.0), again=None)
+            return Interactions.of_terms(kept, self.offset, self.players)
         values = torch.where(keep, self.values, 0.0)
         return replace(self, and_=values[..., 0, :], or_=values[..., 1, :], certificate=None, listed=None)
 

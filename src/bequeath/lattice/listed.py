@@ -47,6 +47,10 @@ class Listed:
         values are constant, or not known.
     spread : Tensor
         (...): root mean squared error on masks that were left out.
+    order : int
+        Terms of up to so many players were looked for.
+    masks : int
+        How many masks were read, the empty one included; 0 where that is not known.
     again : callable or None
         Gives the two readings of `Interactions.halves`, before any indexing.
     """
@@ -60,6 +64,8 @@ class Listed:
     residual: Tensor
     r2: Tensor
     spread: Tensor
+    order: int
+    masks: int = 0
     again: Callable[[], Any] | None = None
 
     def __len__(self) -> int:
@@ -91,6 +97,56 @@ class Listed:
         places = torch.arange(shape.numel(), device=self.value.device).reshape(shape)[index]
         return replace(
             self.map(lambda x: x.reshape(shape.numel(), *x.shape[len(shape) :])[places]), again=again
+        )
+
+    @classmethod
+    def stacked(cls, tables: Sequence[Listed]) -> Listed:
+        """Readings of single tables as one of them all, over the union of their terms: by order, AND first."""
+        union = sorted({key for part in tables for key in part.keyed()})
+        place = {key: i for i, key in enumerate(union)}
+        value = tables[0].value.new_zeros(len(tables), len(union))
+        error, chosen = torch.full_like(value, torch.nan), torch.full_like(value, torch.nan)
+        for row, part in enumerate(tables):
+            columns = [place[key] for key in part.keyed()]
+            value[row, columns], error[row, columns], chosen[row, columns] = (
+                part.value,
+                part.error,
+                part.chosen,
+            )
+
+        def stack(name: str) -> Tensor:
+            return torch.stack([getattr(part, name) for part in tables])
+
+        return cls(
+            tuple(members for *_, members in union),
+            tuple(TYPES[kind] for _, kind, _ in union),
+            value,
+            error,
+            chosen,
+            stack("constant"),
+            stack("residual"),
+            stack("r2"),
+            stack("spread"),
+            order=tables[0].order,
+            masks=tables[0].masks,
+        )
+
+    def keyed(self) -> list[tuple[int, int, tuple[int, ...]]]:
+        """Order, kind (0 AND, 1 OR) and players of each term: they sort by order, AND first."""
+        return [
+            (len(one), TYPES.index(kind), one) for one, kind in zip(self.members, self.kinds, strict=True)
+        ]
+
+    def chosen_terms(self, table: tuple[int, ...]) -> Listed:
+        """The reading of one table, over its own terms alone."""
+        one = self[table]
+        kept = torch.nonzero(one.value)[:, 0]
+        places = kept.tolist()
+        return replace(
+            one,
+            members=tuple(self.members[i] for i in places),
+            kinds=tuple(self.kinds[i] for i in places),
+            **{name: getattr(one, name)[kept] for name in ("value", "error", "chosen")},
         )
 
     def columns(self, masks: Tensor) -> Tensor:

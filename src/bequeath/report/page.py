@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from bequeath.errors import BequeathError
 from bequeath.report import curves, examples, figures, models, style, text
 
-SCHEMA = "bequeath.findings/2"
+SCHEMA = "bequeath.findings/3"
 
 
 @cache
@@ -56,7 +56,7 @@ def _figures(findings: dict[str, Any]) -> dict[str, Markup]:
         # Names of users' models are no ids.
         for place, run in enumerate(findings["dynamics"]["runs"]):
             add(f"orders-{place}", curves.strength_over_steps, run)
-        for order in range(1, findings["study"]["n_players"] + 1):
+        for order in range(1, findings["study"]["orders"] + 1):
             add(f"similarity-{order}", curves.similarity_over_steps, order)
     return drawn
 
@@ -67,7 +67,7 @@ def render(findings: dict[str, Any]) -> str:
     Parameters
     ----------
     findings
-        A findings document of version 2 (see `docs/findings.md`), as read from `findings.json`.
+        A findings document of version 3 (see `docs/findings.md`), as read from `findings.json`.
 
     Returns
     -------

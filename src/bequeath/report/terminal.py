@@ -19,7 +19,7 @@ def show_findings(findings: dict[str, Any]) -> None:
     control = escape(called["control"].name) if "control" in called else None
     study, knowledge = findings["study"], findings["knowledge"]
     readings = {"shares": escape(study["decomposition"].split(",")[0])}
-    readings |= {"by_and": "plain AND", "scaled": "own scale", "raw": "raw units"}
+    readings |= {"by_and": "AND alone", "scaled": "own scale", "raw": "raw units"}
     readings.pop({"l1": "scaled", "none": "raw"}.get(study["normalise"], ""), None)  # the first one again
     table = Table("share", "", "[95% interval]", "by chance", title=escape(study["name"]))
     for name in knowledge["shares"]:
@@ -83,8 +83,10 @@ def _state(status: dict[str, Any]) -> str:
 def show_forecast(forecast: dict[str, Any]) -> None:
     """Print what a run would take, as `Forecast.to_dict` tells it."""
     table = Table("", "", title="What this run would take", show_header=False)
+    up_to = "up to " if forecast["at_most"] else ""
     table.add_row("value tables", f"{forecast['tables']:,} to do, {forecast['tables_done']:,} done")
-    table.add_row("evaluations of a model", f"{forecast['evaluations']:,}")
+    table.add_row("masks of each", f"{up_to}{forecast['masks']:,}")
+    table.add_row("evaluations of a model", f"{up_to}{forecast['evaluations']:,}")
     for model, rate in forecast["rates"].items():
         table.add_row(f"  {model}", f"{rounded(rate)} masked inputs a second and worker")
     table.add_row("disk", f"up to {size(forecast['bytes'])} ({size(forecast['bytes_free'])} free)")
@@ -92,7 +94,8 @@ def show_forecast(forecast: dict[str, Any]) -> None:
         table.add_row(f"time: {stage}", duration(seconds))
     table.add_section()
     total = sum(forecast["seconds"].values())
-    table.add_row("time in all", f"about {duration(total)} with {forecast['workers']} worker(s)")
+    about = "at most about" if forecast["at_most"] else "about"
+    table.add_row("time in all", f"{about} {duration(total)} with {forecast['workers']} worker(s)")
     _print(table)
 
 

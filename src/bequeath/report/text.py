@@ -13,6 +13,7 @@ from bequeath.report.style import KINDS
 Estimate = dict[str, Any] | None
 
 NONE = "–"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NORMALISE = {
     "none": "Effects are in the raw units of the value function.",
     "output": "Each model's effects are divided by its mean |v(N) − v(∅)|, because outputs differ in scale.",
@@ -48,9 +49,8 @@ def small(x: float | None) -> str:
         return NONE
     if x == 0 or 1e-3 <= abs(x) < 1e4:
         return f"{x:.3g}".replace("-", "−")
-    digits, power = f"{x:.1e}".split("e")
-    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{digits.replace('-', '−')} × 10{raised}"
+    digits, exponent = f"{x:.1e}".split("e")
+    return f"{digits.replace('-', '−')} × 10{str(int(exponent)).translate(_RAISED)}"
 
 
 def signed(x: float | None) -> str:
@@ -101,6 +101,12 @@ def by_chance(share: dict[str, Any]) -> str:
     return text if within is None else f"{text}, within classes {fixed(100 * within, 0)}%"
 
 
+def power(text: str) -> str:
+    """A power such as 2^16 with a raised exponent."""
+    base, _, exponent = text.partition("^")
+    return base + exponent.translate(_RAISED)
+
+
 def duration(seconds: float | None) -> str:
     """Seconds, or minutes and seconds."""
     if seconds is None or absent(seconds):
@@ -122,4 +128,5 @@ FILTERS = {
     "short": short,
     "scale": _NORMALISE.__getitem__,
     "duration": duration,
+    "power": power,
 }

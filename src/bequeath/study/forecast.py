@@ -16,14 +16,14 @@ from torch import Tensor
 from bequeath.games.runner import Request, Runner
 from bequeath.knowledge.bounds import preserved_bounds
 from bequeath.lattice.exact.decompose import decompose, decompose_jointly
+from bequeath.lattice.sparse.fit import fit
 from bequeath.lattice.subsets import masks
-from bequeath.lattice.transforms import zeta
 from bequeath.study.config import StudyConfig
 from bequeath.study.engines.choice import make_engine
 from bequeath.study.engines.tasks import group_size
 from bequeath.study.stages import Prepared
 from bequeath.study.store.carry import STORE, Carrier
-from bequeath.study.store.store import Stage, Store
+from bequeath.study.store.store import Store
 
 # Seconds of evaluation that are timed for each model, and masks and accuracy samples at least.
 _SECONDS, _LEAST = 1.0, 64
@@ -48,6 +48,10 @@ class Forecast:
     seconds : dict
         By stage, with all workers.
     workers : int
+    masks : int
+        Of each table.
+    at_most : bool
+        Whether fewer masks may be enough: the run finds out (``masks: auto``).
     """
 
     tables: int
@@ -58,6 +62,8 @@ class Forecast:
     bytes_free: int
     seconds: dict[str, float]
     workers: int
+    masks: int
+    at_most: bool
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -77,7 +83,7 @@ def forecast(config: StudyConfig, out: Path) -> Forecast:
     """
     prepared = Prepared(config)
     left, done = _left(prepared, out)
-    plan, parts, entries = prepared.plan, prepared.parts, prepared.entries
+    plan, parts, entries = prepared.plan, prepared.parts, prepared.axes().size
     engine = make_engine(config.engine, parts)
     if parts.games.choosing:  # which cells they will be does not matter for their number
         parts.games.cells = {i: list(range(parts.games.n_players)) for i in plan.samples}
@@ -86,44 +92,60 @@ def forecast(config: StudyConfig, out: Path) -> Forecast:
     try:
         with tempfile.TemporaryDirectory() as cache:
             timed = {name: _time_model(prepared, name, Path(cache)) for name in plan.finals}
-        decomposing, bounds = _time_lattice(config, [one.example for one in timed.values()])
+        decomposing, bounds = _time_lattice(prepared, [one.example for one in timed.values()])
     finally:
         torch.set_num_threads(threads)
     evaluate = 0.0
     for name, one in timed.items():
-        counts = [left["table"][c] for c in plan.of(name)]
-        evaluate += (one.load + one.accuracy) * sum(count > 0 for count in counts) + one.table * sum(counts)
-    itemsize = 4 if config.store.dtype == "float32" else 8
-    todo, undone = sum(left["table"]), sum(left["interactions"])
+        counts = [left.evaluations[c] for c in plan.of(name)]
+        evaluate += (one.load + one.accuracy) * sum(count > 0 for count in counts)
+        evaluate += one.table / entries * sum(counts)
+    todo, undone = sum(left.tables), sum(left.interactions)
+    table, interactions = _bytes_each(prepared)
+    growing = config.decomposition.sparse and config.sampling.number == "auto"
     return Forecast(
         todo,
         done,
-        todo * entries,
+        sum(left.evaluations),
         {name: entries / one.table for name, one in timed.items()},
-        itemsize * entries * (todo + 2 * undone),
+        table * todo + interactions * undone,
         shutil.disk_usage(_existing(out)).free,
         {
             "check": sum(one.first_load for one in timed.values()),
             "evaluate": evaluate / engine.workers,
-            "decompose": decomposing * undone / engine.workers,
+            # The looks before the last are at half the masks each.
+            "decompose": (2 if growing else 1) * decomposing * undone / engine.workers,
             **({} if config.bounds is None else {"bounds": bounds * len(plan.samples) / engine.workers}),
         },
         engine.workers,
+        entries,
+        growing,
     )
 
 
-def _time_lattice(config: StudyConfig, examples: list[Tensor]) -> tuple[float, float]:
+def _bytes_each(prepared: Prepared) -> tuple[int, int]:
+    """Bytes of a table and of its interactions, before compression."""
+    with tempfile.TemporaryDirectory() as place:
+        dtype = prepared.config.store.dtype
+        return Store.create(Path(place) / STORE, prepared.axes(), prepared.identity, dtype).bytes_each
+
+
+def _time_lattice(prepared: Prepared, examples: list[Tensor]) -> tuple[float, float]:
     """Seconds for one decomposition among as many as a task has, and for one sample's bounds."""
-    decomposition = config.decomposition
-    together = min(group_size("interactions", len(examples[0])), config.samples, _TOGETHER)
+    config, n = prepared.config, prepared.parts.games.n_players
+    decomposition, sampling = config.decomposition, prepared.axes().sampling
+    together = group_size("interactions", len(examples[0]), sparse=decomposition.sparse)
+    together = min(together, config.samples, _TOGETHER)
     tables = torch.stack(examples).repeat(-(-together // len(examples)), 1)[:together]
 
     def decomposed(some: Tensor) -> object:
+        if sampling is not None:
+            return fit(sampling.shown, some, **decomposition.sparse_options(n, config.seed))
         if decomposition.kind == "joint":
             # All checkpoints of a sample are one problem; here its models' last ones stand for them.
             each = {str(i): v[None] for i, v in enumerate(some[: len(examples)])}
             return decompose_jointly(each, **decomposition.options)
-        return decompose(some, decomposition.kind, **decomposition.options)
+        return decompose(some, decomposition.kind, **decomposition.options)  # type: ignore[arg-type]
 
     decomposed(tables[:1])  # what is compiled, is
     count = len(examples) if decomposition.kind == "joint" else together
@@ -133,17 +155,28 @@ def _time_lattice(config: StudyConfig, examples: list[Tensor]) -> tuple[float, f
     return each, _seconds(lambda: preserved_bounds(examples[0][None], examples[1][None]))
 
 
-def _left(prepared: Prepared, out: Path) -> tuple[dict[Stage, list[int]], int]:
-    """What each checkpoint lacks by stage, and how many tables are done."""
+@dataclass(frozen=True)
+class _Left:
+    """What each checkpoint lacks: tables that are not whole, masked inputs, sets of interactions."""
+
+    tables: list[int]
+    evaluations: list[int]
+    interactions: list[int]
+
+
+def _left(prepared: Prepared, out: Path) -> tuple[_Left, int]:
+    """What each checkpoint lacks, and how many tables are whole."""
     checkpoints, samples = len(prepared.plan.checkpoints), len(prepared.plan.samples)
-    stages: tuple[Stage, ...] = ("table", "interactions")
-    left = {stage: [samples] * checkpoints for stage in stages}
+    entries = prepared.axes().size
+    left = _Left([samples] * checkpoints, [samples * entries] * checkpoints, [samples] * checkpoints)
     if (out / STORE).exists():
         carrier = Carrier(Store.open(out / STORE, "r"), prepared.axes(), prepared.identity)
-        for stage in stages:
-            for checkpoint, count in carrier.kept(stage).items():
-                left[stage][checkpoint] -= count
-    return left, checkpoints * samples - sum(left["table"])
+        for checkpoint, values in carrier.values_kept().items():
+            left.tables[checkpoint] -= sum(count == entries for count in values)
+            left.evaluations[checkpoint] -= sum(values)
+        for checkpoint, count in carrier.kept("interactions").items():
+            left.interactions[checkpoint] -= count
+    return left, checkpoints * samples - sum(left.tables)
 
 
 def _existing(path: Path) -> Path:
@@ -177,7 +210,9 @@ def _time_model(prepared: Prepared, name: str, cache: Path) -> _Timed:
     parts.inputs.correct(runner.model, few)
     each = _seconds(lambda: parts.inputs.correct(runner.model, few)) / len(few)
     game = parts.games.game(runner.model, plan.samples[0], checkpoint.label)
-    entries = 2**game.n_players
+    sampling = prepared.axes().sampling
+    every = masks(game.n_players) if sampling is None else torch.from_numpy(sampling.shown)
+    entries = len(every)
 
     # Planned for the whole table, whatever part of it is timed; the first time, the network is traced as well.
     def planned() -> Request:
@@ -185,7 +220,6 @@ def _time_model(prepared: Prepared, name: str, cache: Path) -> _Timed:
 
     request = planned()
     planning = _seconds(planned)
-    every = masks(game.n_players)
     order = torch.randperm(entries, generator=torch.Generator().manual_seed(0))
     size = min(_LEAST, entries)
 
@@ -198,17 +232,16 @@ def _time_model(prepared: Prepared, name: str, cache: Path) -> _Timed:
     # Larger and larger parts: small ones do not fill a batch.
     while (took := _seconds(some)) < _SECONDS and size < entries:
         size = min(2 * size, entries)
-    example = request.out if size == entries else _made_up(game.n_players)
+    example = request.out if size == entries else _made_up(every)
     whole = planning + took / size * entries
     return _Timed(first_load, load, whole, each * len(plan.accuracy_samples), example)
 
 
-def _made_up(n: int) -> Tensor:
-    """A table of bounded pairwise effects, for where a real one would take too long: (2**n,)."""
+def _made_up(shown: Tensor) -> Tensor:
+    """Values of bounded pairwise effects on masks, for where real ones would take too long: (masks,)."""
     generator = torch.Generator().manual_seed(0)
-    effects = torch.zeros(2**n, dtype=torch.float64)
-    singles = 2 ** torch.arange(n)
-    pairs = (singles[:, None] + singles[None, :])[torch.triu(torch.ones(n, n), 1) > 0]
-    for places, scale in ((singles, 1.0), (pairs, 1.0 / n)):
-        effects[places] = scale * torch.randn(len(places), generator=generator, dtype=torch.float64)
-    return 3 * torch.tanh(zeta(effects))
+    n = shown.shape[1]
+    single = torch.randn(n, generator=generator, dtype=torch.float64)
+    pairs = torch.randn(n, n, generator=generator, dtype=torch.float64).triu(1) / n
+    x = shown.double()
+    return 3 * torch.tanh(x @ single + ((x @ pairs) * x).sum(1))

@@ -19,6 +19,9 @@ from bequeath.errors import BequeathError
 from bequeath.files import write_whole
 from bequeath.games.evaluate import effect_on_values
 from bequeath.games.runner import values
+from bequeath.lattice.sparse.growth import Look, next_number, why_enough
+from bequeath.lattice.sparse.selection import MOST as MOST_TERMS
+from bequeath.lattice.sparse.terms import count_terms
 from bequeath.models.outputs import check_outputs
 from bequeath.study.choice import choose_cells
 from bequeath.study.config import StudyConfig
@@ -37,7 +40,7 @@ from bequeath.study.status import Status
 from bequeath.study.store.carry import STORE, Carrier, copy_probes, replace_store
 from bequeath.study.store.folder import keep_study, kept, read_json
 from bequeath.study.store.identity import identity
-from bequeath.study.store.layout import Axes
+from bequeath.study.store.layout import Axes, Sampling
 from bequeath.study.store.store import DONE, FAILED, Stage, Store
 
 logger = logging.getLogger(__name__)
@@ -95,11 +98,6 @@ class Prepared:
         return key_of(SCHEMA, __version__, self.identity, told)
 
     @property
-    def entries(self) -> int:
-        """Entries of a value table: 2**n."""
-        return int(2**self.parts.games.n_players)
-
-    @property
     def jointly(self) -> bool:
         """Whether a sample's checkpoints are decomposed together."""
         return self.config.decomposition.kind == "joint"
@@ -114,7 +112,16 @@ class Prepared:
             [self.parts.inputs.classes[data.labels[i]] for i in plan.samples],
             self.parts.games.names,
             len(plan.accuracy_samples),
+            self._sampling(),
         )
+
+    def _sampling(self) -> Sampling | None:
+        config, n = self.config, self.parts.games.n_players
+        if not config.decomposition.sparse:
+            return None
+        shown, order = config.sampling.draw(n, config.seed), config.decomposition.order_of(n)
+        terms = min(MOST_TERMS, len(shown), count_terms(n, order, config.decomposition.terms))
+        return Sampling(shown, order, terms, min(config.sampling.first, len(shown)))
 
 
 class Stages:
@@ -138,10 +145,13 @@ class Stages:
             self._check_room(store)
         spec = Spec(config, plan, self.folder.resolve(), parts.games.cells)
         with make_engine(config.engine, parts)(spec) as slots:
-            with self.timings.stage("evaluate"):
-                self._do(store, slots, "table", "accuracy")
-            with self.timings.stage("decompose"):
-                self._do(store, slots, "interactions")
+            enough = False
+            while not enough:
+                with self.timings.stage("evaluate"):
+                    self._do(store, slots, "table", "accuracy")
+                with self.timings.stage("decompose"):
+                    self._do(store, slots, "interactions")
+                enough = self._is_enough(store)
             if config.bounds is not None:
                 with self.timings.stage("bounds"):
                     self._begin_bounds(store, Evidence.read(config, self.folder))
@@ -153,6 +163,28 @@ class Stages:
             findings = build_findings(evidence, parts, plan, precision)
         findings["provenance"] |= {"seconds": self.timings.seconds, "key": self.prepared.findings_key}
         return findings
+
+    def _is_enough(self, store: Store) -> bool:
+        """Whether the readings are those of enough masks; else more are wanted from now on."""
+        config, n = self.prepared.config, self.prepared.parts.games.n_players
+        if not config.decomposition.sparse or config.sampling.number != "auto":
+            return True
+        # A look at as many masks as now, from a start that was cut off, is taken again.
+        looks = [Look(**look) for look in store.looks if look["masks"] < store.wanted]
+        readings = [
+            store.interactions(c, done)
+            for c in self.prepared.plan.finals.values()
+            if (done := _done(store, c))
+        ]
+        if not readings:
+            return True
+        looks.append(Look.at(store.wanted, readings))
+        store.keep_looks([asdict(look) for look in looks])
+        reason = why_enough(looks, n, config.sampling.limit)
+        logger.info("%d masks: %s", store.wanted, reason or "more may be better")
+        if reason is None:
+            store.want(next_number(looks, n, config.sampling.limit))
+        return reason is not None
 
     def _begin_bounds(self, store: Store, evidence: Evidence) -> None:
         """Bounds are of the share that is told: on the scales of the comparison."""
@@ -243,8 +275,9 @@ class Stages:
             if row is not None:
                 name = plan.checkpoints[row].model
                 counts[name] = counts[name][0] + there, counts[name][1] + possible
-        told = self.status.stage(_WORDS[first], total, done, counts if first == "table" else {})
-        sizes = {stage: group_size(stage, self.prepared.entries) for stage in stages}
+        words = _WORDS[first] + (f" of {store.wanted} masks" if store.sparse and first != "bounds" else "")
+        told = self.status.stage(words, total, done, counts if first == "table" else {})
+        sizes = {stage: group_size(stage, store.shape[2], sparse=store.sparse) for stage in stages}
         for outcomes in dispatch(slots, Agenda(store, sizes, jointly=self.prepared.jointly)):
             for outcome in outcomes:
                 task = outcome.task
@@ -298,9 +331,16 @@ class Stages:
         logger.error("gave up: %s", self.failures[-1])
 
 
+def _done(store: Store, checkpoint: int) -> list[int]:
+    """Samples whose interactions are there."""
+    places: list[int] = (store.state("interactions", checkpoint) == DONE).nonzero()[0].tolist()
+    return places
+
+
 def bytes_left(store: Store) -> int:
-    """Bytes that the arrays which are not there yet take at most: a table and two kinds of interactions each."""
-    checkpoints, _, entries = store.shape
-    tables = sum(len(missing(store, "table", c)) for c in range(checkpoints))
-    others = sum(len(missing(store, "interactions", c)) for c in range(checkpoints))
-    return store.itemsize * entries * (tables + 2 * (tables + others))
+    """Bytes that the arrays which are not there yet take at most."""
+    checkpoints = range(store.shape[0])
+    tables = sum(len(missing(store, "table", c)) for c in checkpoints)
+    others = sum(len(missing(store, "interactions", c)) for c in checkpoints)
+    table, interactions = store.bytes_each
+    return table * tables + interactions * (tables + others)

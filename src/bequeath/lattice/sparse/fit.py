@@ -21,6 +21,13 @@ Kind = Literal["and-or", "and", "or"]
 
 # Tables of one part of the work.
 _PART = 4
+# Terms of one player more where the players are few (docs/sparse.md).
+_FEW_PLAYERS, _ORDER_OF_FEW, _ORDER = 12, 4, 3
+
+
+def default_order(n: int) -> int:
+    """Largest order of the terms where none is asked for: 4 for up to 12 players, 3 for more."""
+    return min(n, _ORDER_OF_FEW if n <= _FEW_PLAYERS else _ORDER)
 
 
 def fit(
@@ -92,7 +99,7 @@ def fit(
         if progress is not None:
             progress(len(part))
     again = partial(_halves, sampled, names, order, kind, resamples, seed)
-    return _assembled(readings, sampled, names, again)
+    return _assembled(readings, sampled, names, order, again)
 
 
 def _read_part(design: Shared, sampled: Sampled, part: slice) -> list[Reading]:
@@ -104,6 +111,7 @@ def _assembled(
     readings: Sequence[Reading],
     sampled: Sampled,
     names: tuple[str, ...],
+    order: int,
     again: Callable[[], tuple[Interactions, Interactions]],
 ) -> Interactions:
     """One result of all tables, over the union of their terms."""
@@ -137,6 +145,8 @@ def _assembled(
         residual=tensor([reading.residual for reading in readings]),
         r2=tensor([reading.r2 for reading in readings]),
         spread=tensor([reading.spread for reading in readings]),
+        order=order,
+        masks=len(sampled.masks) + 1,
         again=again,
     )
     certificate = Certificate(

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from bequeath.lattice.exact.decompose import PAPER_NOISE, Precision
+from bequeath.lattice.sparse.fit import default_order
 from bequeath.study.config.section import Section
 
 
@@ -22,12 +23,22 @@ def is_certified(kind: str) -> bool:
     return kind not in ("and", "or")
 
 
+_SPARSE = {"order", "terms", "resamples"}
+
+
 class Decomposition(Section):
     """How tables become interactions."""
 
-    kind: Literal["and-or", "and", "or", "paper", "joint"] = "and-or"
-    """and, or: closed forms. and-or: the sparsest split. paper: the same with the papers' noise allowance. joint: the
+    kind: Literal["sparse", "and-or", "and", "or", "paper", "joint"] = "sparse"
+    """sparse: few terms that predict masks which were not evaluated. All others are exact, and need all 2**n masks.
+    and, or: closed forms. and-or: the sparsest split. paper: the same with the papers' noise allowance. joint: the
     sparsest splits of all checkpoints of a sample together, so that nothing is called exclusive that can be shared."""
+    order: int | None = Field(default=None, ge=1)
+    """sparse: players of a term at most; 3 if left out, 4 for up to 12 players."""
+    terms: Literal["and-or", "and", "or"] = "and-or"
+    """sparse: kinds of terms."""
+    resamples: int = Field(default=10, ge=0, multiple_of=2)
+    """sparse: fits on half of the masks that say how often a term is chosen."""
     tol: float = Field(default=1e-3, gt=0)
     """Relative duality gap that is asked for."""
     noise: float | None = Field(default=None, ge=0)
@@ -44,6 +55,12 @@ class Decomposition(Section):
         given = [
             name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default
         ]
+        if self.kind == "sparse" and (more := sorted({*given} - {"kind", *_SPARSE})):
+            raise ValueError(
+                f"{', '.join(more)}: goes with exact readings, not with kind: sparse; leave it out"
+            )
+        if self.kind != "sparse" and (more := sorted({*given} & _SPARSE)):
+            raise ValueError(f"{', '.join(more)}: goes with kind: sparse; leave it out")
         if not self.certified and (more := sorted({*given} - {"kind", "tol"})):
             raise ValueError(
                 f"{', '.join(more)}: {self.kind} is a closed form without settings; leave it out"
@@ -56,6 +73,24 @@ class Decomposition(Section):
     def certified(self) -> bool:
         """Whether interactions come with certificates."""
         return is_certified(self.kind)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether readings are sparse: of some masks."""
+        return self.kind == "sparse"
+
+    def order_of(self, n_players: int) -> int:
+        """Players of a sparse reading's term at most."""
+        return default_order(n_players) if self.order is None else self.order
+
+    def sparse_options(self, n_players: int, seed: int) -> dict[str, Any]:
+        """Arguments of `bequeath.fit`."""
+        return {
+            "order": self.order_of(n_players),
+            "kind": self.terms,
+            "resamples": self.resamples,
+            "seed": seed,
+        }
 
     @property
     def options(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from bequeath.study.config.games import (
     ValueName,
     baseline_name,
 )
+from bequeath.study.config.masks import Masks, MasksConfig, check_masks
 from bequeath.study.config.models import ModelConfig, checkpoint_files
 from bequeath.study.config.own import own_names
 from bequeath.study.config.players import PlayersConfig
@@ -55,6 +56,8 @@ class StudyConfig(Section):
     accuracy_samples: int = Field(500, ge=2)
     """Held-out samples for accuracies (at most as many as there are)."""
     decomposition: DecompositionConfig = Decomposition()
+    masks: MasksConfig | None = None
+    """Of sparse readings: 512 of each sample if left out. Exact readings take all 2**n."""
     bounds: BoundsConfig = None
     """Bounds of the preserved share over all equally sparse splits: some seconds for each sample of 9 players."""
     normalise: Literal["none", "output", "l1"] = "l1"
@@ -88,8 +91,7 @@ class StudyConfig(Section):
     def _fits(self) -> StudyConfig:
         check_names(self.models)
         self.roles.check(self.models)
-        if self.players.n_players is not None:
-            check_players(self.players.n_players)
+        self._check_readings()
         kind = modality(self.data)
         if kind not in self.players.modality:
             raise ValueError(
@@ -115,6 +117,24 @@ class StudyConfig(Section):
                 "value: next_token and data.answers go together (how the text goes on for each class)"
             )
         return self
+
+    def _check_readings(self) -> None:
+        n, decomposition = self.players.n_players, self.decomposition
+        if not decomposition.sparse:
+            if self.masks is not None:
+                raise ValueError(
+                    f"masks: decomposition {decomposition.kind} is exact and takes all masks; leave masks out, or take "
+                    "decomposition: sparse"
+                )
+            if n is not None:
+                check_players(n)
+        elif n is not None:
+            check_masks(n, self.sampling.first, decomposition.order_of(n))
+
+    @property
+    def sampling(self) -> Masks:
+        """The masks of sparse readings."""
+        return self.masks or Masks()
 
     def _check_training(self) -> None:
         training = self.training

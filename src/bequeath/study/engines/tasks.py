@@ -11,8 +11,8 @@ from bequeath.study.store.store import DONE, Stage, Store
 
 # Entries of all tables that are decomposed together: a few seconds' work, and what a killed run can lose of it.
 _TOGETHER = 2**17
-# Samples whose bounds are found together: some seconds' work.
-_BOUNDED = 4
+# Samples whose bounds are found together, and whose tables are read sparsely together: some seconds' work.
+_BOUNDED, _SPARSE = 4, 8
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ class Outcome:
     attempts: int = 1
 
 
-def group_size(stage: Stage, entries: int) -> int:
+def group_size(stage: Stage, entries: int, *, sparse: bool = False) -> int:
     """How many samples make a task: one value table, or as many tables as are best worked on together."""
-    together = {"interactions": max(1, min(256, _TOGETHER // entries)), "bounds": _BOUNDED}
+    exact = max(1, min(256, _TOGETHER // entries))
+    together = {"interactions": _SPARSE if sparse else exact, "bounds": _BOUNDED}
     return together.get(stage, 1)
 
 

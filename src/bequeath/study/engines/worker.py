@@ -14,12 +14,14 @@ from bequeath.games.runner import Runner
 from bequeath.knowledge.bounds import BOUNDS, preserved_bounds
 from bequeath.lattice.exact.decompose import decompose, decompose_jointly
 from bequeath.lattice.interactions import Interactions
+from bequeath.lattice.sparse.fit import fit
 from bequeath.study.config import StudyConfig
 from bequeath.study.engines.tasks import Task, missing
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
 from bequeath.study.store.layout import FIELDS
 from bequeath.study.store.store import DONE, Store
+from bequeath.study.store.terms import quantities
 
 Made: TypeAlias = dict[int, tuple[list[int], Any]]
 """By checkpoint: samples whose interactions are done, and their certificates (samples, fields), or None."""
@@ -88,12 +90,22 @@ class Worker:
 
     def _evaluate(self, checkpoint: int, samples: Sequence[int], runner: Runner) -> None:
         label = self.spec.plan.checkpoints[checkpoint].label
-        started = [
-            self.parts.games.game(runner.model, self.spec.plan.samples[sample], label).start(runner)
-            for sample in samples
+        games = [
+            self.parts.games.game(runner.model, self.spec.plan.samples[sample], label) for sample in samples
         ]
-        runner.flush()
-        self.store.write_tables(checkpoint, samples, torch.stack([one.out for one in started]))
+        if not self.store.sparse:
+            started = [game.start(runner) for game in games]
+            runner.flush()
+            self.store.write_tables(checkpoint, samples, torch.stack([one.out for one in started]))
+            return
+        shown = torch.from_numpy(self.store.shown)
+        for sample, game in zip(samples, games, strict=True):
+            # Values on fewer masks are there where their number has grown.
+            there = self.store.evaluated(checkpoint, sample)
+            if len(there) < len(shown):
+                more = game.start(runner, shown[len(there) :])
+                runner.flush()
+                self.store.write_tables(checkpoint, [sample], torch.cat((there, more.out))[None])
 
     def _decompose(self, task: Task) -> Made:
         assert task.checkpoint is not None
@@ -101,8 +113,12 @@ class Worker:
         samples = [sample for sample in task.samples if there[sample] == DONE]
         config = self.spec.config.decomposition
         tables = self.store.tables(task.checkpoint, samples)
-        # A gap that is missed is counted in the findings and told in the report.
-        found = decompose(tables, config.kind, **config.options)  # type: ignore[arg-type]
+        if config.kind == "sparse":
+            options = config.sparse_options(self.parts.games.n_players, self.spec.config.seed)
+            found = fit(self.store.shown, tables, **options)
+        else:
+            # A gap that is missed is counted in the findings and told in the report.
+            found = decompose(tables, config.kind, **config.options)  # type: ignore[arg-type]
         return {task.checkpoint: self._kept(task.checkpoint, samples, found)}
 
     def _split_jointly(self, task: Task) -> Made:
@@ -126,11 +142,13 @@ class Worker:
         return made
 
     def _kept(self, checkpoint: int, samples: list[int], found: Interactions) -> tuple[list[int], Any]:
-        self.store.write_interactions(checkpoint, samples, found.values)
+        self.store.write_interactions(checkpoint, samples, found)
         if found.certificate is None:
             return samples, None
-        fields = [getattr(found.certificate, name).double() for name in FIELDS]
-        return samples, torch.stack(fields, dim=1).numpy()
+        fields = torch.stack([getattr(found.certificate, name).double() for name in FIELDS], dim=1)
+        if found.listed is not None:
+            fields = torch.cat((fields, quantities(found.listed)), 1)
+        return samples, fields.numpy()
 
     def _bound(self, task: Task) -> Sequence[int]:
         """Bounds of the samples' preserved share; gives those that are done."""

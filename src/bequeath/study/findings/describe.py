@@ -9,30 +9,57 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from bequeath.knowledge.statistics import mean_estimate
+from bequeath.lattice.sparse.growth import Look, why_enough
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.plain import Json, plain
 from bequeath.study.loading.parts import StudyParts
 
 _FEW_SAMPLES = 20
+# Held-out R2 below which a reader is warned.
+_LITTLE = 0.5
 # Strength, in units of the value, of a model whose values differ by rounding alone.
 _DEAD = 1e-3
 
 
 def study(evidence: Evidence, parts: StudyParts) -> Json:
     """What was compared."""
-    config, decomposition = evidence.config, evidence.config.decomposition
+    config = evidence.config
     return {
         "name": config.name,
         "modality": parts.inputs.modality,
         **parts.games.described,
         "n_players": parts.games.n_players,
-        "decomposition": decomposition.kind
-        + (f", gap {decomposition.tol:g}" if decomposition.certified else ""),
+        "orders": evidence.comparison.most,
+        "decomposition": _decomposition(evidence),
         "normalise": config.normalise,
         "salient": config.salience,
         "classes": list(parts.inputs.classes),
         "data": parts.inputs.data.source,
         "n_samples": len(evidence.samples),
+    }
+
+
+def _decomposition(evidence: Evidence) -> str:
+    """The reading in a few words."""
+    decomposition = evidence.config.decomposition
+    if decomposition.sparse:
+        return f"sparse, order up to {evidence.comparison.most}"
+    return decomposition.kind + (f", gap {decomposition.tol:g}" if decomposition.certified else "")
+
+
+def masks(evidence: Evidence) -> Json | None:
+    """The masks that sparse readings are of; None where all 2**n were evaluated."""
+    if evidence.shown is None:
+        return None
+    sampling, (number, n) = evidence.config.sampling, evidence.shown.shape
+    looks = [Look(**look) for look in evidence.looks]
+    return {
+        "number": number,
+        "of": f"2^{n}",
+        "design": sampling.design,
+        "shown": sampling.shown,
+        "looks": [plain(look) for look in looks],
+        "stopped": why_enough(looks, n, sampling.limit) if looks else None,
     }
 
 
@@ -59,13 +86,14 @@ def certificates(evidence: Evidence) -> Json | None:
         return None
     gaps = torch.cat([certificate.gap for certificate in certificates])
     resolutions = torch.cat([certificate.resolution for certificate in certificates])
-    tol = evidence.config.decomposition.tol
+    # Of a sparse reading the gap is proven, not asked for.
+    tol = None if evidence.shown is not None else evidence.config.decomposition.tol
     return {
         "tol": tol,
         "worst_gap": gaps.max().item(),
         "mean_gap": gaps.mean().item(),
         "n": len(gaps),
-        "missed": int((gaps > tol).sum()),
+        "missed": 0 if tol is None else int((gaps > tol).sum()),
         # Where the gap alone was asked for, nothing was settled.
         "worst_resolution": plain(resolutions.max().item()),
     }
@@ -73,13 +101,13 @@ def certificates(evidence: Evidence) -> Json | None:
 
 def samples(evidence: Evidence) -> list[Json]:
     """The samples and the models' values on them."""
-    tables = {name: evidence.tables[evidence.final(name)] for name in evidence.models}
+    ends = {name: evidence.ends(name) for name in evidence.models}
     return [
         {
             "id": sample,
             "class": label,
-            "v_full": {name: table[row, -1].item() for name, table in tables.items()},
-            "v_empty": {name: table[row, 0].item() for name, table in tables.items()},
+            "v_full": {name: full[row].item() for name, (_, full) in ends.items()},
+            "v_empty": {name: empty[row].item() for name, (empty, _) in ends.items()},
         }
         for row, (sample, label) in enumerate(zip(evidence.samples, evidence.classes, strict=True))
     ]
@@ -135,17 +163,28 @@ def warnings(evidence: Evidence, findings: Json) -> list[str]:
         )
     if config.bounds is not None and evidence.bounds is None:
         found.append("Bounds of the preserved share were asked for and could not be found for every sample.")
-    if config.decomposition.certified:
+    if config.decomposition.certified and not config.decomposition.sparse:
         text = (
             "The split into AND and OR is one choice (least L1 norm, then least squares) among many that fit the "
             "model equally well; shares depend on it. The plain AND reading, which has no choice, is given beside it."
         )
         more = " Bounds over all equally sparse splits can be asked for (bounds: true)."
         found.append(text + (more if config.decomposition.kind == "and-or" and config.bounds is None else ""))
+    found += _unpredicted(findings["faithfulness"]["held_out"])
     found += _by_chance(findings["knowledge"]["shares"])
     found += _about_models(evidence, findings)
     found.append(f"One training run per model: the intervals are over the {n} samples, not over seeds.")
     return found
+
+
+def _unpredicted(held_out: Json) -> list[str]:
+    """Models whose sparse readings predict little of the masks that were left out."""
+    return [
+        f"The reading of {name} explains {100 * one['r2']['mean']:.0f}% of the variation over masks that it was not "
+        "fitted on: most of what the model does with hidden parts is not in it. More masks may help (masks: auto)."
+        for name, one in held_out.items()
+        if one["r2"]["mean"] is not None and one["r2"]["mean"] < _LITTLE
+    ]
 
 
 def _by_chance(shares: Json) -> list[str]:
@@ -163,7 +202,7 @@ def _about_models(evidence: Evidence, findings: Json) -> list[str]:
     found = [
         f"{name} answers alike whatever is shown of a sample: its interactions are all 0. Did it die in training?"
         for name in evidence.models
-        if evidence.interactions[evidence.final(name)].values.abs().sum((-1, -2)).mean() < _DEAD
+        if evidence.interactions[evidence.final(name)].by_order().sum(-1).mean() < _DEAD
     ]
     for first, second in evidence.same_file():
         found.append(f"{first} and {second} are the same file: of course they share everything.")

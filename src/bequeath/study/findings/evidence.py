@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from bequeath.knowledge.alignment import align
 from bequeath.knowledge.claims import LEAST_CHECKPOINTS
 from bequeath.knowledge.comparison import ROLES, Comparison, Normalise, compare
 from bequeath.knowledge.dynamics import Dynamics, dynamics
@@ -18,6 +19,7 @@ from bequeath.knowledge.ledger import Ledger, ledger
 from bequeath.knowledge.shares import Array, Readings, Share
 from bequeath.lattice.exact.decompose import decompose
 from bequeath.lattice.interactions import Interactions
+from bequeath.lattice.sparse.fit import fit
 from bequeath.study.config import StudyConfig
 from bequeath.study.findings.known import Known
 from bequeath.study.findings.missing import comparable_part
@@ -40,7 +42,13 @@ class Evidence:
     places : tuple of int
         Positions of the samples in the run's arrays.
     interactions, tables, correct : tuple
-        By checkpoint: interactions and values (samples, 2**n) of the samples; 1 or 0 for each accuracy sample.
+        By checkpoint: interactions and values (samples, masks) of the samples; 1 or 0 for each accuracy sample.
+    shown : Tensor or None
+        The masks that sparse readings are of, bool (masks, players); None: all 2**n.
+    full : int
+        Where tables have v(N); v(0) is first.
+    looks : tuple of dict
+        What several numbers of masks gave, where their number was found on the way.
     bounds : dict of str to ndarray, or None
         Of the preserved share on each sample, where they were asked for and found.
     missing : dict or None
@@ -57,6 +65,9 @@ class Evidence:
     interactions: tuple[Interactions, ...]
     tables: tuple[Tensor, ...]
     correct: tuple[Array, ...]
+    shown: Tensor | None
+    full: int
+    looks: tuple[Json, ...]
     bounds: dict[str, Array] | None
     missing: Json | None
     states: Json
@@ -90,6 +101,9 @@ class Evidence:
             tuple(store.interactions(c, whole) for c in part.checkpoints),
             tuple(store.tables(c, whole) for c in part.checkpoints),
             tuple(store.correct(c) for c in part.checkpoints),
+            torch.from_numpy(store.shown) if store.sparse else None,
+            store.full,
+            tuple(store.looks),
             bounds,
             part.missing,
             store.identity["checkpoints"],
@@ -107,6 +121,11 @@ class Evidence:
     def models(self) -> tuple[str, ...]:
         """Names of all models, those with a role first."""
         return self.config.names
+
+    def ends(self, model: str) -> tuple[Tensor, Tensor]:
+        """v(0) and v(N) of a model on each sample, (samples,)."""
+        table = self.tables[self.final(model)]
+        return table[:, 0], table[:, self.full]
 
     def same_file(self) -> list[tuple[str, str]]:
         """Pairs of models that are one and the same."""
@@ -159,30 +178,37 @@ class Evidence:
             positions = self.of(name)
             steps = [self.checkpoints[i].step for i in positions]
             if len(positions) >= LEAST_CHECKPOINTS:
-                effects = torch.stack([self.interactions[i].values for i in positions])
-                orders = self.interactions[positions[0]].orders
-                found[name] = dynamics(effects, [step for step in steps if step is not None], orders)
+                aligned = align({str(i): self.interactions[i] for i in positions})
+                effects = torch.stack(list(aligned.effects.values()))
+                found[name] = dynamics(
+                    effects, [step for step in steps if step is not None], aligned.orders, aligned.most
+                )
         return found
 
     @cached_property
     def books(self) -> dict[str, Ledger]:
         """The ledgers of the models before, after and control, by role."""
-        tables = {role: self.tables[self.final(name)] for role, name in self.compared.items()}
-        return {
-            role: ledger(self.comparison, role, table[:, 0], table[:, -1]) for role, table in tables.items()
-        }
+        books = {}
+        for role, name in self.compared.items():
+            reading = self.interactions[self.final(name)]
+            constant = None if reading.listed is None else reading.constant
+            books[role] = ledger(self.comparison, role, *self.ends(name), constant)
+        return books
+
+    def _by_and(self, model: str) -> Interactions:
+        """A model read by AND interactions alone: of all masks the unique reading, of some the sparse one."""
+        table, players = self.tables[self.final(model)], self.comparison.players
+        if self.shown is None:
+            return decompose(table, "and", players=players)
+        options = self.config.decomposition.sparse_options(len(players), self.config.seed)
+        return fit(self.shown, table, players=players, **options | {"kind": "and", "resamples": 0})
 
     @cached_property
     def known(self) -> Known:
         """What the run comes to, sample by sample."""
         own_scale = self.config.normalise == "l1"
         scaled = self.comparison if own_scale else self._compare(self._finals, "l1")
-        by_and = self._compare(
-            {
-                role: decompose(self.tables[self.final(name)], "and", players=self.comparison.players)
-                for role, name in self.compared.items()
-            }
-        )
+        by_and = self._compare({role: self._by_and(name) for role, name in self.compared.items()})
         return Known(
             self.compared,
             self.samples,

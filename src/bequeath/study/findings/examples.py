@@ -12,7 +12,6 @@ from PIL import Image
 
 from bequeath.knowledge.comparison import Comparison
 from bequeath.lattice.interactions import TYPES
-from bequeath.lattice.subsets import members
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.plain import Json, plain
 from bequeath.study.loading.parts import StudyParts
@@ -103,7 +102,7 @@ def _strongest(comparison: Comparison, part: str, row: int) -> list[Json]:
         if strength[position] > 0:
             kind, subset = divmod(position, size)
             effects = {role: value[row, kind, subset].item() for role, value in comparison.values.items()}
-            players = list(members(subset, len(comparison.players)))
+            players = list(comparison.members(subset))
             terms.append({"type": TYPES[kind], "players": players, **effects})
     return terms
 

@@ -15,7 +15,7 @@ from bequeath.study.findings.plain import Json, plain
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
 
-SCHEMA = "bequeath.findings/2"
+SCHEMA = "bequeath.findings/3"
 
 
 def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, precision: Json) -> Json:
@@ -51,7 +51,10 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, precision:
         "models": describe.models(evidence),
         **found,
         "regions": plain(region_rows(evidence.comparison)),
-        "ledger_error": max(book.error for book in evidence.books.values()),
+        "ledger_error": None
+        if evidence.shown is not None
+        else max(book.error for book in evidence.books.values()),
+        "masks": describe.masks(evidence),
         "faithfulness": _faithfulness(evidence),
         "certificates": describe.certificates(evidence),
         "samples": describe.samples(evidence),
@@ -66,15 +69,20 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, precision:
 
 def _faithfulness(evidence: Evidence) -> Json:
     errors: dict[str, float] = {}
-    found: dict[str, Any] = {"mean_salient": {}, "sparsity": {}, "salient_error": {}}
+    found: dict[str, Any] = {"mean_salient": {}, "sparsity": {}, "salient_error": {}, "held_out": {}}
     for name in evidence.models:
         final = evidence.final(name)
         interactions, tables = evidence.interactions[final], evidence.tables[final]
-        errors[name] = faithfulness.reconstruction_error(interactions, tables)
+        if evidence.shown is None:
+            errors[name] = faithfulness.reconstruction_error(interactions, tables)
+        else:
+            empty, full = evidence.ends(name)
+            found["held_out"][name] = plain(faithfulness.held_out(interactions, full - empty))
         at, cumulated = faithfulness.cumulated_strength(interactions)
-        count, error = faithfulness.salient_error(interactions, tables)
-        found["sparsity_at"] = list(at)
+        count, error = faithfulness.salient_error(interactions, tables, masks=evidence.shown)
+        if len(at) >= len(found.get("sparsity_at", ())):  # of the model with the most terms
+            found["sparsity_at"] = list(at)
         found["sparsity"][name] = cumulated.mean(0).tolist()
         found["mean_salient"][name] = count.double().mean().item()
         found["salient_error"][name] = plain(mean_estimate(error.numpy()))
-    return {"max_reconstruction_error": max(errors.values()), **found}
+    return {"max_reconstruction_error": max(errors.values(), default=None), **found}

@@ -13,6 +13,7 @@ from bequeath.games.players import Players
 from bequeath.lattice.subsets import check_players
 from bequeath.study.config import StudyConfig
 from bequeath.study.config.games import make_baseline, make_value
+from bequeath.study.config.masks import check_masks
 from bequeath.study.config.own import own_names
 from bequeath.study.loading.inputs import StudyInputs
 
@@ -30,7 +31,10 @@ class GameMaker:
     def __init__(self, config: StudyConfig, inputs: StudyInputs) -> None:
         self.config, self.inputs = config, inputs
         self.cells: dict[int, list[int]] = {}
-        check_players(self.n_players)
+        if config.decomposition.sparse:
+            check_masks(self.n_players, config.sampling.first, config.decomposition.order_of(self.n_players))
+        else:
+            check_players(self.n_players)
 
     @cached_property
     def _every(self) -> Players:

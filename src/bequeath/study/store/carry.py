@@ -55,6 +55,8 @@ def topics(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, ...]:
     if old["accuracy"] != new["accuracy"]:
         found.append("accuracy samples")
     found += [part for part in ("decomposition", "dtype") if old[part] != new[part]]
+    if old["masks"] and new["masks"] and old["masks"] != new["masks"]:
+        found.append(f"masks: {new['masks'][0]} instead of {old['masks'][0]}")
     return tuple(found)
 
 
@@ -72,10 +74,19 @@ class Carrier:
     def __init__(self, store: Store, axes: Axes, identity: dict[str, Any]) -> None:
         self._store, self._axes, self._identity = store, axes, identity
         old = store.identity
-        same_games = old["game"] == identity["game"] and old["dtype"] == identity["dtype"]
+        # All 2**n masks in order are other tables than sampled ones.
+        same_games = (
+            old["game"] == identity["game"]
+            and old["dtype"] == identity["dtype"]
+            and store.sparse == (axes.sampling is not None)
+        )
         self._valid = {
             "table": same_games,
-            "interactions": same_games and old["decomposition"] == identity["decomposition"],
+            "interactions": same_games
+            and old["decomposition"] == identity["decomposition"]
+            and old["masks"] == identity["masks"]
+            # Their number is found on all of them together.
+            and (identity["masks"] or [0])[0] != "auto",
             # Other pictures under the same names are other accuracies.
             "accuracy": old["accuracy"] == identity["accuracy"]
             and all(
@@ -96,11 +107,25 @@ class Carrier:
             for checkpoint in range(self._store.shape[0]):
                 done[stage] += int((self._store.state(stage, checkpoint) == DONE).sum())
                 kept[stage] += len(self._still(stage, checkpoint))
-        return Change(differ, kept, {stage: done[stage] - kept[stage] for stage in _WORDS})
+        lost = {stage: max(0, done[stage] - kept[stage]) for stage in _WORDS}
+        if not lost["table"] and self._store.identity["decomposition"] == self._identity["decomposition"]:
+            lost["interactions"] = 0  # read again, of more or fewer masks that are evaluated
+        return Change(differ, kept, lost)
 
     def kept(self, stage: Stage) -> dict[int, int]:
         """How many samples of each new checkpoint hold."""
         return {now: len(self._still(stage, old)) for old, now in self._checkpoints.items()}
+
+    def values_kept(self) -> dict[int, list[int]]:
+        """How many values of each table that holds there are, by new checkpoint."""
+        size = self._axes.size
+        return {
+            now: [
+                min(len(self._store.evaluated(old, source)), size) if self._store.sparse else size
+                for source, _ in self._still("table", old)
+            ]
+            for old, now in self._checkpoints.items()
+        }
 
     def _still(self, stage: Stage, checkpoint: int) -> list[tuple[int, int]]:
         """(old, new) place of a checkpoint's samples whose data hold; for accuracies (0, 0) stands for all."""
@@ -109,6 +134,8 @@ class Carrier:
         done = self._store.state(stage, checkpoint) == DONE
         if stage == "accuracy":
             return [(0, 0)] if done.all() else []
+        if stage == "table" and self._store.sparse:
+            done = np.array([len(self._store.evaluated(checkpoint, place)) > 0 for place in range(len(done))])
         return [
             (place, self._samples[place]) for place in np.flatnonzero(done).tolist() if place in self._samples
         ]
@@ -119,6 +146,9 @@ class Carrier:
         for stage in _WORDS:
             for old, now in self._checkpoints.items():
                 still = self._still(stage, old)
+                if stage == "table" and new.sparse:
+                    self._copy_masks(new, old, now, still)
+                    continue
                 for source, target in still:
                     ours, theirs = ((now,), (old,)) if stage == "accuracy" else ((now, target), (old, source))
                     new.adopt(self._store, stage, ours, theirs)
@@ -128,6 +158,16 @@ class Carrier:
                 if still:
                     new.mark(stage, now, [target for _, target in still], DONE)
         return new
+
+    def _copy_masks(self, new: Store, old: int, now: int, still: list[tuple[int, int]]) -> None:
+        """A checkpoint's sampled tables, for any number of masks: the first of them are the same."""
+        done = []
+        for source, target in still:
+            values = self._store.evaluated(old, source)[: self._axes.size]
+            new.write_tables(now, [target], values[None])
+            done += [target] if len(values) >= new.wanted else []
+        if done:
+            new.mark("table", now, done, DONE)
 
 
 def _places(names: list[str], old: dict[str, Any], new: dict[str, Any]) -> dict[int, int]:

@@ -30,7 +30,8 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
     -------
     dict
         ``game``: by topic, what all tables depend on; ``checkpoints``: by label, what the model is; ``samples``: by
-        id, what the sample is; ``accuracy``: which samples accuracies are measured on; ``decomposition``; ``dtype``.
+        id, what the sample is; ``accuracy``: which samples accuracies are measured on; ``decomposition``; ``masks``:
+        how many, None for all 2**n; ``dtype``.
     """
     inputs, games, config = parts.inputs, parts.games, parts.games.config
     models = config.models
@@ -45,6 +46,7 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
         for name in own_names(config.players, config.baseline, config.value)
         if (source := source_of(name)) is not None
     ]
+    sampling = config.sampling if config.decomposition.sparse else None
     game = {
         "data": config.data.model_dump(mode="json", exclude={"path", "train"}),
         "players": config.players.model_dump(mode="json"),
@@ -52,6 +54,7 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
         "value": config.value,
         "autocast": config.evaluation.autocast,
         "seed": config.seed,
+        "masks": None if sampling is None else [sampling.design, sampling.shown],
         "training data": train if config.baseline == "dataset_mean" else None,
         "files": [
             file_digest(path) for path in (*config.players.paths().values(), *_given(config.baseline), *own)
@@ -84,6 +87,7 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
         "samples": samples,
         "accuracy": key_of(plan.accuracy_samples, ids, inputs.data.labels),
         "decomposition": decomposition,
+        "masks": None if sampling is None else [sampling.number, sampling.limit],
         "dtype": config.store.dtype,
     }
     plain: Json = json.loads(json.dumps(found))

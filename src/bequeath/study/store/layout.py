@@ -16,17 +16,53 @@ from bequeath.knowledge.bounds import BOUNDS
 from bequeath.lattice.interactions import TYPES
 from bequeath.lattice.subsets import orders
 
-FORMAT = "bequeath.tables/3"
+FORMAT = "bequeath.tables/4"
 FIELDS = ("objective", "lower_bound", "resolution", "iterations")
+# What is kept of each term, and, behind the certificate, of each reading, where readings are sparse.
+NUMBERS = ("value", "error", "chosen")
+QUANTITIES = ("terms", "constant", "residual", "r2", "spread")
 
-_ABOUT = (
+_EXACT = (
     "table[checkpoint, sample, subset] is v: the model's value on the sample with only the players of subset shown "
     "(bit i of subset = player i; subset 0 = none). interactions[checkpoint, sample, type, subset] are the AND and OR "
     "interactions of v - v[0]; they add up to it on every mask. certificate: objective and lower_bound of the L1 norm, "
-    "in units of v. bounds[sample, bound]: of the preserved share over all equally sparse splits. correct: 1 where the "
-    "checkpoint classifies an accuracy sample rightly. *_done: 1 done, 2 failed, 0 not yet; where it is not 1, the "
-    "arrays hold nothing. step -1: none."
+    "in units of v. bounds[sample, bound]: of the preserved share over all equally sparse splits. "
 )
+_SPARSE = (
+    "table[checkpoint, sample, mask] is v: the model's value on the sample with only the players shown that "
+    "shown[mask, player] tells; the first mask shows none, the second all; NaN where a mask was not evaluated. "
+    "terms[checkpoint, sample, term] is a term's kind (1: OR, 0: AND) and its players (-1: no more), and "
+    "interactions[checkpoint, sample, term, number] its value, standard error, and share of half samples that choose "
+    "it; NaN behind the last term. certificate: objective and lower_bound of the lasso, in squared units of v, how "
+    "many terms there are, the constant, what is unexplained of v[1], the held-out R2, and the spread. "
+    "v[0] + constant + terms + residual = v[1]. "
+)
+_BOTH = (
+    "correct: 1 where the checkpoint classifies an accuracy sample rightly. *_done: 1 done, 2 failed, 0 not yet; where "
+    "it is not 1, the arrays hold nothing of use. step -1: none."
+)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The masks that are evaluated where not all are, and what sparse readings of them can hold.
+
+    Attributes
+    ----------
+    shown : ndarray
+        bool, (masks, players), the empty one first, the full one second: as many as may be evaluated.
+    order : int
+        Players of a term at most.
+    terms : int
+        Terms of a reading at most.
+    wanted : int
+        Masks that are evaluated and read first.
+    """
+
+    shown: NDArray[np.bool_]
+    order: int
+    terms: int
+    wanted: int
 
 
 @dataclass(frozen=True)
@@ -42,11 +78,44 @@ class Axes:
     players: Sequence[str]
     """Names of the n players (of each sample's own, where they are words: then ``player 1``, ...)."""
     accuracy_samples: int
+    sampling: Sampling | None = None
+    """None: all 2**n masks, in the order of their subsets."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What the certificates hold."""
+        return FIELDS if self.sampling is None else FIELDS + QUANTITIES
 
     @property
     def size(self) -> int:
-        """Entries of a table: 2**n."""
-        return int(2 ** len(self.players))
+        """Entries of a table."""
+        return int(2 ** len(self.players)) if self.sampling is None else len(self.sampling.shown)
+
+
+Arrays = dict[str, tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...], str, float]]
+"""By name: names of the axes, shape, chunks, dtype, fill value."""
+
+
+def _read_arrays(axes: Axes, dtype: str) -> Arrays:
+    """Tables, and what is read of them: a chunk for each checkpoint and sample."""
+    each = ("checkpoint", "sample")
+    sampling, size = axes.sampling, axes.size
+
+    def chunked(dims: tuple[str, ...], shape: tuple[int, ...], kind: str, fill: float) -> Any:
+        whole = (len(axes.checkpoints), len(axes.samples), *shape)
+        return (*each, *dims), whole, (1, 1, *shape), kind, fill
+
+    if sampling is None:
+        return {
+            "table": chunked(("subset",), (size,), dtype, np.nan),
+            "interactions": chunked(("type", "subset"), (2, size), dtype, np.nan),
+        }
+    terms = sampling.terms
+    return {
+        "table": chunked(("mask",), (size,), dtype, np.nan),
+        "interactions": chunked(("term", "number"), (terms, len(NUMBERS)), dtype, np.nan),
+        "terms": chunked(("term", "place"), (terms, 1 + sampling.order), "int16", -1),
+    }
 
 
 def make_group(
@@ -54,11 +123,9 @@ def make_group(
 ) -> zarr.Group:
     """Make the group with all its arrays, nothing in them yet but the coordinates."""
     group = zarr.open_group(path, mode="w-", zarr_format=3)
-    c, s, size = len(axes.checkpoints), len(axes.samples), axes.size
+    c, s = len(axes.checkpoints), len(axes.samples)
     each = ("checkpoint", "sample")
-    data: dict[str, tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...], str, float]] = {
-        "table": ((*each, "subset"), (c, s, size), (1, 1, size), dtype, np.nan),
-        "interactions": ((*each, "type", "subset"), (c, s, 2, size), (1, 1, 2, size), dtype, np.nan),
+    data: Arrays = _read_arrays(axes, dtype) | {
         "correct": (
             ("checkpoint", "accuracy_sample"),
             (c, axes.accuracy_samples),
@@ -67,7 +134,13 @@ def make_group(
             -1,
         ),
         # Written by the leading process alone: a row at a time.
-        "certificate": ((*each, "field"), (c, s, len(FIELDS)), (1, s, len(FIELDS)), "float64", np.nan),
+        "certificate": (
+            (*each, "field"),
+            (c, s, len(axes.fields)),
+            (1, s, len(axes.fields)),
+            "float64",
+            np.nan,
+        ),
         "bounds": (("sample", "bound"), (s, len(BOUNDS)), (1, len(BOUNDS)), "float64", np.nan),
         "table_done": (each, (c, s), (1, s), "int8", 0),
         "interactions_done": (each, (c, s), (1, s), "int8", 0),
@@ -90,10 +163,8 @@ def make_group(
         "step": ("checkpoint", np.array([-1 if step is None else step for step in axes.steps])),
         "sample": ("sample", _names(axes.samples)),
         "label": ("sample", _names(axes.labels)),
-        "type": ("type", _names(TYPES)),
-        "subset": ("subset", np.arange(size)),
-        "order": ("subset", orders(len(axes.players)).numpy()),
-        "field": ("field", _names(FIELDS)),
+        **_coordinates(axes),
+        "field": ("field", _names(axes.fields)),
         "bound": ("bound", _names(BOUNDS)),
         "player": ("player", _names(axes.players)),
     }
@@ -101,15 +172,33 @@ def make_group(
         named: Any = str if values.dtype == object else "int64"
         array = group.create_array(name, shape=values.shape, dtype=named, dimension_names=(dim,))
         array[:] = values
+    if axes.sampling is not None:
+        shown = axes.sampling.shown
+        array = group.create_array(
+            "shown", shape=shown.shape, dtype="int8", dimension_names=("mask", "player")
+        )
+        array[:] = shown.astype(np.int8)
+        group.attrs["wanted"] = axes.sampling.wanted
     group.attrs.update(
         {
-            "coordinates": "model step label order",
-            "about": _ABOUT,
+            "coordinates": "model step label" + (" order" if axes.sampling is None else ""),
+            "about": (_EXACT if axes.sampling is None else _SPARSE) + _BOTH,
             "identity": identity,
             "format": FORMAT,  # last: its absence marks a store whose making was cut off
         }
     )
     return group
+
+
+def _coordinates(axes: Axes) -> dict[str, tuple[str, NDArray[Any]]]:
+    """Of the axes that exact and sparse readings do not share."""
+    if axes.sampling is not None:
+        return {"number": ("number", _names(NUMBERS))}
+    return {
+        "type": ("type", _names(TYPES)),
+        "subset": ("subset", np.arange(axes.size)),
+        "order": ("subset", orders(len(axes.players)).numpy()),
+    }
 
 
 def _names(names: Sequence[str]) -> NDArray[Any]:

@@ -8,7 +8,7 @@ at most the tables in flight. Format: docs/run-format.md.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,22 +17,25 @@ import numpy as np
 import torch
 import zarr
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.lattice.interactions import Certificate, Interactions
+from bequeath.lattice.subsets import masks as masks_of_all
 from bequeath.study.config.decomposition import is_certified
-from bequeath.study.store.layout import FORMAT, Axes, make_group
+from bequeath.study.store import terms
+from bequeath.study.store.layout import FIELDS, FORMAT, Axes, make_group
 
 Stage = Literal["table", "accuracy", "interactions", "bounds"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 # What is kept of each stage.
-_ARRAY: dict[Stage, str] = {
-    "table": "table",
-    "accuracy": "correct",
-    "interactions": "interactions",
-    "bounds": "bounds",
+_ARRAYS: dict[Stage, tuple[str, ...]] = {
+    "table": ("table",),
+    "accuracy": ("correct",),
+    "interactions": ("interactions",),
+    "bounds": ("bounds",),
 }
+_SPARSE_ARRAYS = ("interactions", "terms")
 DONE, FAILED = 1, 2
 
 
@@ -45,6 +48,8 @@ class Store:
         self._arrays: dict[str, zarr.Array[Any]] = {}
         self.identity: dict[str, Any] = dict(group.attrs["identity"])  # type: ignore[arg-type]
         self._certified = is_certified(self.identity["decomposition"]["kind"])
+        self.sparse = self.identity["masks"] is not None
+        self._of_stage = _ARRAYS | ({"interactions": _SPARSE_ARRAYS} if self.sparse else {})
 
     @classmethod
     def create(
@@ -75,7 +80,8 @@ class Store:
                 f"{path}: made by something else or another version, or not finished; choose another --out"
             )
         store = cls(path, group)
-        for name in (*_ARRAY.values(), "certificate", *(f"{stage}_done" for stage in STAGES)):
+        arrays = [name for names in store._of_stage.values() for name in names]
+        for name in (*arrays, "certificate", *(f"{stage}_done" for stage in STAGES)):
             store._array(name)
         return store
 
@@ -125,14 +131,64 @@ class Store:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Checkpoints, samples, entries of a table."""
+        """Checkpoints, samples, entries of a table that are wanted now."""
         c, s, size = self._array("table").shape
-        return c, s, size
+        return c, s, self.wanted if self.sparse else size
+
+    @property
+    def full(self) -> int:
+        """Where a table has v(N); v(0) is its first entry."""
+        return 1 if self.sparse else -1
+
+    # Sparse readings: of how many masks.
+
+    @property
+    def wanted(self) -> int:
+        """Masks that are to be evaluated and read now; the arrays may have room for more."""
+        return int(zarr.open_group(self.path, mode="r").attrs["wanted"])  # type: ignore[arg-type]
+
+    def want(self, masks: int) -> None:
+        """Say that so many masks are to be read from now on; values that are there stay."""
+        for stage in ("table", "interactions"):
+            for checkpoint in range(self.shape[0]):
+                self.mark(stage, checkpoint, range(self._array("table").shape[1]), 0)
+        self._group.attrs["wanted"] = masks
+
+    @property
+    def shown(self) -> NDArray[np.bool_]:
+        """The masks of a table: bool, (masks, players)."""
+        if not self.sparse:
+            return masks_of_all(len(self.names("player"))).numpy()
+        return self.read("shown").astype(bool)[: self.wanted]
+
+    @property
+    def looks(self) -> list[dict[str, Any]]:
+        """How many masks were tried, and what that gave, where their number is found on the way."""
+        looks: Any = zarr.open_group(self.path, mode="r").attrs.get("looks", [])
+        return list(looks)
+
+    def keep_looks(self, looks: Sequence[Mapping[str, Any]]) -> None:
+        """Keep them."""
+        self._group.attrs["looks"] = [dict(look) for look in looks]
+
+    def evaluated(self, checkpoint: int, sample: int) -> Tensor:
+        """The values of a sampled table that are there, whatever is wanted now: (masks,)."""
+        values = self.read("table", checkpoint, sample)
+        return torch.from_numpy(values[np.isfinite(values)].astype(np.float64))
 
     @property
     def itemsize(self) -> int:
         """Bytes of one entry."""
         return int(self._array("table").dtype.itemsize)
+
+    @property
+    def bytes_each(self) -> tuple[int, int]:
+        """Bytes before compression of one table, and of its interactions."""
+        table, interactions = (
+            sum(int(np.prod(self._array(name).chunks)) * self._array(name).dtype.itemsize for name in names)
+            for names in (self._of_stage["table"], self._of_stage["interactions"])
+        )
+        return table, interactions
 
     def names(self, axis: str) -> list[str]:
         """Coordinates of an axis of names."""
@@ -152,11 +208,19 @@ class Store:
             marks[marks == DONE] = 0
         for place in np.flatnonzero(marks == DONE):
             position = row if stage == "accuracy" else (*row, int(place))
-            if not os.path.exists(self._file(_ARRAY[stage], *position)):
+            if not self._is_there(stage, position):
                 marks[place] = 0
         if stage == "interactions" and marks.any():
             marks[self.state("table", checkpoint) != DONE] = 0
         return marks
+
+    def _is_there(self, stage: Stage, position: tuple[int, ...]) -> bool:
+        if all(os.path.exists(self._file(name, *position)) for name in self._of_stage[stage]):
+            return True
+        # A reading without terms has no files of its own.
+        return (
+            self.sparse and stage == "interactions" and self.read("certificate", *position)[len(FIELDS)] == 0
+        )
 
     def mark(self, stage: Stage, checkpoint: int | None, samples: Sequence[int], state: int) -> None:
         """Say of some samples' data (of all, for accuracies) that they are whole on the disk, or that they failed."""
@@ -190,12 +254,19 @@ class Store:
     # Data: any worker writes what is its own.
 
     def write_tables(self, checkpoint: int, samples: Sequence[int], tables: Tensor) -> None:
-        """Value tables (samples, 2**n) of some samples, safe on the disk before they can be marked."""
-        self._write("table", checkpoint, samples, tables)
+        """Value tables (samples, masks) of some samples, safe on the disk before they can be marked."""
+        room = self._array("table").shape[-1] - tables.shape[-1]
+        self._write("table", checkpoint, samples, nn.functional.pad(tables, (0, room), value=torch.nan))
 
-    def write_interactions(self, checkpoint: int, samples: Sequence[int], values: Tensor) -> None:
-        """Interactions (samples, 2, 2**n) of some samples."""
-        self._write("interactions", checkpoint, samples, values)
+    def write_interactions(self, checkpoint: int, samples: Sequence[int], interactions: Interactions) -> None:
+        """Interactions of some samples, one table each."""
+        if interactions.listed is None:
+            self._write("interactions", checkpoint, samples, interactions.values)
+            return
+        room, width = self._array("terms").shape[-2:]
+        packed = [terms.packed(interactions.listed, row, room, width - 1) for row in range(len(samples))]
+        for name, parts in zip(_SPARSE_ARRAYS, zip(*packed, strict=True), strict=True):
+            self._write(name, checkpoint, samples, torch.stack(parts))
 
     def write_bounds(self, samples: Sequence[int], values: Tensor) -> None:
         """Bounds (samples, bounds) of some samples' preserved share."""
@@ -219,19 +290,23 @@ class Store:
         _to_disk(self._file("correct", checkpoint))
 
     def tables(self, checkpoint: int, samples: Sequence[int] | slice = slice(None)) -> Tensor:
-        """Some samples' tables of one checkpoint, float64: (samples, 2**n)."""
-        return self._read_some("table", checkpoint, samples)
+        """Some samples' tables of one checkpoint, float64: (samples, masks)."""
+        return self._read_some("table", checkpoint, samples)[:, : self.shape[2]]
 
     def interactions(self, checkpoint: int, samples: Sequence[int] | slice = slice(None)) -> Interactions:
         """Some samples' interactions of one checkpoint, with their certificates where there are any."""
-        values = self._read_some("interactions", checkpoint, samples)
         rows = samples if isinstance(samples, slice) else list(samples)
         fields = torch.from_numpy(self.read("certificate", checkpoint)[rows])
         certificate = None
-        if not bool(fields.isnan().any()):
+        if not bool(fields[:, : len(FIELDS)].isnan().any()):
             certificate = Certificate(fields[:, 0], fields[:, 1], fields[:, 2], fields[:, 3].long())
-        offset = self.tables(checkpoint, samples)[:, 0]
-        return Interactions(values[:, 0], values[:, 1], offset, tuple(self.names("player")), certificate)
+        offset, players = self.tables(checkpoint, samples)[:, 0], tuple(self.names("player"))
+        if self.sparse:
+            numbers, which = (self._read_some(name, checkpoint, samples) for name in _SPARSE_ARRAYS)
+            listed = terms.unpacked(list(numbers), list(which), fields[:, len(FIELDS) :], self.wanted)
+            return Interactions.of_terms(listed, offset, players, certificate)
+        values = self._read_some("interactions", checkpoint, samples)
+        return Interactions(values[:, 0], values[:, 1], offset, players, certificate)
 
     def _read_some(self, name: str, checkpoint: int, samples: Sequence[int] | slice) -> Tensor:
         if isinstance(samples, slice):
@@ -246,14 +321,16 @@ class Store:
 
     def adopt(self, other: Store, stage: Stage, ours: tuple[int, ...], theirs: tuple[int, ...]) -> None:
         """Take a chunk over from another store of the same shape of chunk; marks are for the caller to set."""
-        name = _ARRAY[stage]
-        target, source = self._file(name, *ours), other._file(name, *theirs)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(source, target)  # chunks are replaced, never changed, so both may be the same file
-        except OSError:
-            target.write_bytes(source.read_bytes())
-            _to_disk(target)
+        for name in self._of_stage[stage]:
+            target, source = self._file(name, *ours), other._file(name, *theirs)
+            if not source.exists():  # a reading without terms
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(source, target)  # chunks are replaced, never changed, so both may be the same file
+            except OSError:
+                target.write_bytes(source.read_bytes())
+                _to_disk(target)
 
 
 _MEND = "remove the file and start again: only what it held is computed anew"
@@ -261,7 +338,9 @@ _MEND = "remove the file and start again: only what it held is computed anew"
 
 def _to_disk(file: Path) -> None:
     """Wait until a file, and the names that lead to it within its array, are safe from a power cut."""
-    path = file if file.exists() else file.parent  # zarr keeps no chunk that is all fill value
+    path = file
+    while path.name != "c" and not path.exists():  # zarr keeps no chunk that is all fill value
+        path = path.parent
     while path.name != "c":
         handle = os.open(path, os.O_RDONLY)
         try:

@@ -1,0 +1,55 @@
+"""Interactions of several models, or of one model's checkpoints, on the same subsets: what compares them needs that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bequeath.lattice.interactions import TYPES, Interactions
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """Interactions of several readings on the same subsets of players.
+
+    Attributes
+    ----------
+    effects : dict of str to Tensor
+        Of each reading, shape (samples, 2, subsets), AND first.
+    orders : Tensor
+        Players in each subset, int64, (subsets,).
+    most : int
+        The largest order that the readings can have: n, or what sparse ones looked for.
+    subsets : tuple of tuple of int, or None
+        The players of each subset, fewest first; None where all 2**n are there, in the order of their bitmasks.
+    """
+
+    effects: dict[str, Tensor]
+    orders: Tensor
+    most: int
+    subsets: tuple[tuple[int, ...], ...] | None
+
+
+def align(given: Mapping[str, Interactions]) -> Aligned:
+    """Put readings of the same samples and players on the same subsets.
+
+    Sparse readings meet on the union of their terms; where one of the readings is exact, all have all 2**n subsets.
+    """
+    listed = {name: one.listed for name, one in given.items() if one.listed is not None}
+    first = next(iter(given.values()))
+    if len(listed) < len(given):
+        dense = {name: one.values.reshape(-1, len(TYPES), 2**one.n_players) for name, one in given.items()}
+        return Aligned(dense, first.orders, first.n_players, None)
+    union = sorted({members for one in listed.values() for members in one.members}, key=lambda m: (len(m), m))
+    place = {members: i for i, members in enumerate(union)}
+    effects = {}
+    for name, one in listed.items():
+        value = one.value.reshape(one.constant.numel(), len(one))
+        effects[name] = value.new_zeros(len(value), len(TYPES), len(union))
+        for term, (members, kind) in enumerate(zip(one.members, one.kinds, strict=True)):
+            effects[name][:, TYPES.index(kind), place[members]] = value[:, term]
+    orders = torch.tensor([len(members) for members in union], dtype=torch.int64)
+    return Aligned(effects, orders, max(one.order for one in listed.values()), tuple(union))

@@ -1,0 +1,82 @@
+"""The `masks` section of a study file: which masks are evaluated where a reading does not need all 2**n."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field, model_validator
+
+from bequeath.errors import BequeathError
+from bequeath.lattice.listed import MOST_PLAYERS
+from bequeath.lattice.sparse.checks import least_masks
+from bequeath.lattice.sparse.growth import FIRST, LIMIT
+from bequeath.lattice.sparse.masks import Design, draw_masks
+from bequeath.study.config.section import Section
+
+
+class Masks(Section):
+    """How many masks of each sample are evaluated, and how they are drawn: the same for all models and samples."""
+
+    number: Annotated[int, Field(ge=2)] | Literal["auto"] = 512
+    """All 2**n where there are no more. auto: doubled, from 128, until held-out R2 or the terms' errors stop
+    improving."""
+    design: Design = "uniform"
+    """uniform, size, mostly, paired (`bequeath.draw_masks`)."""
+    shown: float | None = Field(default=None, gt=0, lt=1)
+    """Share of the players that a mask shows; 0.5 by default, 0.75 for mostly."""
+    most: int | None = Field(default=None, ge=FIRST)
+    """auto: masks at most, 2,048 if left out."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Masks:
+        if self.most is not None and self.number != "auto":
+            raise ValueError("most: goes with number: auto")
+        if self.shown is not None and self.design == "size":
+            raise ValueError("shown: does not go with design: size, which shows every number of players")
+        return self
+
+    @property
+    def limit(self) -> int:
+        """Masks at most."""
+        return (self.most or LIMIT) if self.number == "auto" else self.number
+
+    @property
+    def first(self) -> int:
+        """Masks of the first reading."""
+        return min(FIRST, self.limit) if self.number == "auto" else self.number
+
+    def draw(self, n_players: int, seed: int) -> NDArray[np.bool_]:
+        """As many as may be evaluated: bool, (masks, players)."""
+        drawn = draw_masks(n_players, self.limit, self.design, shown=self.shown, seed=seed)
+        return np.asarray(drawn.numpy())
+
+
+def check_masks(n_players: int, number: int, order: int) -> None:
+    """Whether sparse readings of terms up to an order can be had of so many masks of so many players.
+
+    Raises
+    ------
+    BequeathError
+        If not, with what is needed.
+    """
+    if n_players > MOST_PLAYERS:
+        raise BequeathError(
+            f"players: {n_players}; sparse readings take up to {MOST_PLAYERS}: use a coarser grid, or fewer parts"
+        )
+    if order > n_players:
+        raise BequeathError(f"decomposition.order: {order} for {n_players} players")
+    needed = least_masks(n_players, order)
+    if number < needed:
+        raise BequeathError(
+            f"masks: {number}; terms up to order {order} of {n_players} players need {needed} to be told apart: give "
+            "more masks, or a smaller decomposition.order"
+        )
+
+
+def _by_number(value: Any) -> Any:
+    return {"number": value} if isinstance(value, (int, str)) and not isinstance(value, bool) else value
+
+
+MasksConfig = Annotated[Masks, BeforeValidator(_by_number)]
