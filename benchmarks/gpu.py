@@ -66,6 +66,8 @@ class Sizes:
         Players, masks, tables.
     transforms, decomposed
         Players, tables.
+    budget
+        Seconds for each time of a transform.
     """
 
     side: int
@@ -79,6 +81,7 @@ class Sizes:
     fits: tuple[tuple[int, int, int], ...]
     transforms: tuple[tuple[int, int], ...]
     decomposed: tuple[int, int]
+    budget: float
 
 
 FULL = Sizes(
@@ -93,6 +96,7 @@ FULL = Sizes(
     fits=((16, 256, 100), (64, 3456, 4)),
     transforms=((16, 1024), (20, 64)),
     decomposed=(6, 8),
+    budget=0.4,
 )
 SMALL = Sizes(
     side=32,
@@ -106,6 +110,7 @@ SMALL = Sizes(
     fits=((6, 48, 3), (8, 96, 2)),
     transforms=((6, 16), (8, 4)),
     decomposed=(4, 2),
+    budget=0.02,
 )
 
 
@@ -153,12 +158,12 @@ def deviation(found: Tensor, expected: Tensor, scale: float | None = None) -> fl
     """Largest difference, as a share of `scale` or else of the largest entry; infinite where they do not compare."""
     if found.shape != expected.shape:
         return math.inf
-    found, expected = (each.detach().to("cpu", torch.float64) for each in (found, expected))
-    both = found.isnan() & expected.isnan()  # what is not known of a term, such as its error
-    difference = (found - expected).abs().masked_fill(both, 0)
-    if scale is None:
-        scale = expected.nan_to_num().abs().max().item() or 1.0
-    largest = difference.max().item() / scale if difference.numel() else 0.0
+    found, expected = (each.detach().to("cpu", torch.float64).flatten() for each in (found, expected))
+    known = ~(found.isnan() & expected.isnan())  # a term's error, say, may not be known
+    difference, expected = (found - expected)[known].abs(), expected[known]
+    if not len(difference):
+        return 0.0
+    largest = difference.max().item() / (scale or expected.abs().max().item() or 1.0)
     return math.inf if math.isnan(largest) else largest
 
 
@@ -185,14 +190,14 @@ class Bench:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def seconds(self, call: Callable[[], object], budget: float = 0.5) -> float:
+    def seconds(self, call: Callable[[], object]) -> float:
         """Median wall time of a call and of what it leaves to the device."""
 
         def whole() -> None:
             call()
             self.done()
 
-        return seconds(whole, budget)
+        return seconds(whole, self.sizes.budget)
 
     def rate(self, call: Callable[[], object], inputs: int) -> float:
         """Inputs a second: of the median of some rounds, and of one where time is up."""

@@ -74,13 +74,13 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self._attended(self.norm1(x))
-        x = x + self.mlp(self.norm2(x))
-        return x
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out
 
     def _attended(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        x = self.proj(scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        return x
+        out: Tensor = self.proj(scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return out
 
 
 class VisionTransformer(nn.Module):
@@ -106,5 +106,5 @@ class VisionTransformer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.patches(x).flatten(2).transpose(1, 2)
         x = torch.cat((self.token.expand(len(x), -1, -1), x), dim=1) + self.positions
-        x = self.head(self.norm(self.blocks(x))[:, 0])
-        return x
+        logits: Tensor = self.head(self.norm(self.blocks(x))[:, 0])
+        return logits
