@@ -127,6 +127,7 @@ def _ledger(role: str, roles: list[str]) -> list[dict[str, Any]]:
     total = sum(parts.values())
     return [
         {
+            "part": "region" if region else "total",
             "models": list(region) if region else None,
             "effect": estimate(effect),
             "share": estimate(effect / total, 0.1),
@@ -228,12 +229,13 @@ def make_findings(modality: str = "image", cast: str = "three") -> dict[str, Any
     accuracy = dict(zip(models, (0.86, 0.91, 0.69, 0.9, 0.88), strict=False))
     outputs = dict(zip(models, (2.5, 4.25, -0.5, 4.0, 3.25), strict=False))
     return {
-        "schema": "bequeath.findings/2",
+        "schema": "bequeath.findings/3",
         "study": {
             "name": "Ants and bees",
             "modality": modality,
             "players": "2 x 3 grid" if modality == "image" else "words",
             "n_players": N,
+            "orders": N,
             "baseline": "mean",
             "value": "log-odds of the true class",
             "decomposition": "and-or, gap 0.001",
@@ -295,6 +297,7 @@ def make_findings(modality: str = "image", cast: str = "three") -> dict[str, Any
         ],
         "ledger": {role: _ledger(role, roles) for role in roles},
         "ledger_error": 3.1e-12,
+        "masks": None,
         "dynamics": _dynamics(models),
         "claims": {
             key: {"verdict": verdict, "text": f"The sentence of {key}.", "rule": f"The rule of {key}."}
@@ -302,6 +305,7 @@ def make_findings(modality: str = "image", cast: str = "three") -> dict[str, Any
         },
         "faithfulness": {
             "max_reconstruction_error": 2.2e-10,
+            "held_out": {},
             "mean_salient": {name: 18.2 + 3 * place for place, name in enumerate(models)},
             "sparsity": {name: [x ** (1 + 0.1 * place) for x in rising] for place, name in enumerate(models)},
             "sparsity_at": [1, 2, 5, 10, 20, 50, 100],

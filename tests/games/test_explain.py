@@ -54,3 +54,26 @@ def test_games_that_do_not_belong_together() -> None:
         bq.explain([game(Pairs()), game(Pairs(), 2)])
     with pytest.raises(BequeathError, match="none given"):
         bq.explain([])
+    with pytest.raises(BequeathError, match=r'masks: .many.; give a number, or "auto"'):
+        bq.explain(game(Pairs()), masks="many")  # type: ignore[arg-type]
+
+
+def test_auto_takes_as_many_masks_as_pay(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[int] = []
+
+    class Counted(Pairs):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            asked.append(len(x))
+            return super().forward(x)
+
+    caplog.set_level("INFO", "bequeath")
+    one = game(Counted())
+    asked.clear()
+    found = bq.explain(one, masks="auto", batch_size=64)
+    assert found.listed is not None
+    # The second look brings nothing: two terms explain it all.
+    assert found.listed.masks == 256
+    assert sum(asked) <= 256 + 64, "no mask is evaluated twice"
+    assert "256 masks: held-out R2 does not rise" in caplog.text
+    fixed = bq.explain(one, masks=256, batch_size=64)
+    assert fixed.terms() == found.terms()

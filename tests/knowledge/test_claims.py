@@ -59,7 +59,7 @@ def test_readings_that_disagree_leave_a_claim_undecided(which):
     got = judge(replace(there, **{which: comparison(0.2, 0.4, 0.8)}))
     assert got["F1"].verdict == got["F2"].verdict == "undecided"
     words = {
-        "by_and": "by plain AND: contradicted",
+        "by_and": "by AND alone: contradicted",
         "scaled": "own scale: contradicted",
         "raw": "in raw units: contradicted",
     }

@@ -13,6 +13,7 @@ from planted import ROLES, interactions, models, of_values, tables
 
 import bequeath as bq
 from bequeath.knowledge.regions import regions, shared
+from bequeath.knowledge.summaries import ledger_rows
 
 effects = st.floats(-10, 10, allow_nan=False)
 
@@ -207,8 +208,9 @@ def test_the_ledger_adds_up_to_the_output(normalise, kind, count):
         book = bq.ledger(comparison, role, table[:, 0], table[:, -1])
         assert len(book.parts) == 2 ** (count - 1)
         assert book.error < 1e-9
-        for part, effect in book.parts.items():
-            assert torch.equal(book.positive_without(part), (table[:, -1] - effect) > 0)
+        assert not book.constant.any()
+        for effect in book.parts.values():
+            assert torch.equal(book.positive_without(effect), (table[:, -1] - effect) > 0)
         assert torch.equal(book.positive_without(), table[:, -1] > 0)
     # Preserved and new, signed, are the parts of the model after taken together.
     book = bq.ledger(comparison, "after", drawn["after"][:, 0], drawn["after"][:, -1])
@@ -220,6 +222,22 @@ def test_the_ledger_adds_up_to_the_output(normalise, kind, count):
     torch.testing.assert_close(preserved + new, drawn["after"][:, -1] - drawn["after"][:, 0])
     with pytest.raises(bq.BequeathError, match="ledger: no model 'nobody'"):
         bq.ledger(comparison, "nobody", drawn["after"][:, 0], drawn["after"][:, -1])
+
+
+def test_the_ledger_of_sparse_readings_has_what_they_leave():
+    masks = bq.draw_masks(8, 120)
+    x = masks.double()
+    noise = torch.randn(2, 3, 120, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    values = 2 * x[:, 0] * x[:, 1] - x[:, 2] + 0.7 * x.any(1) + 0.3 * noise
+    before, after = (bq.fit(masks, one, 2, resamples=0) for one in values)
+    comparison = bq.compare(before=before, after=after)
+    book = bq.ledger(comparison, "after", values[1, :, 0], values[1, :, 1], after.constant)
+    torch.testing.assert_close(book.unexplained, after.residual)
+    rows = {row.part: row for row in ledger_rows(book)}
+    assert set(rows) == {"total", "region", "constant", "unexplained"}
+    assert rows["constant"].effect.mean == pytest.approx(float(after.constant.mean()))
+    without = book.positive_without(book.constant)
+    assert without.tolist() == (values[1, :, 1] - after.constant > 0).tolist()
 
 
 def test_too_many_models_for_regions_are_refused():
@@ -249,7 +267,8 @@ def test_sparse_readings_are_compared_on_the_union_of_their_terms():
         for key in ("observed", "floor", "low", "high"):
             assert getattr(got, key) == pytest.approx(getattr(expected, key), nan_ok=True)
     for name, total in comparison.by_order().items():
-        torch.testing.assert_close(total, dense.by_order()[name])
+        assert total.shape == (5, 2, 3)  # orders that were looked for
+        torch.testing.assert_close(total, dense.by_order()[name][..., :3])
     mixed = bq.compare(before=sparse["before"], after=interactions(1, samples=5, n=7))
     assert mixed.preserved.shape == (5, 2, 2**7)
 

@@ -128,7 +128,7 @@ def test_the_answers_and_figures_are_there(usual: str) -> None:
         "birds 91.0% [86.5, 96.9] n = 153 after, step 240",
         "the preserved share is between 21.0% [19.9, 22.4] and 64.0% [60.8, 68.2] (proven)",
         "as above 60.0% [57.0, 63.9] by chance 18.5%, within classes 19% 40.0%",
-        "plain AND 55.0% [52.3, 58.6] by chance",
+        "AND alone 55.0% [52.3, 58.6] by chance",
         "each model on its own scale 60.0%",
         "raw units 66.3% [63.0, 70.6] by chance",
         "Each model is on its own scale",
@@ -322,11 +322,44 @@ def test_the_course_of_orders_has_its_numbers(image_findings: dict[str, Any]) ->
         for each in points:
             for strengths in (each["by_order"], each["strength_by_order"]):
                 strengths.append(strengths[-1])
-    words = changed(image_findings, {"study.n_players": 7})
+    words = changed(image_findings, {"study.orders": 7})
     assert re.search(r"cold step10 10 4\.32 \[[^]]*\] 0\.76 \[", words)
     # More orders than lines are told apart.
     assert "Neighbouring orders are drawn together" in words
     assert "Neighbouring orders are drawn together" not in Page(rendered("image")).words
+
+
+def test_a_sparse_reading_says_how_well_it_predicts(image_findings: dict[str, Any]) -> None:
+    def one(mean: float) -> dict[str, Any]:
+        return {"mean": mean, "low": mean - 0.01, "high": mean + 0.01, "n": 40}
+
+    held = {"r2": one(0.731), "terms": one(88.2), "unexplained": one(0.123)}
+    for rows in image_findings["ledger"].values():
+        rows += [{**rows[-1], "part": part, "models": None} for part in ("constant", "unexplained")]
+    looks = [{"masks": 128, "r2": 0.7, "error": 0.4}, {"masks": 256, "r2": 0.705, "error": 0.3}]
+    masks = {
+        "number": 256,
+        "of": "2^16",
+        "design": "uniform",
+        "shown": None,
+        "looks": looks,
+        "stopped": "R2 stays",
+    }
+    image_findings["faithfulness"]["held_out"] = dict.fromkeys(image_findings["models"], held)
+    words = changed(
+        image_findings,
+        {
+            "masks": masks,
+            "ledger_error": None,
+            "faithfulness.max_reconstruction_error": None,
+            "certificates.tol": None,
+        },
+    )
+    assert "256 of the 2¹⁶ masks were evaluated on each sample" in words
+    assert "Their number was found on the way: R2 stays." in words
+    assert "birds 0.73 [0.72, 0.74] 88.2 [88.2, 88.2] 12.3% [11.3, 13.3] 40" in words
+    assert words.count("any player") == words.count(" unexplained +") == len(image_findings["ledger"])
+    assert "give back the model's output on every mask" not in words
 
 
 def test_seeds_are_told_where_there_are_several(image_findings: dict[str, Any], usual: str) -> None:
@@ -391,7 +424,7 @@ def test_the_page_is_light(html: str) -> None:
 
 
 def test_other_versions_and_outside_pictures_are_refused(image_findings: dict[str, Any]) -> None:
-    with pytest.raises(BequeathError, match=r"reads 'bequeath\.findings/2'"):
+    with pytest.raises(BequeathError, match=r"reads 'bequeath\.findings/3'"):
         render({"schema": "bequeath.findings/1"})
     image_findings["examples"][1]["picture"] = "pictures/1.png"
     with pytest.raises(BequeathError, match=r"examples\[1\].picture.*'pictures/1.png'"):

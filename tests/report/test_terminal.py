@@ -28,7 +28,7 @@ def test_shares_passage_and_claims(
     words = shown(image_findings, capsys)
     for text in (
         "preserved and-or 60.0% [57.0%, 63.9%] 18.5%, within classes 19% "
-        "plain AND 55.0% [52.3%, 58.6%] 18.5%, within classes 19% raw units 66.3%",
+        "AND alone 55.0% [52.3%, 58.6%] 18.5%, within classes 19% raw units 66.3%",
         "new and-or 50.0%",
         "relearned and-or 30.0%",
         "Preserved: of imagenet, in birds too; discarded: not in it; new: of birds alone; "

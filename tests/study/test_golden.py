@@ -12,9 +12,10 @@ import torch
 import yaml
 from tiny_study import write_study
 
+from bequeath.lattice.interactions import Interactions
 from bequeath.study.config import load_study
+from bequeath.study.prepared import Prepared
 from bequeath.study.run import Run, Study
-from bequeath.study.stages import Prepared
 from bequeath.study.store.carry import STORE
 from bequeath.study.store.store import DONE, Store
 from bequeath.suite.pool import pool
@@ -41,7 +42,10 @@ def stored_run(folder, seed, normalise="none"):
     samples = range(store.shape[1])
     for c in range(store.shape[0]):
         store.write_tables(c, samples, torch.from_numpy(kept["table"][c]))
-        store.write_interactions(c, samples, torch.from_numpy(kept["interactions"][c]))
+        values = torch.from_numpy(kept["interactions"][c])
+        offset = torch.from_numpy(kept["table"][c, :, 0])
+        interactions = Interactions(values[:, 0], values[:, 1], offset, tuple("abcd"))
+        store.write_interactions(c, samples, interactions)
         store.write_certificates(c, samples, kept["certificate"][c])
         store.write_accuracy(c, torch.from_numpy(kept["correct"][c]))
         for stage in ("table", "interactions", "accuracy"):

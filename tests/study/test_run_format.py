@@ -15,7 +15,7 @@ DOC = Path(__file__).parents[2] / "docs/run-format.md"
 
 
 def shown():
-    (code,) = re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL)
     return code
 
 
@@ -43,9 +43,27 @@ def test_lines_of_xarray_find_the_same_preserved_share(study_dir):
         assert strength[order] == pytest.approx(row["strength"]["after"]["mean"], rel=1e-9)
 
 
-def test_every_array_and_file_is_described(study_dir):
+def test_the_lines_of_the_page_read_sparse_readings(study_dir, edit):
+    edit("players", {"kind": "grid", "rows": 3, "cols": 3})
+    edit("decomposition", {"kind": "sparse", "order": 2})
+    edit("masks", 100)
+    run = Study.from_yaml(study_dir / "study.yaml").run(study_dir / "runs/mine")
+    (code,) = re.findall(r"```python\n(.*?)```", DOC.read_text().split("and of sparse ones")[1], re.DOTALL)
+    got = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=study_dir, capture_output=True, text=True
+    )
+    assert got.returncode == 0, got.stderr
+    *terms, r2 = got.stdout.splitlines()
+    found = run.evidence().interactions[-1][0]
+    assert len(terms) == len(found.terms())
+    assert float(r2.removeprefix("held-out R2:")) == pytest.approx(float(found.r2))
+
+
+@pytest.mark.parametrize("kind", ["and-or", "sparse"])
+def test_every_array_and_file_is_described(study_dir, edit, kind):
     import zarr
 
+    edit("decomposition", kind)
     out = study_dir / "out"
     Study.from_yaml(study_dir / "study.yaml").run(out)
     text = DOC.read_text()

@@ -232,7 +232,7 @@ def test_verify_notices_terms_that_do_not_add_up(sparse):
     store = Store.open(sparse / "out/tables.zarr")
     values = store.read("interactions", 0, 0)
     values[0, 0] += 1.0
-    store._array("interactions")[0, 0] = values
+    store.array("interactions")[0, 0] = values
     with pytest.raises(bq.BequeathError, match="do not add up"):
         verify(sparse / "out")
 

@@ -17,7 +17,7 @@ AXES = Axes(
 
 
 def make(path, dtype="float64"):
-    return Store.create(path / "t.zarr", AXES, {"decomposition": {"kind": "and-or"}}, dtype)
+    return Store.create(path / "t.zarr", AXES, {"decomposition": {"kind": "and-or"}, "masks": None}, dtype)
 
 
 def again(path):
@@ -50,7 +50,7 @@ def test_interactions_and_certificates_come_back_as_they_went(tmp_path):
     c = interactions.certificate
     fields = torch.stack([c.objective, c.lower_bound, c.resolution, c.iterations.double()], 1)
     store.write_tables(0, range(3), tables)
-    store.write_interactions(0, range(3), interactions.values)
+    store.write_interactions(0, range(3), interactions)
     store.write_certificates(0, range(3), fields.numpy())
     store.mark("interactions", 0, range(3), DONE)
     for samples in (slice(None), [0, 1, 2]):
@@ -66,7 +66,7 @@ def test_interactions_and_certificates_come_back_as_they_went(tmp_path):
 def test_closed_forms_have_no_certificate(tmp_path):
     store = make(tmp_path)
     store.write_tables(0, range(3), torch.zeros(3, 4, dtype=torch.float64))
-    store.write_interactions(0, range(3), torch.zeros(3, 2, 4, dtype=torch.float64))
+    store.write_interactions(0, range(3), bq.decompose(torch.zeros(3, 4), "and"))
     assert store.interactions(0).certificate is None
 
 
@@ -104,7 +104,7 @@ def test_a_damaged_chunk_is_named_and_never_read(tmp_path, name, file, read, har
     store = make(tmp_path)
     tables = torch.randn(3, 4, dtype=torch.float64)
     store.write_tables(0, range(3), tables)
-    store.write_interactions(0, range(3), torch.randn(3, 2, 4, dtype=torch.float64))
+    store.write_interactions(0, range(3), bq.decompose(torch.randn(3, 4), "and"))
     store.write_certificates(0, range(3), np.ones((3, 4)))
     store.write_accuracy(0, torch.ones(5))
     store.mark("table", 0, range(3), DONE)

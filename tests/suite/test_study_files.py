@@ -26,11 +26,12 @@ def forms(file):
 def test_both_forms_are_studies_of_the_size_that_is_said(file):
     full, small = forms(file)
     text = full.data.kind in ("sst2", "ag_news")
-    assert full.players.n_players == (10 if text else 12)
+    assert full.players.n_players == (10 if text else 36)
+    assert full.decomposition.sparse
     assert full.samples >= 50
     assert len(full.training.seeds) >= 3
     assert full.models["pretrained"].weights.startswith("hub")
-    assert small.players.n_players == 9
+    assert small.players.n_players == (9 if text else 16)
     assert small.samples >= 30
     assert len(small.training.seeds) >= 2
     assert small.training.checkpoints >= 3  # F3 needs as many

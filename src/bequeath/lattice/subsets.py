@@ -31,7 +31,7 @@ def check_players(n: int) -> None:
         raise BequeathError(
             f"players: {n} players need 2**{n} = {evaluations:,} model evaluations and "
             f"{evaluations * 8:,} bytes for each sample and model; exact tables stop at "
-            f"{MAX_PLAYERS} players: use a coarser grid or group the players"
+            f"{MAX_PLAYERS} players: take a sparse reading (bequeath.explain, decomposition: sparse), or a coarser grid"
         )
 
 

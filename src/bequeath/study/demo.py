@@ -29,12 +29,13 @@ class Settings:
     checkpoints: int
     first_checkpoint: int
     grid: tuple[int, int]
+    masks: int
     samples: int
     accuracy_samples: int
 
 
-FULL = Settings(48, 400, 32, 100, 4, 4, (3, 3), 20, 500)
-QUICK = Settings(48, 200, 16, 32, 3, 3, (2, 3), 10, 200)
+FULL = Settings(48, 400, 32, 100, 4, 4, (4, 4), 256, 20, 500)
+QUICK = Settings(48, 200, 16, 32, 3, 3, (3, 3), 128, 10, 200)
 
 # Tuned for each start, as one would: from scratch bears (and needs) the larger rate.
 _LEARNING_RATES = {"finetuned": 1e-3, "scratch": 3e-3}
@@ -70,6 +71,7 @@ def demo_study(folder: Path, settings: Settings, seed: int) -> StudyConfig:
                 "train_images": settings.train_images,
             },
             "players": {"kind": "grid", "rows": settings.grid[0], "cols": settings.grid[1]},
+            "masks": settings.masks,
             "samples": settings.samples,
             "accuracy_samples": settings.accuracy_samples,
             "seed": seed,

@@ -21,7 +21,7 @@ from bequeath.lattice.subsets import masks
 from bequeath.study.config import StudyConfig
 from bequeath.study.engines.choice import make_engine
 from bequeath.study.engines.tasks import group_size
-from bequeath.study.stages import Prepared
+from bequeath.study.prepared import Prepared
 from bequeath.study.store.carry import STORE, Carrier
 from bequeath.study.store.store import Store
 

@@ -16,8 +16,9 @@ from bequeath.study.config import StudyConfig, load_study, with_engine
 from bequeath.study.engines.tasks import is_whole
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.findings import SCHEMA
+from bequeath.study.prepared import Prepared
 from bequeath.study.progress import Listener, bars
-from bequeath.study.stages import Prepared, Stages
+from bequeath.study.stages import Stages
 from bequeath.study.status import State, Status, read_status
 from bequeath.study.store.carry import STORE, mend_folder
 from bequeath.study.store.folder import (

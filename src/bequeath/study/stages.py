@@ -14,33 +14,26 @@ from typing import Any
 
 import torch
 
-from bequeath import __version__
 from bequeath.errors import BequeathError
 from bequeath.files import write_whole
 from bequeath.games.evaluate import effect_on_values
 from bequeath.games.runner import values
 from bequeath.lattice.sparse.growth import Look, next_number, why_enough
-from bequeath.lattice.sparse.selection import MOST as MOST_TERMS
-from bequeath.lattice.sparse.terms import count_terms
 from bequeath.models.outputs import check_outputs
 from bequeath.study.choice import choose_cells
-from bequeath.study.config import StudyConfig
 from bequeath.study.engines.choice import make_engine
 from bequeath.study.engines.contract import Slot
 from bequeath.study.engines.dispatch import dispatch
 from bequeath.study.engines.tasks import Agenda, Outcome, group_size, missing
 from bequeath.study.engines.worker import Spec
 from bequeath.study.findings.evidence import Evidence
-from bequeath.study.findings.findings import SCHEMA, build_findings
+from bequeath.study.findings.findings import build_findings
 from bequeath.study.findings.missing import FAILURES_FILE
 from bequeath.study.loading.digests import key_of
-from bequeath.study.loading.parts import StudyParts
-from bequeath.study.loading.plan import make_plan
+from bequeath.study.prepared import Prepared
 from bequeath.study.status import Status
 from bequeath.study.store.carry import STORE, Carrier, copy_probes, replace_store
 from bequeath.study.store.folder import keep_study, kept, read_json
-from bequeath.study.store.identity import identity
-from bequeath.study.store.layout import Axes, Sampling
 from bequeath.study.store.store import DONE, FAILED, Stage, Store
 
 logger = logging.getLogger(__name__)
@@ -68,60 +61,6 @@ class Timings:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
         write_whole(self.path, json.dumps(self.seconds))
-
-
-class Prepared:
-    """A study's parts and plan, and what its numbers depend on: known before any work."""
-
-    def __init__(self, config: StudyConfig) -> None:
-        self.config = config
-        for name, model in config.models.items():
-            if config.training is not None and model.weights is None and not model.checkpoints:
-                raise BequeathError(
-                    f"models.{name}: not trained yet; first bequeath train STUDY --out trained, then run what "
-                    "it writes"
-                )
-        self.parts = StudyParts.of(config)
-        self.plan = make_plan(config, self.parts.inputs.data, self.parts.games.players())
-        self.parts.inputs.check_files(sorted({*self.plan.samples, *self.plan.accuracy_samples}))
-        self.identity = identity(self.parts, self.plan)
-
-    @property
-    def game_key(self) -> str:
-        """Short for everything that games depend on."""
-        return key_of(*(self.identity[part] for part in ("game", "checkpoints", "samples")))
-
-    @property
-    def findings_key(self) -> str:
-        """Short for everything that findings depend on."""
-        told = self.config.model_dump(mode="json", exclude={"engine", "evaluation", "store", "training"})
-        return key_of(SCHEMA, __version__, self.identity, told)
-
-    @property
-    def jointly(self) -> bool:
-        """Whether a sample's checkpoints are decomposed together."""
-        return self.config.decomposition.kind == "joint"
-
-    def axes(self) -> Axes:
-        """Coordinates of the run's arrays."""
-        plan, data = self.plan, self.parts.inputs.data
-        return Axes(
-            [checkpoint.label for checkpoint in plan.checkpoints],
-            [checkpoint.step for checkpoint in plan.checkpoints],
-            list(self.identity["samples"]),
-            [self.parts.inputs.classes[data.labels[i]] for i in plan.samples],
-            self.parts.games.names,
-            len(plan.accuracy_samples),
-            self._sampling(),
-        )
-
-    def _sampling(self) -> Sampling | None:
-        config, n = self.config, self.parts.games.n_players
-        if not config.decomposition.sparse:
-            return None
-        shown, order = config.sampling.draw(n, config.seed), config.decomposition.order_of(n)
-        terms = min(MOST_TERMS, len(shown), count_terms(n, order, config.decomposition.terms))
-        return Sampling(shown, order, terms, min(config.sampling.first, len(shown)))
 
 
 class Stages:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -24,6 +23,7 @@ from bequeath.lattice.interactions import Certificate, Interactions
 from bequeath.lattice.subsets import masks as masks_of_all
 from bequeath.study.config.decomposition import is_certified
 from bequeath.study.store import terms
+from bequeath.study.store.arrays import Arrays, to_disk
 from bequeath.study.store.layout import FIELDS, FORMAT, Axes, make_group
 
 Stage = Literal["table", "accuracy", "interactions", "bounds"]
@@ -39,13 +39,11 @@ _SPARSE_ARRAYS = ("interactions", "terms")
 DONE, FAILED = 1, 2
 
 
-class Store:
+class Store(Arrays):
     """Tables, interactions and accuracies of a run; open one with `create` or `open`."""
 
     def __init__(self, path: Path, group: zarr.Group) -> None:
-        self.path = path
-        self._group = group
-        self._arrays: dict[str, zarr.Array[Any]] = {}
+        super().__init__(path, group)
         self.identity: dict[str, Any] = dict(group.attrs["identity"])  # type: ignore[arg-type]
         self._certified = is_certified(self.identity["decomposition"]["kind"])
         self.sparse = self.identity["masks"] is not None
@@ -82,57 +80,13 @@ class Store:
         store = cls(path, group)
         arrays = [name for names in store._of_stage.values() for name in names]
         for name in (*arrays, "certificate", *(f"{stage}_done" for stage in STAGES)):
-            store._array(name)
+            store.array(name)
         return store
-
-    def _array(self, name: str) -> zarr.Array[Any]:
-        if name not in self._arrays:
-            try:
-                array = self._group[name]
-            except Exception as error:
-                raise BequeathError(
-                    f"{self.path / name}: damaged or missing ({error}); restore it, or choose another --out"
-                ) from None
-            assert isinstance(array, zarr.Array)
-            self._arrays[name] = array
-        return self._arrays[name]
-
-    def read(self, name: str, *where: Any) -> NDArray[Any]:
-        """A part of an array; its checksums are checked.
-
-        Raises
-        ------
-        BequeathError
-            If a chunk is damaged, naming its file.
-        """
-        try:
-            return np.asarray(self._array(name)[where or ...])
-        except Exception as error:
-            raise BequeathError(f"{self._damaged(name, where)}: damaged ({error}); {_MEND}") from None
-
-    def _damaged(self, name: str, where: tuple[Any, ...]) -> Path:
-        """The first damaged file of an array's part, as near as it can be told."""
-        array = self._array(name)
-        grid = [range(len_ // chunk) for len_, chunk in zip(array.shape, array.chunks, strict=True)]
-        for place, at in enumerate(where[:2]):
-            if isinstance(at, int) and len(grid) > place:
-                grid[place] = range(at, at + 1) if array.chunks[place] == 1 else grid[place]
-        for position in product(*grid):
-            corner = tuple(i * chunk for i, chunk in zip(position, array.chunks, strict=True))
-            try:
-                array[corner]
-            except Exception:
-                return self.path.joinpath(name, "c", *map(str, position))
-        return self.path / name
-
-    def _file(self, name: str, *position: int) -> Path:
-        tail = ["0"] * (len(self._array(name).shape) - len(position))
-        return self.path.joinpath(name, "c", *map(str, position), *tail)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Checkpoints, samples, entries of a table that are wanted now."""
-        c, s, size = self._array("table").shape
+        c, s, size = self.array("table").shape
         return c, s, self.wanted if self.sparse else size
 
     @property
@@ -151,7 +105,7 @@ class Store:
         """Say that so many masks are to be read from now on; values that are there stay."""
         for stage in ("table", "interactions"):
             for checkpoint in range(self.shape[0]):
-                self.mark(stage, checkpoint, range(self._array("table").shape[1]), 0)
+                self.mark(stage, checkpoint, range(self.array("table").shape[1]), 0)
         self._group.attrs["wanted"] = masks
 
     @property
@@ -179,13 +133,13 @@ class Store:
     @property
     def itemsize(self) -> int:
         """Bytes of one entry."""
-        return int(self._array("table").dtype.itemsize)
+        return int(self.array("table").dtype.itemsize)
 
     @property
     def bytes_each(self) -> tuple[int, int]:
         """Bytes before compression of one table, and of its interactions."""
         table, interactions = (
-            sum(int(np.prod(self._array(name).chunks)) * self._array(name).dtype.itemsize for name in names)
+            sum(int(np.prod(self.array(name).chunks)) * self.array(name).dtype.itemsize for name in names)
             for names in (self._of_stage["table"], self._of_stage["interactions"])
         )
         return table, interactions
@@ -204,7 +158,7 @@ class Store:
         row = () if checkpoint is None else (checkpoint,)
         marks: NDArray[np.int8] = np.atleast_1d(self.read(f"{stage}_done", *row)).copy()
         # A file that was taken away, because it was damaged, is made again.
-        if stage == "interactions" and self._certified and not self._file("certificate", *row).exists():
+        if stage == "interactions" and self._certified and not self.file("certificate", *row).exists():
             marks[marks == DONE] = 0
         for place in np.flatnonzero(marks == DONE):
             position = row if stage == "accuracy" else (*row, int(place))
@@ -215,7 +169,7 @@ class Store:
         return marks
 
     def _is_there(self, stage: Stage, position: tuple[int, ...]) -> bool:
-        if all(os.path.exists(self._file(name, *position)) for name in self._of_stage[stage]):
+        if all(os.path.exists(self.file(name, *position)) for name in self._of_stage[stage]):
             return True
         # A reading without terms has no files of its own.
         return (
@@ -228,8 +182,8 @@ class Store:
         row = () if checkpoint is None else (checkpoint,)
         marks = np.atleast_1d(self.read(name, *row)).copy()
         marks[... if stage == "accuracy" else list(samples)] = state
-        self._array(name)[row or ...] = marks[0] if stage == "accuracy" else marks
-        _to_disk(self._file(name, *row))
+        self.array(name)[row or ...] = marks[0] if stage == "accuracy" else marks
+        to_disk(self.file(name, *row))
 
     def begin_bounds(self, settings: dict[str, Any]) -> None:
         """Say how bounds are found from now on; those that were found otherwise are given up."""
@@ -248,14 +202,14 @@ class Store:
         """Certificates (samples, fields) of some samples' interactions."""
         row = self.read("certificate", checkpoint)
         row[list(samples)] = values
-        self._array("certificate")[checkpoint] = row
-        _to_disk(self._file("certificate", checkpoint))
+        self.array("certificate")[checkpoint] = row
+        to_disk(self.file("certificate", checkpoint))
 
     # Data: any worker writes what is its own.
 
     def write_tables(self, checkpoint: int, samples: Sequence[int], tables: Tensor) -> None:
         """Value tables (samples, masks) of some samples, safe on the disk before they can be marked."""
-        room = self._array("table").shape[-1] - tables.shape[-1]
+        room = self.array("table").shape[-1] - tables.shape[-1]
         self._write("table", checkpoint, samples, nn.functional.pad(tables, (0, room), value=torch.nan))
 
     def write_interactions(self, checkpoint: int, samples: Sequence[int], interactions: Interactions) -> None:
@@ -263,7 +217,7 @@ class Store:
         if interactions.listed is None:
             self._write("interactions", checkpoint, samples, interactions.values)
             return
-        room, width = self._array("terms").shape[-2:]
+        room, width = self.array("terms").shape[-2:]
         packed = [terms.packed(interactions.listed, row, room, width - 1) for row in range(len(samples))]
         for name, parts in zip(_SPARSE_ARRAYS, zip(*packed, strict=True), strict=True):
             self._write(name, checkpoint, samples, torch.stack(parts))
@@ -271,8 +225,8 @@ class Store:
     def write_bounds(self, samples: Sequence[int], values: Tensor) -> None:
         """Bounds (samples, bounds) of some samples' preserved share."""
         for sample, one in zip(samples, values.numpy(), strict=True):
-            self._array("bounds")[sample] = one
-            _to_disk(self._file("bounds", sample))
+            self.array("bounds")[sample] = one
+            to_disk(self.file("bounds", sample))
 
     def bounds(self, samples: Sequence[int]) -> dict[str, NDArray[np.float64]]:
         """Bounds of some samples' preserved share, by name: (samples,) each."""
@@ -281,13 +235,13 @@ class Store:
 
     def _write(self, name: str, checkpoint: int, samples: Sequence[int], values: Tensor) -> None:
         for sample, one in zip(samples, values.numpy(), strict=True):
-            self._array(name)[checkpoint, sample] = one
-            _to_disk(self._file(name, checkpoint, sample))
+            self.array(name)[checkpoint, sample] = one
+            to_disk(self.file(name, checkpoint, sample))
 
     def write_accuracy(self, checkpoint: int, correct: Tensor) -> None:
         """Whether each accuracy sample is classified correctly."""
-        self._array("correct")[checkpoint] = correct.to(torch.int8).numpy()
-        _to_disk(self._file("correct", checkpoint))
+        self.array("correct")[checkpoint] = correct.to(torch.int8).numpy()
+        to_disk(self.file("correct", checkpoint))
 
     def tables(self, checkpoint: int, samples: Sequence[int] | slice = slice(None)) -> Tensor:
         """Some samples' tables of one checkpoint, float64: (samples, masks)."""
@@ -322,7 +276,7 @@ class Store:
     def adopt(self, other: Store, stage: Stage, ours: tuple[int, ...], theirs: tuple[int, ...]) -> None:
         """Take a chunk over from another store of the same shape of chunk; marks are for the caller to set."""
         for name in self._of_stage[stage]:
-            target, source = self._file(name, *ours), other._file(name, *theirs)
+            target, source = self.file(name, *ours), other.file(name, *theirs)
             if not source.exists():  # a reading without terms
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -330,21 +284,4 @@ class Store:
                 os.link(source, target)  # chunks are replaced, never changed, so both may be the same file
             except OSError:
                 target.write_bytes(source.read_bytes())
-                _to_disk(target)
-
-
-_MEND = "remove the file and start again: only what it held is computed anew"
-
-
-def _to_disk(file: Path) -> None:
-    """Wait until a file, and the names that lead to it within its array, are safe from a power cut."""
-    path = file
-    while path.name != "c" and not path.exists():  # zarr keeps no chunk that is all fill value
-        path = path.parent
-    while path.name != "c":
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        path = path.parent
+                to_disk(target)

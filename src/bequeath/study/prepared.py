@@ -1,0 +1,69 @@
+"""A study made ready: its parts, its plan, and what its numbers depend on."""
+
+from __future__ import annotations
+
+from bequeath import __version__
+from bequeath.errors import BequeathError
+from bequeath.lattice.sparse.selection import MOST as MOST_TERMS
+from bequeath.lattice.sparse.terms import count_terms
+from bequeath.study.config import StudyConfig
+from bequeath.study.findings.findings import SCHEMA
+from bequeath.study.loading.digests import key_of
+from bequeath.study.loading.parts import StudyParts
+from bequeath.study.loading.plan import make_plan
+from bequeath.study.store.identity import identity
+from bequeath.study.store.layout import Axes, Sampling
+
+
+class Prepared:
+    """A study's parts and plan, and what its numbers depend on: known before any work."""
+
+    def __init__(self, config: StudyConfig) -> None:
+        self.config = config
+        for name, model in config.models.items():
+            if config.training is not None and model.weights is None and not model.checkpoints:
+                raise BequeathError(
+                    f"models.{name}: not trained yet; first bequeath train STUDY --out trained, then run what "
+                    "it writes"
+                )
+        self.parts = StudyParts.of(config)
+        self.plan = make_plan(config, self.parts.inputs.data, self.parts.games.players())
+        self.parts.inputs.check_files(sorted({*self.plan.samples, *self.plan.accuracy_samples}))
+        self.identity = identity(self.parts, self.plan)
+
+    @property
+    def game_key(self) -> str:
+        """Short for everything that games depend on."""
+        return key_of(*(self.identity[part] for part in ("game", "checkpoints", "samples")))
+
+    @property
+    def findings_key(self) -> str:
+        """Short for everything that findings depend on."""
+        told = self.config.model_dump(mode="json", exclude={"engine", "evaluation", "store", "training"})
+        return key_of(SCHEMA, __version__, self.identity, told)
+
+    @property
+    def jointly(self) -> bool:
+        """Whether a sample's checkpoints are decomposed together."""
+        return self.config.decomposition.kind == "joint"
+
+    def axes(self) -> Axes:
+        """Coordinates of the run's arrays."""
+        plan, data = self.plan, self.parts.inputs.data
+        return Axes(
+            [checkpoint.label for checkpoint in plan.checkpoints],
+            [checkpoint.step for checkpoint in plan.checkpoints],
+            list(self.identity["samples"]),
+            [self.parts.inputs.classes[data.labels[i]] for i in plan.samples],
+            self.parts.games.names,
+            len(plan.accuracy_samples),
+            self._sampling(),
+        )
+
+    def _sampling(self) -> Sampling | None:
+        config, n = self.config, self.parts.games.n_players
+        if not config.decomposition.sparse:
+            return None
+        shown, order = config.sampling.draw(n, config.seed), config.decomposition.order_of(n)
+        terms = min(MOST_TERMS, len(shown), count_terms(n, order, config.decomposition.terms))
+        return Sampling(shown, order, terms, min(config.sampling.first, len(shown)))
