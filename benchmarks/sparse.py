@@ -25,31 +25,22 @@ import numpy as np
 import torch
 from measure import REFERENCE
 from numpy.typing import NDArray
+from sparse_methods import (
+    Floats,
+    Term,
+    column,
+    columns,
+    lasso,
+    planted_game,
+    r2,
+    reference,
+    share_of_error,
+    trees,
+)
 
 import bequeath as bq
 from bequeath.lattice.sparse import selection
 from bequeath.lattice.sparse.table import ORDER_WEIGHT, read, shared
-
-Floats = NDArray[np.float64]
-Term = tuple[tuple[int, ...], str]
-
-
-def column(term: Term, masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether a term is there on each mask."""
-    shown = masks[:, list(term[0])]
-    return np.asarray(shown.any(1) if term[1] == "or" else shown.all(1))
-
-
-def planted_game(n: int, ors: int, generator: np.random.Generator) -> dict[Term, float]:
-    """20 terms, 5 of each order from 1 to 4, some of orders 2 to 4 OR; strengths 0.5 to 2, either sign."""
-    game: dict[Term, float] = {}
-    while len(game) < 20:
-        order = 1 + len(game) // 5
-        kind = "or" if order > 1 and len(game) - 5 < ors else "and"
-        members = tuple(sorted(int(i) for i in generator.choice(n, order, replace=False)))
-        game[members, kind] = float(generator.uniform(0.5, 2) * generator.choice([-1, 1]))
-    return game
-
 
 def planted(players: int, masks: int, ors: int, noise: float, games: int, order: int) -> None:
     """How many of 20 planted terms are among the 20 strongest found, and among all found, with the right sign."""
@@ -77,53 +68,6 @@ def planted(players: int, masks: int, ors: int, noise: float, games: int, order:
             f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB",
             flush=True,
         )
-
-
-def reference(names: Sequence[str] = ("F0", "S0")) -> tuple[NDArray[np.bool_], Floats]:
-    """Masks and values of the fine-tuned and the scratch model, 16 tables, 4 x 4 cells."""
-    data = np.load(REFERENCE / "hymenoptera_n16.npz")
-    return data["masks"], np.concatenate([data[name] for name in names]).astype(np.float64)
-
-
-def r2(true: Floats, fitted: Floats) -> Floats:
-    """Of each table, (tables, masks)."""
-    left = ((true - fitted) ** 2).sum(1)
-    return np.asarray(1 - left / ((true - true.mean(1, keepdims=True)) ** 2).sum(1))
-
-
-def lasso(x: Floats, test: Floats, y: Floats, **options: Any) -> Floats:
-    """scikit-learn's cross-validated lasso."""
-    from sklearn.linear_model import LassoCV
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = LassoCV(**({"cv": 5, "max_iter": 2000, "eps": 1e-2, "alphas": 50} | options)).fit(x, y)
-    return np.asarray(model.predict(test))
-
-
-def trees(x: Floats, test: Floats, y: Floats) -> Floats:
-    """Boosted trees of depth 3."""
-    from sklearn.ensemble import GradientBoostingRegressor
-
-    model = GradientBoostingRegressor(
-        n_estimators=400, learning_rate=0.05, max_depth=3, subsample=0.5, random_state=0
-    )
-    return np.asarray(model.fit(x, y).predict(test))
-
-
-def columns(masks: NDArray[np.bool_], order: int, basis: str) -> Floats:
-    """All terms up to an order on masks: "and-or", or "walsh" (products of -1 and 1)."""
-    from bequeath.lattice.sparse.terms import all_terms
-
-    terms = all_terms(masks.shape[1], order, "and-or" if basis == "and-or" else "and")
-    signs = 2.0 * masks - 1
-    out = [
-        signs[:, players[players >= 0]].prod(1)
-        if basis == "walsh"
-        else column((tuple(players[players >= 0]), "or" if kind else "and"), masks)
-        for players, kind in zip(terms.players, terms.kinds, strict=True)
-    ]
-    return np.stack(out, 1).astype(np.float64)
 
 
 def heldout(others: bool, numbers: Sequence[int]) -> None:
