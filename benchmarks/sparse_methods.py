@@ -121,10 +121,10 @@ def exact_lasso(masks: NDArray[np.bool_], y: Floats, test: NDArray[np.bool_], or
     weights = np.ones(bits.shape[1])
     errors = np.zeros(len(penalties))
     for fold in range(5):
-        path = selection.follow(bits, weights, used * (folds != fold), padded, penalties, family=1)
+        path = selection.follow(bits, weights, used * (folds != fold), padded, penalties)
         left = ((padded - path.fits)[:, folds == fold] ** 2).sum(1)
         errors += np.pad(left, (0, len(penalties) - len(left)), mode="edge")
-    path = selection.follow(bits, weights, used, padded, penalties[: int(errors.argmin()) + 1], family=1)
+    path = selection.follow(bits, weights, used, padded, penalties[: int(errors.argmin()) + 1])
     members, b = path.coefficients(len(path) - 1, 0.0)
     known, new = x[:number, members], x[number:, members]
     return np.asarray(y.mean() + (new - known.mean(0)) @ b)

@@ -40,14 +40,14 @@ def optimum(x: np.ndarray, y: np.ndarray, weights: np.ndarray, penalty: float, r
     return b, 0.5 * left @ left + penalty * count * (weights * np.abs(b)).sum()
 
 
-@pytest.mark.parametrize("family", [0, 1])
-def test_the_path_is_the_elastic_nets_and_the_lassos(family: int) -> None:
+@pytest.mark.parametrize("sharing", [False, True])
+def test_the_path_is_the_elastic_nets_and_the_lassos(sharing: bool) -> None:
     x, y, used, bits, weights = problem()
     penalties = np.geomspace(0.3, 0.02, 8)
-    path = selection.follow(bits, weights, used, y, penalties, family=family)
+    path = selection.follow(bits, weights, used, y, penalties, sharing=sharing)
     assert len(path) == 8
     for i in (3, 7):
-        best, _ = optimum(x, y[:100], weights, penalties[i], selection.ridge_of(100, family))
+        best, _ = optimum(x, y[:100], weights, penalties[i], selection.ridge_of(100, sharing))
         members, b = path.coefficients(i, 0.0)
         assert (weights[members] * np.abs(b)).sum() == pytest.approx((weights * np.abs(best)).sum(), rel=1e-4)
         fitted = (x - x.mean(0)) @ best + y[:100].mean()
@@ -56,7 +56,7 @@ def test_the_path_is_the_elastic_nets_and_the_lassos(family: int) -> None:
 
 def test_the_refit_is_least_squares_on_the_chosen_terms() -> None:
     x, y, used, bits, weights = problem(order=2)
-    path = selection.follow(bits, weights, used, y, np.array([0.1]), family=1)
+    path = selection.follow(bits, weights, used, y, np.array([0.1]))
     members, _ = path.coefficients(0, 1.0)
     design = np.column_stack((np.ones(100), x[:, members]))
     fitted = design @ np.linalg.lstsq(design, y[:100], rcond=None)[0]
@@ -80,9 +80,9 @@ def test_the_path_leaves_masks_out_and_predicts_them() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_certificate_bounds_the_optimum(seed: int) -> None:
     x, y, used, bits, weights = problem(7, 3, 80, seed)
-    ridge = selection.ridge_of(80)
+    ridge = selection.ridge_of(80, True)
     for penalty in (0.2, 0.05, 0.01):
-        path = selection.follow(bits, weights, used, y, np.array([penalty]))
+        path = selection.follow(bits, weights, used, y, np.array([penalty]), sharing=True)
         members, b = path.coefficients(0, 0.0)
         v = y[:80] - y[:80].mean()
         r = y[:80] - path.fits[0, :80]
@@ -111,7 +111,7 @@ def test_with_a_vanishing_penalty_the_path_reaches_the_least_l1_norm() -> None:
     v = x[:, [0, 9, 20]] @ np.array([1.0, -2.0, 0.5])
     y[:] = 0
     y[:30] = v
-    path = selection.follow(bits, weights, used, y, np.array([1e-6]), family=1)
+    path = selection.follow(bits, weights, used, y, np.array([1e-6]))
     members, b = path.coefficients(0, 0.0)
     terms = x.shape[1]
     equal = np.column_stack((x - x.mean(0), -(x - x.mean(0))))

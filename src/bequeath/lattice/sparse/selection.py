@@ -1,8 +1,8 @@
 """One table: which terms, how strong, chosen by cross-validation over its masks.
 
-Two families of fits are compared. *Plain*: the lasso with weights that grow with the order, and a small ridge (the
-elastic net, Zou & Hastie 2005). *Adaptive*: a second lasso, without the ridge, on the terms of the first, where strong
-terms are penalised less (Zou 2006). In both, the fit on the chosen terms may
+Two families of fits are compared. *Plain*: the lasso with weights that grow with the order, with a small ridge (the
+elastic net, Zou & Hastie 2005) or without. *Adaptive*: a second lasso on the terms of the first, where strong terms are
+penalised less (Zou 2006). In both, the fit on the chosen terms may
 keep all of the shrinkage, half or none of it (the relaxed lasso, Meinshausen 2007). Family, shrinkage and penalty are
 those of the least error on masks that were left out.
 """
@@ -78,9 +78,9 @@ class Path:
         return self.fits + relaxed * self.slopes
 
 
-def ridge_of(number: int, family: int = 0) -> float:
-    """What is added to the diagonal of the Gram matrix over so many masks."""
-    return RIDGE * number + (0.0 if family else min(SHARING, _SHARING_OF_FEW * number))
+def ridge_of(number: int, sharing: bool) -> float:
+    """What is added to the diagonal of the Gram matrix over so many masks: of the elastic net, or of the lasso."""
+    return RIDGE * number + (min(SHARING, _SHARING_OF_FEW * number) if sharing else 0.0)
 
 
 def follow(
@@ -90,7 +90,7 @@ def follow(
     y: Floats,
     penalties: Floats,
     most: int = MOST,
-    family: int = 0,
+    sharing: bool = False,
 ) -> Path:
     """The path on the masks in `rows`, at these penalties on the mean squared error, up to so many chosen terms."""
     number = int(rows.sum())
@@ -105,7 +105,7 @@ def follow(
         y,
         weights,
         True,
-        ridge_of(number, family),
+        ridge_of(number, sharing),
         penalties * number,
         most,
         members,
@@ -136,15 +136,22 @@ def restricted(
     members, adapted = second(plain, at, weights)
     if not len(members):
         members, adapted = np.zeros(1, np.int64), np.full(1, np.inf)
-    return members, follow(np.ascontiguousarray(bits[:, members]), adapted, rows, y, penalties, family=1)
+    return members, follow(np.ascontiguousarray(bits[:, members]), adapted, rows, y, penalties)
 
 
 def chosen_fit(
-    bits: Bits, weights: Floats, rows: Floats, y: Floats, penalties: Floats, choice: Choice, plain_at: int
+    bits: Bits,
+    weights: Floats,
+    rows: Floats,
+    y: Floats,
+    penalties: Floats,
+    choice: Choice,
+    plain_at: int,
+    sharing: bool = False,
 ) -> tuple[NDArray[np.int64], Floats, Path]:
     """The terms and coefficients of one choice, zeros left out, and the plain path they come from."""
     last = plain_at if choice.family else choice.penalty
-    plain = follow(bits, weights, rows, y, penalties[: last + 1])
+    plain = follow(bits, weights, rows, y, penalties[: last + 1], sharing=sharing)
     relaxed = RELAXED[choice.relaxed]
     if choice.family:
         places, path = restricted(bits, weights, rows, y, penalties[: choice.penalty + 1], plain, plain_at)
@@ -161,12 +168,14 @@ def chosen_fit(
 class Validation:
     """Squared errors on the masks left out: (families, relaxations, penalties, folds).
 
-    `null`: (folds,), those of the mean of the other masks.
+    `null`: (folds,), those of the mean of the other masks. `plain`: place of the plain fit's penalty of least error.
+    `sharing`: whether the plain fit is an elastic net, not a lasso.
     """
 
     errors: Floats
     null: Floats
     plain: int
+    sharing: bool
 
     def choice(self, but: int | None = None) -> Choice:
         """Family, relaxation and penalty, judged on all folds or all but one.
@@ -208,6 +217,7 @@ def validate(
     folds: NDArray[np.int64],
     y: Floats,
     penalties: Floats,
+    sharing: bool = False,
 ) -> Validation:
     """Cross-validate one table.
 
@@ -219,18 +229,20 @@ def validate(
         1 for the masks of the fit.
     folds : (64 * words,)
         In which fold each is left out; -1 for masks that are in none.
+    sharing : bool
+        Whether the plain family has the ridge.
     """
     number, stop = len(bits), min(_FIRST, len(penalties))
     plain: list[Path] = []
     while True:
         for k in range(len(plain), number):
-            plain.append(follow(bits[k], weights[k], _rows(used, folds, k), y, penalties[:stop]))
+            plain.append(follow(bits[k], weights[k], _rows(used, folds, k), y, penalties[:stop], sharing=sharing))
             some = _errors(plain, folds, y, stop).sum(-1)
             turned = _least(some[0]) < stop - _BEYOND
             if k + 1 >= min(_SCOUTS, number) and not turned and stop < len(penalties):
                 break
         else:
-            found = _with_adaptive(plain, bits, weights, used, folds, y, penalties[:stop])
+            found = _with_adaptive(plain, bits, weights, used, folds, y, penalties[:stop], sharing)
             if found.choice().penalty < stop - _BEYOND or stop == len(penalties):
                 return found
         plain, stop = [], min(stop + _STEP, len(penalties))
@@ -244,6 +256,7 @@ def _with_adaptive(
     folds: NDArray[np.int64],
     y: Floats,
     penalties: Floats,
+    sharing: bool,
 ) -> Validation:
     errors = _errors(plain, folds, y, len(penalties))
     at = _least(errors[0].sum(-1))
@@ -255,7 +268,8 @@ def _with_adaptive(
     for k in range(len(bits)):
         rows = _rows(used, folds, k)
         null[k] = ((y[folds == k] - float(rows @ y) / rows.sum()) ** 2).sum()
-    return Validation(np.stack((errors, _errors(adaptive, folds, y, len(penalties)))), null, at)
+    errors = np.stack((errors, _errors(adaptive, folds, y, len(penalties))))
+    return Validation(errors, null, at, sharing)
 
 
 def _rows(used: Floats, folds: NDArray[np.int64], fold: int) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,14 @@ from bequeath.lattice.sparse.candidates import grown
 from bequeath.lattice.sparse.certificate import duality_gap
 from bequeath.lattice.sparse.kernels import products
 from bequeath.lattice.sparse.search import strongest
-from bequeath.lattice.sparse.selection import PENALTIES, Choice, chosen_fit, ridge_of, validate
+from bequeath.lattice.sparse.selection import (
+    PENALTIES,
+    Choice,
+    Validation,
+    chosen_fit,
+    ridge_of,
+    validate,
+)
 from bequeath.lattice.sparse.terms import (
     KINDS,
     Bits,
@@ -121,18 +129,26 @@ def read(design: Shared, values: Floats) -> Reading:
     number = int(design.folds.max()) + 1
     of_folds = [_candidates(design, design.used - (design.folds == f), y) for f in range(number)]
     weights = [design.weights[terms.orders] for terms, _ in of_folds]
-    validation = validate([bits for _, bits in of_folds], weights, design.used, design.folds, y, penalties)
-    choice = validation.choice()
+    judged = partial(
+        validate, [bits for _, bits in of_folds], weights, design.used, design.folds, y, penalties
+    )
+    validation = judged(sharing=True)
+    if validation.choice().family:
+        # Few strong terms: a ridge would smear them over others that are much alike.
+        validation = judged(sharing=False)
+    choice, sharing = validation.choice(), validation.sharing
     at = validation.plain if choice.family else choice.penalty
     terms, bits = _candidates(design, design.used, y)
     for left in range(_REPAIRS, -1, -1):
         weight = design.weights[terms.orders]
-        members, b, plain = chosen_fit(bits, weight, design.used, y, penalties, choice, validation.plain)
+        members, b, plain = chosen_fit(
+            bits, weight, design.used, y, penalties, choice, validation.plain, sharing
+        )
         last = min(at, len(plain) - 1)
         r = y[:k] - plain.fits[last, :k]
         r -= r.mean()
         places, shrunk = plain.coefficients(last, 0.0)
-        ridge = ridge_of(k)
+        ridge = ridge_of(k, sharing)
         more, largest = _beyond(
             design, terms, bits, weight, (places, ridge * shrunk), r, penalties[last] * k, left
         )
@@ -147,10 +163,10 @@ def read(design: Shared, values: Floats) -> Reading:
     gap = duality_gap(values - values.mean(), r, float(penalties[last] * k), norm, largest, shared_part)
     some = terms[members]
     variance = validation.mean_error / k
-    inverse, x = _inverse(bits, members, k, choice.family)
+    inverse, x = _inverse(bits, members, k, ridge_of(k, sharing and not choice.family))
     constant = float(values.mean() - x.mean(0) @ b)
     fitted = constant + x @ b
-    shares = _chosen(design, bits, weight, y, penalties, choice, validation.plain, members, b)
+    shares = _chosen(design, bits, weight, y, penalties, choice, validation, members, b)
     return Reading(
         some,
         b,
@@ -231,12 +247,12 @@ def _unknown(terms: Terms, scores: Floats, known: set[bytes]) -> tuple[Terms, fl
     return terms[new], float(scores[new].max(initial=0.0))
 
 
-def _inverse(bits: Bits, members: NDArray[np.int64], k: int, family: int) -> tuple[Floats, Floats]:
+def _inverse(bits: Bits, members: NDArray[np.int64], k: int, ridge: float) -> tuple[Floats, Floats]:
     """Inverse Gram matrix of the chosen columns, centred, and the columns (K, chosen)."""
     columns = np.ascontiguousarray(bits[:, members].T).view(np.uint8)
     x = np.unpackbits(columns, axis=1, bitorder="little")[:, :k].T.astype(float)
     centred = x - x.mean(0)
-    gram = centred.T @ centred + ridge_of(k, family) * np.eye(len(members))
+    gram = centred.T @ centred + ridge * np.eye(len(members))
     return np.linalg.inv(gram), x
 
 
@@ -247,7 +263,7 @@ def _chosen(
     y: Floats,
     penalties: Floats,
     choice: Choice,
-    plain: int,
+    validation: Validation,
     members: NDArray[np.int64],
     b: Floats,
 ) -> Floats:
@@ -258,7 +274,9 @@ def _chosen(
     signs = np.zeros(bits.shape[1])
     for rows in design.halves:
         # The noise of a mean over half of the masks is larger by the root of two, and so is the penalty.
-        found, values, _ = chosen_fit(bits, weight, rows, y, penalties * 2**0.5, choice, plain)
+        found, values, _ = chosen_fit(
+            bits, weight, rows, y, penalties * 2**0.5, choice, validation.plain, validation.sharing
+        )
         signs[:] = 0
         signs[found] = np.sign(values)
         count += signs[members] == np.sign(b)
