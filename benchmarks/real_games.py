@@ -5,8 +5,8 @@
 | game | model | players | what is hidden becomes | samples |
 |---|---|---|---|---|
 | resnet20 | ResNet-20, CIFAR-10 | 4 x 4 cells at 32 px (16) | the picture's mean | 2 |
-| resnet56 | ResNet-56, CIFAR-10 | the 14 cells nearest to the centre of 4 x 4, the others shown | the picture's mean | 2 |
-| mobilenet | MobileNetV2, ImageNet, with a probe on ants and bees | the same 14 cells at 64 px | the picture's mean | 3 |
+| resnet56 | ResNet-56, CIFAR-10 | the 14 inner cells of 4 x 4, the others shown | the picture's mean | 2 |
+| mobilenet | MobileNetV2 with a probe on ants and bees | the same cells at 64 px | the picture's mean | 3 |
 | minilm | all-MiniLM-L6-v2 with a probe on SST-2 | 14 words | the mask token | 2 |
 | digits | a network of one hidden layer on scikit-learn's digits | 4 x 4 cells of 2 x 2 pixels (16) | zero | 4 |
 
@@ -69,7 +69,7 @@ def cifar_games(depth: int, cells: int | None, count: int) -> Iterator[bq.Game]:
     spec.loader.exec_module(module)
     file = next((DATA / "weights_cifar10").glob(f"resnet{depth}-*.th"))
     model = module.load(file, (depth - 2) // 6)
-    classes = "airplane automobile bird cat deer dog frog horse ship truck".split()
+    classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     found = 0
     with zipfile.ZipFile(DATA / "cifar10_subset_jpg.zip") as archive:
         names = sorted(name for name in archive.namelist() if "test/" in name and name.endswith(".jpg"))
@@ -110,11 +110,11 @@ def mobilenet_games(count: int) -> Iterator[bq.Game]:
     head = "classifier.1"
     inputs = torch.stack([square(file) for file, _ in files["train"]])
     labels = [label for _, label in files["train"]]
-    model = with_probe(model, head, *fit_probe(features(model, head, inputs), labels, 0))
+    probed = with_probe(model, head, *fit_probe(features(model, head, inputs), labels, 0))
     by_class = [[file for file, label in files["val"] if label == wanted] for wanted in (0, 1)]
     turns = [(one[i], label) for i in range(50) for label, one in enumerate(by_class)]
     yield from _first_right(
-        model,
+        probed,
         ((square(file), label) for file, label in turns),
         bq.players.grid(4, 4, 14),
         bq.baselines.mean(),
@@ -184,7 +184,7 @@ def digits_games(count: int) -> Iterator[bq.Game]:
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     for _ in range(300):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(model(x[:train]), y[:train]).backward()
+        torch.autograd.backward(nn.functional.cross_entropy(model(x[:train]), y[:train]))
         optimizer.step()
     samples = ((x[i], int(y[i])) for i in range(train, len(x)))
     yield from _first_right(model.eval(), samples, bq.players.grid(4, 4), bq.baselines.zero(), count)

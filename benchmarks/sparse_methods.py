@@ -107,7 +107,9 @@ def _packed(columns: NDArray[np.bool_]) -> Bits:
     return np.ascontiguousarray(pack(columns).T)
 
 
-def exact_lasso(masks: NDArray[np.bool_], y: Floats, test: NDArray[np.bool_], order: int, basis: str) -> Floats:
+def exact_lasso(
+    masks: NDArray[np.bool_], y: Floats, test: NDArray[np.bool_], order: int, basis: str
+) -> Floats:
     """What `lasso` does, with all weights 1, by the library's compiled path: the same fit, 30 times as fast."""
     both, number = np.concatenate((masks, test)), len(masks)
     _, x = packed_columns(both, order, basis)

@@ -236,7 +236,9 @@ def validate(
     plain: list[Path] = []
     while True:
         for k in range(len(plain), number):
-            plain.append(follow(bits[k], weights[k], _rows(used, folds, k), y, penalties[:stop], sharing=sharing))
+            plain.append(
+                follow(bits[k], weights[k], _rows(used, folds, k), y, penalties[:stop], sharing=sharing)
+            )
             some = _errors(plain, folds, y, stop).sum(-1)
             turned = _least(some[0]) < stop - _BEYOND
             if k + 1 >= min(_SCOUTS, number) and not turned and stop < len(penalties):

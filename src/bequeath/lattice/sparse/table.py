@@ -243,7 +243,8 @@ def _beyond(
 
 def _unknown(terms: Terms, scores: Floats, known: set[bytes]) -> tuple[Terms, float]:
     """The terms that are not known, and the largest score of those."""
-    new = np.array([key not in known for key in terms.keys()], bool)
+    keys = terms.keys()
+    new = np.array([key not in known for key in keys], bool)
     return terms[new], float(scores[new].max(initial=0.0))
 
 
