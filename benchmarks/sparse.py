@@ -64,6 +64,7 @@ def planted(players: int, masks: int, ors: int, noise: float, games: int, order:
         values = clean + noise * clean.std() * generator.normal(size=len(clean))
         begin, cpu = time.perf_counter(), time.process_time()
         found = bq.fit(drawn, values, order)
+        assert found.certificate is not None
         took, cpu = time.perf_counter() - begin, time.process_time() - cpu
         terms = {(term.players, term.kind): term.value for term in found.terms()}
         right = [term for term, value in game.items() if terms.get(term, 0.0) * value > 0]
@@ -247,13 +248,7 @@ def designs() -> None:
     for file in ("hymenoptera_n9", "sst2_n9"):
         data = np.load(REFERENCE / f"{file}.npz")
         values = np.concatenate([data[name] for name in ("P", "F0", "S0")]).astype(np.float64)
-        for design, shown in (
-            ("uniform", None),
-            ("size", None),
-            ("paired", None),
-            ("mostly", None),
-            ("uniform", 0.6),
-        ):
+        for design, shown in sparse_real.DESIGNS:
             rows = []
             for seed in range(2):
                 masks = bq.draw_masks(9, 128, design, shown=shown, seed=seed).numpy()
@@ -332,10 +327,10 @@ def noise() -> None:
         )
     masks, values = reference()
     for number in (128, 256):
-        found = [bq.fit(masks[:number], values[:, :number], seed=seed, resamples=0) for seed in range(4)]
-        scores = [r2(values[:, 1024:], one.reconstruct(masks[1024:]).numpy()).mean() for one in found]
+        fits = [bq.fit(masks[:number], values[:, :number], seed=seed, resamples=0) for seed in range(4)]
+        means = [r2(values[:, 1024:], one.reconstruct(masks[1024:]).numpy()).mean() for one in fits]
         print(
-            f"{number} masks, by seed of the fit: R2 {', '.join(f'{score:.3f}' for score in scores)}",
+            f"{number} masks, by seed of the fit: R2 {', '.join(f'{mean:.3f}' for mean in means)}",
             flush=True,
         )
 
