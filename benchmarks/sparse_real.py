@@ -130,13 +130,15 @@ def score(method: Method, table: Floats, number: int, test: Bool) -> float:
         return float(r2(true[None], predict(fresh)[None])[0])
 
 
-def real(numbers: list[int], folder: Path = FOLDER, most: int = 2) -> None:
-    """R2 of every method, by game and over all; a table of markdown for each number of masks."""
+def real(numbers: list[int], names: list[str], folder: Path = FOLDER, most: int = 2) -> None:
+    """R2 of the named methods, by game and over all; a table of markdown for each number of masks."""
     games = {name: found[:most] for name, found in tables(folder).items()}
     for number in numbers:
         print(f"\n| {number} masks | {' | '.join(games)} | mean | s a table |", flush=True)
         print("|---|" + "---|" * (len(games) + 2), flush=True)
         for name, method in METHODS.items():
+            if name not in names:
+                continue
             print(f"| {name} | {_row(method, games, number)} |", flush=True)
 
 

@@ -199,6 +199,12 @@ class Validation:
         return best if gains.sum() > _DOUBT * _sum_error(gains) else Choice(0, 0, 0)
 
     @property
+    def sparse(self) -> bool:
+        """Whether some adaptive fit has a smaller error than all plain ones."""
+        least = self.errors.sum(-1).min((1, 2))
+        return bool(least[1] < least[0])
+
+    @property
     def r2(self) -> float:
         """R2 on left-out masks; the settings for each fold are chosen on the other folds."""
         error = sum(self.errors[(*self.choice(but=k), k)] for k in range(len(self.null)))

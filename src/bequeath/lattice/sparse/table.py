@@ -129,13 +129,7 @@ def read(design: Shared, values: Floats) -> Reading:
     number = int(design.folds.max()) + 1
     of_folds = [_candidates(design, design.used - (design.folds == f), y) for f in range(number)]
     weights = [design.weights[terms.orders] for terms, _ in of_folds]
-    judged = partial(
-        validate, [bits for _, bits in of_folds], weights, design.used, design.folds, y, penalties
-    )
-    validation = judged(sharing=True)
-    if validation.choice().family:
-        # Few strong terms: a ridge would smear them over others that are much alike.
-        validation = judged(sharing=False)
+    validation = _validated(design, [bits for _, bits in of_folds], weights, y, penalties)
     choice, sharing = validation.choice(), validation.sharing
     at = validation.plain if choice.family else choice.penalty
     terms, bits = _candidates(design, design.used, y)
@@ -181,6 +175,19 @@ def read(design: Shared, values: Floats) -> Reading:
         0.0,
         plain.steps,
     )
+
+
+def _validated(
+    design: Shared, bits: list[Bits], weights: list[Floats], y: Floats, penalties: Floats
+) -> Validation:
+    """With the ridge, unless the truth seems to be sparse.
+
+    A ridge smears few strong terms over others that are much alike. So it is left out where the adaptive family, which
+    is right for few strong terms, has the least error.
+    """
+    judged = partial(validate, bits, weights, design.used, design.folds, y, penalties)
+    with_ridge = judged(sharing=True)
+    return judged(sharing=False) if with_ridge.sparse else with_ridge
 
 
 def _flat(design: Shared, constant: float) -> Reading:
