@@ -386,6 +386,9 @@ def main() -> None:
     parser.add_argument(
         "--check", action="store_true", help="real: shapiq's predictions on a game of order 2"
     )
+    parser.add_argument(
+        "--methods", nargs="+", choices=list(sparse_real.METHODS), default=list(sparse_real.METHODS)
+    )
     given = parser.parse_args()
     warnings.simplefilter("ignore", bq.RepeatedMaskWarning)
     if given.what == "planted":
@@ -393,7 +396,7 @@ def main() -> None:
     elif given.what == "heldout":
         heldout(given.others, given.only)
     elif given.what == "real":
-        sparse_real.check() if given.check else sparse_real.real(given.only)
+        sparse_real.check() if given.check else sparse_real.real(given.only, given.methods)
     elif given.what == "designs":
         sparse_real.designs() if given.real else designs()
     elif given.what == "width":
