@@ -16,9 +16,11 @@ dependency of shapiq: `pip install --no-deps --target DIR lightgbm`, and PYTHONP
 
 from __future__ import annotations
 
+import signal
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ Bool = NDArray[np.bool_]
 # What a method gives: predictions on masks, and the indices of the masks that it saw.
 Method = Callable[["Look", int], tuple[Callable[[Bool], Floats], NDArray[np.int64]]]
 
+# Seconds of CPU that a method may take for one table.
+LIMIT = 30
 # Designs, and the share of players shown where it is not the design's own.
 DESIGNS: list[tuple[Design, float | None]] = [
     ("uniform", None),
@@ -119,10 +123,26 @@ METHODS: dict[str, Method] = {
 }
 
 
+@contextmanager
+def limited() -> Iterator[None]:
+    """Stop what takes more than LIMIT seconds of CPU."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"over {LIMIT} s of CPU a table")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, LIMIT)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
 def score(method: Method, table: Floats, number: int, test: Bool) -> float:
     """R2 on the test masks that the method has not seen."""
     look = Look(table)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), limited():
         warnings.simplefilter("ignore")
         predict, seen = method(look, number)
         fresh = test[~np.isin(look.index(test), seen)]
@@ -149,7 +169,7 @@ def _row(method: Method, games: dict[str, Floats], number: int) -> str:
         test = bq.draw_masks(n, 2048, seed=99).numpy()
         try:
             means.append(float(np.mean([score(method, table, number, test) for table in found])))
-        except (ValueError, ImportError) as error:
+        except (ValueError, ImportError, TimeoutError) as error:
             reason = str(error).split(".")[0]
             means.append(np.nan)
     count = sum(len(found) for found in games.values())
@@ -171,7 +191,7 @@ def check() -> None:
         for name, method in METHODS.items():
             try:
                 print(f"{number} masks, {name}: R2 {score(method, table, number, test):.4f}", flush=True)
-            except (ValueError, ImportError) as error:
+            except (ValueError, ImportError, TimeoutError) as error:
                 print(f"{number} masks, {name}: {str(error).splitlines()[0]}", flush=True)
 
 

@@ -101,9 +101,10 @@ def fit(
 
 def _usual_order(masks: Any, kind: str) -> int:
     """The order of a reading that is not told one. Wrong masks and kinds are left to the checks."""
-    if getattr(masks, "ndim", 0) != 2 or kind not in KINDS:
+    shape = np.shape(masks)
+    if len(shape) != 2 or kind not in KINDS:
         return 1
-    count, n = masks.shape
+    count, n = shape
     most = 4 if count_terms(n, min(n, 4), kind) <= LISTED else 3
     fitting = [order for order in range(2, most + 1) if order <= n and least_masks(n, order) <= count]
     return max(fitting, default=min(n, 1))
