@@ -1,6 +1,6 @@
 """Sparse readings against planted truth, held-out masks, other methods and the clock (docs/sparse.md).
 
-    python benchmarks/sparse.py planted --players 32 --masks 1344 [--ors 6 --noise 0.1] [--games 3]
+    python benchmarks/sparse.py planted --players 32 --masks 1344 [--ors 6 --noise 0.1] [--games 3] [--design paired]
     python benchmarks/sparse.py heldout [--others] [--only 128 256]
     python benchmarks/sparse.py small
     python benchmarks/sparse.py rules
@@ -48,13 +48,14 @@ from sparse_methods import (
 
 import bequeath as bq
 from bequeath.lattice.sparse import selection
+from bequeath.lattice.sparse.masks import Design
 from bequeath.lattice.sparse.table import ORDER_WEIGHT, read, shared
 from bequeath.models.mobilenetv2 import mobilenet_v2
 
 
-def planted(players: int, masks: int, ors: int, noise: float, games: int, order: int) -> None:
+def planted(players: int, masks: int, ors: int, noise: float, games: int, order: int, design: Design) -> None:
     """How many of 20 planted terms are among the 20 strongest found, and among all found, with the right sign."""
-    drawn = bq.draw_masks(players, masks).numpy()
+    drawn = bq.draw_masks(players, masks, design).numpy()
     bq.fit(bq.draw_masks(6, 64), torch.rand(64), 2)  # compile
     for seed in range(games):
         generator = np.random.default_rng(seed)
@@ -70,7 +71,7 @@ def planted(players: int, masks: int, ors: int, noise: float, games: int, order:
         right = [term for term, value in game.items() if terms.get(term, 0.0) * value > 0]
         strongest = set(list(terms)[: len(game)])
         print(
-            f"n={players} K={masks} ors={ors} noise={noise} game={seed}: {len(right)}/{len(game)}, "
+            f"n={players} K={masks} {design} ors={ors} noise={noise} game={seed}: {len(right)}/{len(game)}, "
             f"{len(strongest & set(right))} among the {len(game)} strongest, {len(terms)} terms, L1 error "
             f"{share_of_error(game, terms):.3f}, held-out R2 {found.r2:.3f}, "
             f"gap {found.certificate.gap:.1e}, {took:.1f} s wall, {cpu:.1f} s CPU, "
@@ -380,6 +381,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--games", type=int, default=3)
     parser.add_argument("--order", type=int, default=4)
+    parser.add_argument("--design", default="uniform", help="planted: the design of the masks")
     parser.add_argument("--others", action="store_true", help="the other methods beside")
     parser.add_argument("--only", type=int, nargs="+", default=[128, 256, 512, 1022], help="numbers of masks")
     parser.add_argument("--real", action="store_true", help="designs: on the games of real_games.py")
@@ -392,7 +394,7 @@ def main() -> None:
     given = parser.parse_args()
     warnings.simplefilter("ignore", bq.RepeatedMaskWarning)
     if given.what == "planted":
-        planted(given.players, given.masks, given.ors, given.noise, given.games, given.order)
+        planted(given.players, given.masks, given.ors, given.noise, given.games, given.order, given.design)
     elif given.what == "heldout":
         heldout(given.others, given.only)
     elif given.what == "real":

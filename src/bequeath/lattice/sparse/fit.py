@@ -62,7 +62,7 @@ def fit(
     Returns
     -------
     Interactions
-        Listed terms; v(0) is exact, `residual` is what they leave of v(N), `certificate` bounds how far the lasso
+        Listed terms; v(0) is exact, `residual` is what they leave of v(N), `certificate` bounds how far the plain fit
         behind the choice of terms is from its optimum over all terms of the stated orders.
 
     Raises
