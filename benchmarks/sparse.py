@@ -1,15 +1,19 @@
 """Sparse readings against planted truth, held-out masks, other methods and the clock (docs/sparse.md).
 
-    python benchmarks/sparse.py planted --players 32 --masks 1344 [--ors 6 --noise 0.1] [--games 3]
+    python benchmarks/sparse.py planted --players 32 --masks 1344 [--ors 6 --noise 0.1] [--games 3] [--design paired]
     python benchmarks/sparse.py heldout [--others] [--only 128 256]
     python benchmarks/sparse.py small
     python benchmarks/sparse.py rules
-    python benchmarks/sparse.py designs
+    python benchmarks/sparse.py penalties
+    python benchmarks/sparse.py real [--check] [--only 128 256 512 1024]
+    python benchmarks/sparse.py designs [--real]
+    python benchmarks/sparse.py width [--only 64 128 256 512]
     python benchmarks/sparse.py full
     python benchmarks/sparse.py noise
     python benchmarks/sparse.py speed
 
-All but planted need ../shared/reference. One core: set OMP_NUM_THREADS=1.
+All but planted need ../shared/reference; real and designs --real need the tables of benchmarks/real_games.py.
+One core: set OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -22,38 +26,36 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import sparse_penalties
+import sparse_real
+import sparse_width
 import torch
 from measure import REFERENCE
 from numpy.typing import NDArray
+from sparse_methods import (
+    Floats,
+    Term,
+    column,
+    columns,
+    exact_lasso,
+    lasso,
+    planted_game,
+    r2,
+    reference,
+    share_of_error,
+    trees,
+)
 
 import bequeath as bq
 from bequeath.lattice.sparse import selection
+from bequeath.lattice.sparse.masks import Design
 from bequeath.lattice.sparse.table import ORDER_WEIGHT, read, shared
-
-Floats = NDArray[np.float64]
-Term = tuple[tuple[int, ...], str]
+from bequeath.models.mobilenetv2 import mobilenet_v2
 
 
-def column(term: Term, masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether a term is there on each mask."""
-    shown = masks[:, list(term[0])]
-    return np.asarray(shown.any(1) if term[1] == "or" else shown.all(1))
-
-
-def planted_game(n: int, ors: int, generator: np.random.Generator) -> dict[Term, float]:
-    """20 terms, 5 of each order from 1 to 4, some of orders 2 to 4 OR; strengths 0.5 to 2, either sign."""
-    game: dict[Term, float] = {}
-    while len(game) < 20:
-        order = 1 + len(game) // 5
-        kind = "or" if order > 1 and len(game) - 5 < ors else "and"
-        members = tuple(sorted(int(i) for i in generator.choice(n, order, replace=False)))
-        game[members, kind] = float(generator.uniform(0.5, 2) * generator.choice([-1, 1]))
-    return game
-
-
-def planted(players: int, masks: int, ors: int, noise: float, games: int, order: int) -> None:
+def planted(players: int, masks: int, ors: int, noise: float, games: int, order: int, design: Design) -> None:
     """How many of 20 planted terms are among the 20 strongest found, and among all found, with the right sign."""
-    drawn = bq.draw_masks(players, masks).numpy()
+    drawn = bq.draw_masks(players, masks, design).numpy()
     bq.fit(bq.draw_masks(6, 64), torch.rand(64), 2)  # compile
     for seed in range(games):
         generator = np.random.default_rng(seed)
@@ -63,78 +65,30 @@ def planted(players: int, masks: int, ors: int, noise: float, games: int, order:
         values = clean + noise * clean.std() * generator.normal(size=len(clean))
         begin, cpu = time.perf_counter(), time.process_time()
         found = bq.fit(drawn, values, order)
+        assert found.certificate is not None
         took, cpu = time.perf_counter() - begin, time.process_time() - cpu
         terms = {(term.players, term.kind): term.value for term in found.terms()}
         right = [term for term, value in game.items() if terms.get(term, 0.0) * value > 0]
         strongest = set(list(terms)[: len(game)])
-        missed = sum(abs(terms.get(term, 0.0) - value) for term, value in game.items())
-        missed += sum(abs(value) for term, value in terms.items() if term not in game)
         print(
-            f"n={players} K={masks} ors={ors} noise={noise} game={seed}: {len(right)}/{len(game)}, "
+            f"n={players} K={masks} {design} ors={ors} noise={noise} game={seed}: {len(right)}/{len(game)}, "
             f"{len(strongest & set(right))} among the {len(game)} strongest, {len(terms)} terms, L1 error "
-            f"{missed / sum(map(abs, game.values())):.3f}, held-out R2 {found.r2:.3f}, "
+            f"{share_of_error(game, terms):.3f}, held-out R2 {found.r2:.3f}, "
             f"gap {found.certificate.gap:.1e}, {took:.1f} s wall, {cpu:.1f} s CPU, "
             f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB",
             flush=True,
         )
 
 
-def reference(names: Sequence[str] = ("F0", "S0")) -> tuple[NDArray[np.bool_], Floats]:
-    """Masks and values of the fine-tuned and the scratch model, 16 tables, 4 x 4 cells."""
-    data = np.load(REFERENCE / "hymenoptera_n16.npz")
-    return data["masks"], np.concatenate([data[name] for name in names]).astype(np.float64)
-
-
-def r2(true: Floats, fitted: Floats) -> Floats:
-    """Of each table, (tables, masks)."""
-    left = ((true - fitted) ** 2).sum(1)
-    return np.asarray(1 - left / ((true - true.mean(1, keepdims=True)) ** 2).sum(1))
-
-
-def lasso(x: Floats, test: Floats, y: Floats, **options: Any) -> Floats:
-    """scikit-learn's cross-validated lasso."""
-    from sklearn.linear_model import LassoCV
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = LassoCV(**({"cv": 5, "max_iter": 2000, "eps": 1e-2, "alphas": 50} | options)).fit(x, y)
-    return np.asarray(model.predict(test))
-
-
-def trees(x: Floats, test: Floats, y: Floats) -> Floats:
-    """Boosted trees of depth 3."""
-    from sklearn.ensemble import GradientBoostingRegressor
-
-    model = GradientBoostingRegressor(
-        n_estimators=400, learning_rate=0.05, max_depth=3, subsample=0.5, random_state=0
-    )
-    return np.asarray(model.fit(x, y).predict(test))
-
-
-def columns(masks: NDArray[np.bool_], order: int, basis: str) -> Floats:
-    """All terms up to an order on masks: "and-or", or "walsh" (products of -1 and 1)."""
-    from bequeath.lattice.sparse.terms import all_terms
-
-    terms = all_terms(masks.shape[1], order, "and-or" if basis == "and-or" else "and")
-    signs = 2.0 * masks - 1
-    out = [
-        signs[:, players[players >= 0]].prod(1)
-        if basis == "walsh"
-        else column((tuple(players[players >= 0]), "or" if kind else "and"), masks)
-        for players, kind in zip(terms.players, terms.kinds, strict=True)
-    ]
-    return np.stack(out, 1).astype(np.float64)
-
-
 def heldout(others: bool, numbers: Sequence[int]) -> None:
     """R2 on the last 256 masks from the first 128, 256, 512, 1,022."""
     masks, values = reference()
     test = slice(1024, 1280)
-    cases: dict[str, tuple[Any, Callable[..., Floats]]] = {
-        "lasso, AND-OR, order 3": (columns(masks, 3, "and-or"), lasso),
-        "lasso, AND-OR, order 2": (columns(masks, 2, "and-or"), lasso),
-        "lasso, Walsh, order 3": (columns(masks, 3, "walsh"), lasso),
-        "boosted trees": (masks.astype(np.float64), trees),
+    cases: dict[str, Callable[[NDArray[np.bool_], Floats, NDArray[np.bool_]], Floats]] = {
+        "lasso, AND-OR, order 3": lambda x, y, new: exact_lasso(x, y, new, 3, "and-or"),
+        "lasso, AND-OR, order 2": lambda x, y, new: exact_lasso(x, y, new, 2, "and-or"),
+        "lasso, Walsh, order 3": lambda x, y, new: exact_lasso(x, y, new, 3, "walsh"),
+        "boosted trees": lambda x, y, new: trees(x.astype(float), new.astype(float), y),
     }
     for number in numbers:
         for order in (3, 4):
@@ -148,9 +102,9 @@ def heldout(others: bool, numbers: Sequence[int]) -> None:
                 f"{found.r2.mean():.3f}), {took / len(values):.2f} s a table",
                 flush=True,
             )
-        for name, (x, method) in cases.items() if others else ():
+        for name, method in cases.items() if others else ():
             begin = time.perf_counter()
-            fitted = np.stack([method(x[:number], x[test], y[:number]) for y in values])
+            fitted = np.stack([method(masks[:number], y[:number], masks[test]) for y in values])
             took = time.perf_counter() - begin
             print(
                 f"{number} masks, {name}: R2 {r2(values[:, test], fitted).mean():.3f}, "
@@ -210,11 +164,35 @@ def rules() -> None:
 
 
 def _rules(name: str, masks: NDArray[np.bool_], number: int, cases: Sequence[Any]) -> None:
+    for sharing in (False, True):
+        _rules_of(f"{name}, {'elastic net' if sharing else 'lasso'} first", masks, number, cases, sharing)
+    _default(name, masks, number, cases)
+
+
+def _default(name: str, masks: NDArray[np.bool_], number: int, cases: Sequence[Any]) -> None:
+    """What `fit` itself gives, by the same criteria: order 3."""
+    test, rows = slice(len(masks) - 256, len(masks)), []
+    inner = np.flatnonzero(masks[:number].any(1))
+    design = shared(masks[inner], 3, "and-or", 0, 0)
+    for given, truth, game in cases:
+        found = read(design, given[inner])
+        terms = {
+            (tuple(p[p >= 0].tolist()), "or" if kind else "and"): value
+            for p, kind, value in zip(found.terms.players, found.terms.kinds, found.value, strict=True)
+        }
+        fitted = found.constant + sum((v * column(t, masks) for t, v in terms.items()), np.zeros(len(masks)))
+        error = np.nan if game is None else share_of_error(game, terms)
+        rows.append((float(r2(truth[None, test], fitted[None, test])[0]), len(terms), error))
+    mean = np.mean(rows, 0)
+    print(f"{name}: bequeath.fit: R2 {mean[0]:.3f}, {mean[1]:.0f} terms, L1 error {mean[2]:.3f}", flush=True)
+
+
+def _rules_of(name: str, masks: NDArray[np.bool_], number: int, cases: Sequence[Any], sharing: bool) -> None:
     kept = np.flatnonzero(masks[:number].any(1))
     design = shared(masks[kept], 3, "and-or", 0, 0)
     assert design.terms is not None
     assert design.bits is not None
-    weights = ORDER_WEIGHT ** (design.terms.orders - 1.0)
+    weights: Floats = np.power(ORDER_WEIGHT, design.terms.orders - 1.0)
     listed = [
         (tuple(p[p >= 0].tolist()), "or" if k else "and")
         for p, k in zip(design.terms.players, design.terms.kinds, strict=True)
@@ -233,6 +211,7 @@ def _rules(name: str, masks: NDArray[np.bool_], number: int, cases: Sequence[Any
             design.folds,
             y,
             penalties,
+            sharing,
         )
         total = found.errors.sum(-1)
         spread = found.errors.std(-1, ddof=1) * number_of_folds**0.5
@@ -249,16 +228,14 @@ def _rules(name: str, masks: NDArray[np.bool_], number: int, cases: Sequence[Any
                 choices[f"{key}, one-SE"] = selection.Choice(family, relaxed, within)
         for key, choice in choices.items():
             members, b, _ = selection.chosen_fit(
-                design.bits, weights, design.used, y, penalties, choice, found.plain
+                design.bits, weights, design.used, y, penalties, choice, found.plain, sharing
             )
             terms = dict(zip((listed[j] for j in members), b, strict=True))
             fitted = sum((v * column(t, masks) for t, v in terms.items()), np.zeros(len(masks)))
             fitted = fitted + (y[: len(kept)] - fitted[kept]).mean()
             row = [float(r2(truth[None, test], fitted[None, test])[0]), float(len(terms))]
             if game is not None:
-                wrong = sum(abs(terms.get(t, 0.0) - v) for t, v in game.items())
-                wrong += sum(abs(v) for t, v in terms.items() if t not in game)
-                row.append(wrong / sum(map(abs, game.values())))
+                row.append(share_of_error(game, terms))
             scores.setdefault(key, []).append(tuple(row))
     for key, rows in scores.items():
         mean = np.mean(rows, 0)
@@ -272,13 +249,7 @@ def designs() -> None:
     for file in ("hymenoptera_n9", "sst2_n9"):
         data = np.load(REFERENCE / f"{file}.npz")
         values = np.concatenate([data[name] for name in ("P", "F0", "S0")]).astype(np.float64)
-        for design, shown in (
-            ("uniform", None),
-            ("size", None),
-            ("paired", None),
-            ("mostly", None),
-            ("uniform", 0.6),
-        ):
+        for design, shown in sparse_real.DESIGNS:
             rows = []
             for seed in range(2):
                 masks = bq.draw_masks(9, 128, design, shown=shown, seed=seed).numpy()
@@ -338,9 +309,7 @@ def full() -> None:
                 players = [tuple(p[p >= 0].tolist()) for p in found.terms.players]
                 kinds = ["or" if kind else "and" for kind in found.terms.kinds]
                 terms = dict(zip(zip(players, kinds, strict=True), found.value, strict=True))
-                off = sum(abs(terms.get(t, 0.0) - v) for t, v in game.items())
-                off += sum(abs(v) for t, v in terms.items() if t not in game)
-                wrong.append(off / sum(map(abs, game.values())))
+                wrong.append(share_of_error(game, terms))
             print(
                 f"planted, noise {noise}, full mask {copies} times: L1 error {np.mean(wrong):.3f}", flush=True
             )
@@ -359,56 +328,93 @@ def noise() -> None:
         )
     masks, values = reference()
     for number in (128, 256):
-        found = [bq.fit(masks[:number], values[:, :number], seed=seed, resamples=0) for seed in range(4)]
-        scores = [r2(values[:, 1024:], one.reconstruct(masks[1024:]).numpy()).mean() for one in found]
+        fits = [bq.fit(masks[:number], values[:, :number], seed=seed, resamples=0) for seed in range(4)]
+        means = [r2(values[:, 1024:], one.reconstruct(masks[1024:]).numpy()).mean() for one in fits]
         print(
-            f"{number} masks, by seed of the fit: R2 {', '.join(f'{score:.3f}' for score in scores)}",
+            f"{number} masks, by seed of the fit: R2 {', '.join(f'{mean:.3f}' for mean in means)}",
             flush=True,
         )
 
 
 def speed() -> None:
-    """100 tables of 16 players, 256 masks, order 3, against LassoCV on the same terms (five tables of it)."""
+    """100 tables of 16 players, 256 masks, against LassoCV on the same terms of order 3, and against a forward pass."""
     masks, values = reference(("P", "F0", "F1", "S0", "S1"))
     values = np.concatenate((values, values, values))[:100, :256]
-    bq.fit(masks[:256], values[:1])
-    begin, cpu = time.perf_counter(), time.process_time()
-    bq.fit(masks[:256], values)
-    ours, cpu = (time.perf_counter() - begin) / 100, (time.process_time() - cpu) / 100
+    ours = {}
+    for order in (3, 4):
+        bq.fit(masks[:256], values[:1], order)
+        begin, cpu = time.perf_counter(), time.process_time()
+        bq.fit(masks[:256], values, order)
+        took, ours[order] = (time.perf_counter() - begin) / 100, (time.process_time() - cpu) / 100
+        print(
+            f"bequeath.fit, order {order}: {took * 1e3:.0f} ms a table wall, {ours[order] * 1e3:.0f} ms CPU",
+            flush=True,
+        )
     x = columns(masks[:256], 3, "and-or")
-    begin, theirs_cpu = time.perf_counter(), time.process_time()
+    cpu = time.process_time()
     for y in values[:40:8]:
         lasso(x, x, y, eps=1e-3, alphas=100, max_iter=1000)  # its defaults
-    theirs, theirs_cpu = (time.perf_counter() - begin) / 5, (time.process_time() - theirs_cpu) / 5
+    theirs = (time.process_time() - cpu) / 5
+    print(f"LassoCV, order 3: {theirs * 1e3:.0f} ms CPU: {theirs / ours[3]:.1f} times", flush=True)
+    model = mobilenet_v2(2).eval()
+    game = bq.Game(
+        model, torch.rand(3, 96, 96), bq.players.grid(4, 4), bq.baselines.mean(), bq.values.log_odds(0)
+    )
+    chosen = torch.from_numpy(masks[:256])
+    game.values(chosen[:64])
+    cpu = time.process_time()
+    game.values(chosen)
+    forward = time.process_time() - cpu
     print(
-        f"bequeath.fit {ours * 1e3:.0f} ms a table wall, {cpu * 1e3:.0f} ms CPU; LassoCV {theirs * 1e3:.0f} ms wall, "
-        f"{theirs_cpu * 1e3:.0f} ms CPU: {theirs_cpu / cpu:.1f} times"
+        f"MobileNetV2, 96 px, 256 masks: {forward * 1e3:.0f} ms CPU; the fit takes {ours[3] / forward:.1%} of that "
+        f"with order 3, {ours[4] / forward:.1%} with order 4",
+        flush=True,
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument(
-        "what", choices=["planted", "heldout", "small", "rules", "designs", "full", "noise", "speed"]
-    )
+    parser.add_argument("what", choices=[*MODES, "planted", "heldout", "real", "designs", "width"])
     parser.add_argument("--players", type=int, default=32)
     parser.add_argument("--masks", type=int, default=1344)
     parser.add_argument("--ors", type=int, default=0)
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--games", type=int, default=3)
     parser.add_argument("--order", type=int, default=4)
+    parser.add_argument("--design", default="uniform", help="planted: the design of the masks")
     parser.add_argument("--others", action="store_true", help="the other methods beside")
     parser.add_argument("--only", type=int, nargs="+", default=[128, 256, 512, 1022], help="numbers of masks")
+    parser.add_argument("--real", action="store_true", help="designs: on the games of real_games.py")
+    parser.add_argument(
+        "--check", action="store_true", help="real: shapiq's predictions on a game of order 2"
+    )
+    parser.add_argument(
+        "--methods", nargs="+", choices=list(sparse_real.METHODS), default=list(sparse_real.METHODS)
+    )
     given = parser.parse_args()
     warnings.simplefilter("ignore", bq.RepeatedMaskWarning)
     if given.what == "planted":
-        planted(given.players, given.masks, given.ors, given.noise, given.games, given.order)
+        planted(given.players, given.masks, given.ors, given.noise, given.games, given.order, given.design)
     elif given.what == "heldout":
         heldout(given.others, given.only)
+    elif given.what == "real":
+        sparse_real.check() if given.check else sparse_real.real(given.only, given.methods)
+    elif given.what == "designs":
+        sparse_real.designs() if given.real else designs()
+    elif given.what == "width":
+        sparse_width.width(given.only)
     else:
-        {"small": small, "rules": rules, "designs": designs, "full": full, "noise": noise, "speed": speed}[
-            given.what
-        ]()
+        MODES[given.what]()
+
+
+MODES: dict[str, Callable[[], None]] = {
+    "small": small,
+    "rules": rules,
+    "penalties": sparse_penalties.penalties,
+    "full": full,
+    "noise": noise,
+    "speed": speed,
+}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The lasso's path and certificate against scikit-learn and an exact solver."""
+"""The path and certificate against scikit-learn and an exact solver."""
 
 from __future__ import annotations
 
@@ -27,20 +27,31 @@ def problem(n: int = 8, order: int = 3, count: int = 100, seed: int = 0):
     return x.astype(float), y, used, bits, 1.25 ** (terms.orders - 1.0)
 
 
-def test_the_path_is_the_lassos() -> None:
+def optimum(x: np.ndarray, y: np.ndarray, weights: np.ndarray, penalty: float, ridge: float):
+    """scikit-learn's coefficients and objective: the ridge as one more row for each term."""
     from sklearn.linear_model import Lasso
 
+    count, terms = x.shape
+    rows = np.concatenate((x - x.mean(0), np.sqrt(ridge) * np.eye(terms)))
+    target = np.concatenate((y - y.mean(), np.zeros(terms)))
+    model = Lasso(alpha=penalty * count / len(rows), fit_intercept=False, tol=1e-12, max_iter=500_000)
+    b = model.fit(rows / weights, target).coef_ / weights
+    left = target - rows @ b
+    return b, 0.5 * left @ left + penalty * count * (weights * np.abs(b)).sum()
+
+
+@pytest.mark.parametrize("sharing", [False, True])
+def test_the_path_is_the_elastic_nets_and_the_lassos(sharing: bool) -> None:
     x, y, used, bits, weights = problem()
     penalties = np.geomspace(0.3, 0.02, 8)
-    path = selection.follow(bits, weights, used, y, penalties)
+    path = selection.follow(bits, weights, used, y, penalties, sharing=sharing)
     assert len(path) == 8
     for i in (3, 7):
-        # Weighted: columns divided by their weights.
-        model = Lasso(alpha=penalties[i], tol=1e-10, max_iter=200_000).fit(x / weights, y[:100])
+        best, _ = optimum(x, y[:100], weights, penalties[i], selection.ridge_of(100, sharing))
         members, b = path.coefficients(i, 0.0)
-        ours = (weights[members] * np.abs(b)).sum()
-        assert ours == pytest.approx(np.abs(model.coef_).sum(), rel=1e-4)
-        np.testing.assert_allclose(path.fits[i, :100], model.predict(x / weights), atol=1e-4)
+        assert (weights[members] * np.abs(b)).sum() == pytest.approx((weights * np.abs(best)).sum(), rel=1e-4)
+        fitted = (x - x.mean(0)) @ best + y[:100].mean()
+        np.testing.assert_allclose(path.fits[i, :100], fitted, atol=1e-4)
 
 
 def test_the_refit_is_least_squares_on_the_chosen_terms() -> None:
@@ -68,20 +79,20 @@ def test_the_path_leaves_masks_out_and_predicts_them() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_certificate_bounds_the_optimum(seed: int) -> None:
-    from sklearn.linear_model import Lasso
-
     x, y, used, bits, weights = problem(7, 3, 80, seed)
+    ridge = selection.ridge_of(80, True)
     for penalty in (0.2, 0.05, 0.01):
-        path = selection.follow(bits, weights, used, y, np.array([penalty]))
+        path = selection.follow(bits, weights, used, y, np.array([penalty]), sharing=True)
         members, b = path.coefficients(0, 0.0)
         v = y[:80] - y[:80].mean()
         r = y[:80] - path.fits[0, :80]
         r = r - r.mean()
-        largest = (np.abs(x.T @ r) / weights).max()
-        gap = duality_gap(v, r, penalty * 80, (weights[members] * np.abs(b)).sum(), largest)
-        model = Lasso(alpha=penalty, tol=1e-12, max_iter=500_000).fit(x / weights, y[:80])
-        left = y[:80] - model.predict(x / weights)
-        best = 0.5 * left @ left + penalty * 80 * np.abs(model.coef_).sum()
+        held = np.zeros(x.shape[1])
+        held[members] = ridge * b
+        largest = (np.abs(x.T @ r - held) / weights).max()
+        norm = (weights[members] * np.abs(b)).sum()
+        gap = duality_gap(v, r, penalty * 80, norm, largest, ridge * float(b @ b))
+        _, best = optimum(x, y[:80], weights, penalty, ridge)
         assert gap.lower_bound <= best * (1 + 1e-9)
         assert gap.objective == pytest.approx(best, rel=1e-5)
         assert gap.objective - gap.lower_bound <= 1e-3 * gap.objective

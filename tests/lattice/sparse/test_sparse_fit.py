@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 import bequeath as bq
 from bequeath.errors import BequeathError
 from bequeath.lattice.interactions import Interactions
+from bequeath.lattice.sparse import selection
+from bequeath.lattice.sparse.table import _validated, shared
 from bequeath.lattice.sparse.terms import all_terms
 
 Game = dict[tuple[tuple[int, ...], str], float]
@@ -358,6 +360,33 @@ def test_small_games_from_all_their_masks() -> None:
         found = bq.fit(masks, values_of(game, masks), min(n, 2))
         np.testing.assert_allclose(found.reconstruct(masks), values_of(game, masks), atol=0.8)
         assert len(all_terms(n, min(n, 2))) >= n
+
+
+@pytest.mark.parametrize(
+    ("n", "count", "order"), [(16, 128, 4), (17, 128, 3), (5, 32, 4), (5, 20, 3), (2, 4, 2), (1, 2, 1)]
+)
+def test_the_order_is_as_large_as_can_be_afforded(n: int, count: int, order: int) -> None:
+    masks = bq.draw_masks(n, count)
+    values = noise((count,)) + 3.0 * masks[:, 0].numpy()
+    first, second = bq.fit(masks, values, resamples=0), bq.fit(masks, values, order, resamples=0)
+    assert listed(first, 0) == listed(second, 0)
+    assert first.r2.item() == pytest.approx(second.r2.item(), nan_ok=True)
+
+
+def test_columns_that_are_alike_share_unless_few_terms_explain_all() -> None:
+    masks = bq.draw_masks(10, 200).numpy()[1:]
+    design = shared(masks, 3, "and-or", 0, 0)
+    assert design.terms is not None
+    assert design.bits is not None
+    folds = int(design.folds.max()) + 1
+    # Many small terms: a random game of all orders; few strong ones.
+    many = noise((len(masks),)) + masks @ noise((10,), 1) + 2 * np.tanh(masks @ noise((10, 40), 2)).sum(1)
+    for values, sharing in ((many, True), (values_of(drawn_game(10, 5, 0), masks), False)):
+        y = np.zeros(len(design.used))
+        y[: len(masks)] = values
+        weights = [design.weights[design.terms.orders]] * folds
+        penalties = selection.PENALTIES * values.std()
+        assert _validated(design, [design.bits] * folds, weights, y, penalties).sharing == sharing
 
 
 def test_no_tables() -> None:

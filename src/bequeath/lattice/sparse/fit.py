@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from bequeath.errors import BequeathError
 from bequeath.lattice.interactions import Certificate, Interactions
 from bequeath.lattice.listed import Listed
-from bequeath.lattice.sparse.checks import Sampled, check_sampled, names_of
-from bequeath.lattice.sparse.table import Reading, Shared, read, shared
+from bequeath.lattice.sparse.checks import Sampled, check_sampled, least_masks, names_of
+from bequeath.lattice.sparse.table import LISTED, Reading, Shared, read, shared
+from bequeath.lattice.sparse.terms import KINDS, count_terms
 from bequeath.lattice.threads import in_parts
 
 Kind = Literal["and-or", "and", "or"]
@@ -33,7 +34,7 @@ def default_order(n: int) -> int:
 def fit(
     masks: Any,
     values: Any,
-    order: int = 3,
+    order: int | None = None,
     *,
     kind: Kind = "and-or",
     players: Sequence[str] | None = None,
@@ -51,8 +52,9 @@ def fit(
     values : Tensor or array
         float32 or float64, shape (K,) or (..., K), on any device: tables share the masks, and are fitted each by
         itself.
-    order : int
-        Terms of up to so many players.
+    order : int, optional
+        Terms of up to so many players. By default 4 where all terms of order 4 can be listed (up to 16 players, or 19
+        of one kind), else 3; less where there are fewer players, or too few masks for it.
     kind : {"and-or", "and", "or"}
         Kinds of terms; a single player's effect stands under AND in any case.
     players : sequence of str, optional
@@ -67,7 +69,7 @@ def fit(
     Returns
     -------
     Interactions
-        Listed terms; v(0) is exact, `residual` is what they leave of v(N), `certificate` bounds how far the lasso
+        Listed terms; v(0) is exact, `residual` is what they leave of v(N), `certificate` bounds how far the plain fit
         behind the choice of terms is from its optimum over all terms of the stated orders.
 
     Raises
@@ -89,6 +91,8 @@ def fit(
     """
     if resamples < 0 or resamples % 2:
         raise BequeathError(f"resamples: {resamples}; give an even number of 0 or more: halves come in pairs")
+    if order is None:
+        order = _usual_order(masks, kind)
     sampled = check_sampled(masks, values, order, kind)
     names = names_of(players, sampled.masks.shape[1])
     design = shared(sampled.masks, order, kind, seed, resamples)
@@ -100,6 +104,17 @@ def fit(
             progress(len(part))
     again = partial(_halves, sampled, names, order, kind, resamples, seed)
     return _assembled(readings, sampled, names, order, again)
+
+
+def _usual_order(masks: Any, kind: str) -> int:
+    """The order of a reading that is not told one. Wrong masks and kinds are left to the checks."""
+    shape = np.shape(masks)
+    if len(shape) != 2 or kind not in KINDS:
+        return 1
+    count, n = shape
+    most = 4 if count_terms(n, min(n, 4), kind) <= LISTED else 3
+    fitting = [order for order in range(2, most + 1) if order <= n and least_masks(n, order) <= count]
+    return max(fitting, default=min(n, 1))
 
 
 def _read_part(design: Shared, sampled: Sampled, part: slice) -> list[Reading]:

@@ -1,7 +1,8 @@
 """One table: which terms, how strong, chosen by cross-validation over its masks.
 
-Two families of fits are compared. *Plain*: the lasso with weights that grow with the order. *Adaptive*: a second lasso
-on the terms of the first, where strong terms are penalised less (Zou 2006). In both, the fit on the chosen terms may
+Two families of fits are compared. *Plain*: the lasso with weights that grow with the order, with a small ridge (the
+elastic net, Zou & Hastie 2005) or without. *Adaptive*: a second lasso on the terms of the first, where strong terms are
+penalised less (Zou 2006). In both, the fit on the chosen terms may
 keep all of the shrinkage, half or none of it (the relaxed lasso, Meinshausen 2007). Family, shrinkage and penalty are
 those of the least error on masks that were left out.
 """
@@ -27,9 +28,13 @@ PENALTIES = np.geomspace(0.5, 1e-4, 64)
 _FIRST, _STEP, _BEYOND, _SCOUTS = 30, 6, 2, 2
 # Relative to the number of masks: names one solution where columns depend on each other.
 RIDGE = 1e-7
+# The plain family's ridge weighs as much as one mask, or as a hundredth of few masks. Columns of AND and OR terms that
+# share players are much alike; the ridge lets them share a coefficient instead of picking one by chance. It fades as
+# masks are added.
+SHARING, _SHARING_OF_FEW = 1.0, 0.01
 # Chosen terms at most.
 MOST = 1000
-# Another setting than the plain lasso must lower the error by so many standard errors of the difference, and the terms
+# Another setting than the plain fit must lower the error by so many standard errors of the difference, and the terms
 # must lower it by so many, or there are none.
 _BETTER, _DOUBT = 1.5, 2.5
 # Weight of a term in the adaptive family: 0.1 * largest / (|b| + 0.02 * largest).
@@ -73,7 +78,20 @@ class Path:
         return self.fits + relaxed * self.slopes
 
 
-def follow(bits: Bits, weights: Floats, rows: Floats, y: Floats, penalties: Floats, most: int = MOST) -> Path:
+def ridge_of(number: int, sharing: bool) -> float:
+    """What is added to the diagonal of the Gram matrix over so many masks: of the elastic net, or of the lasso."""
+    return RIDGE * number + (min(SHARING, _SHARING_OF_FEW * number) if sharing else 0.0)
+
+
+def follow(
+    bits: Bits,
+    weights: Floats,
+    rows: Floats,
+    y: Floats,
+    penalties: Floats,
+    most: int = MOST,
+    sharing: bool = False,
+) -> Path:
     """The path on the masks in `rows`, at these penalties on the mean squared error, up to so many chosen terms."""
     number = int(rows.sum())
     most = max(1, min(most, number - 1, bits.shape[1]))
@@ -87,7 +105,7 @@ def follow(bits: Bits, weights: Floats, rows: Floats, y: Floats, penalties: Floa
         y,
         weights,
         True,
-        RIDGE * number,
+        ridge_of(number, sharing),
         penalties * number,
         most,
         members,
@@ -122,11 +140,18 @@ def restricted(
 
 
 def chosen_fit(
-    bits: Bits, weights: Floats, rows: Floats, y: Floats, penalties: Floats, choice: Choice, plain_at: int
+    bits: Bits,
+    weights: Floats,
+    rows: Floats,
+    y: Floats,
+    penalties: Floats,
+    choice: Choice,
+    plain_at: int,
+    sharing: bool = False,
 ) -> tuple[NDArray[np.int64], Floats, Path]:
     """The terms and coefficients of one choice, zeros left out, and the plain path they come from."""
     last = plain_at if choice.family else choice.penalty
-    plain = follow(bits, weights, rows, y, penalties[: last + 1])
+    plain = follow(bits, weights, rows, y, penalties[: last + 1], sharing=sharing)
     relaxed = RELAXED[choice.relaxed]
     if choice.family:
         places, path = restricted(bits, weights, rows, y, penalties[: choice.penalty + 1], plain, plain_at)
@@ -143,33 +168,41 @@ def chosen_fit(
 class Validation:
     """Squared errors on the masks left out: (families, relaxations, penalties, folds).
 
-    `null`: (folds,), those of the mean of the other masks.
+    `null`: (folds,), those of the mean of the other masks. `plain`: place of the plain fit's penalty of least error.
+    `sharing`: whether the plain fit is an elastic net, not a lasso.
     """
 
     errors: Floats
     null: Floats
     plain: int
+    sharing: bool
 
     def choice(self, but: int | None = None) -> Choice:
-        """Family, relaxation and penalty, judged on all folds or all but one; of equals the larger penalty.
+        """Family, relaxation and penalty, judged on all folds or all but one.
 
-        The plain lasso, unless another setting's error is smaller by more than 1.5 standard errors of the difference
+        The plain fit, unless another setting's error is smaller by more than 1.5 standard errors of the difference
         over folds: of those the one with the least error. No terms at all, unless that is worse by 2.5 such errors.
         """
         errors = self.errors if but is None else np.delete(self.errors, but, axis=-1)
         total = errors.sum(-1)
-        start = int(total[0, 0].argmin())
+        start = _least(total[0, 0])
         best, gain = Choice(0, 0, start), 0.0
         if errors.shape[-1] < 3:
             return best
         for family in range(len(FAMILIES)):
             for relaxed in range(len(RELAXED)):
-                penalty = int(total[family, relaxed].argmin())
+                penalty = _least(total[family, relaxed])
                 gains = errors[0, 0, start] - errors[family, relaxed, penalty]
                 if gains.sum() > max(gain, _BETTER * _sum_error(gains)):
                     best, gain = Choice(family, relaxed, penalty), float(gains.sum())
         gains = errors[0, 0, 0] - errors[best]
         return best if gains.sum() > _DOUBT * _sum_error(gains) else Choice(0, 0, 0)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether some adaptive fit has a smaller error than all plain ones."""
+        least = self.errors.sum(-1).min((1, 2))
+        return bool(least[1] < least[0])
 
     @property
     def r2(self) -> float:
@@ -190,6 +223,7 @@ def validate(
     folds: NDArray[np.int64],
     y: Floats,
     penalties: Floats,
+    sharing: bool = False,
 ) -> Validation:
     """Cross-validate one table.
 
@@ -201,18 +235,22 @@ def validate(
         1 for the masks of the fit.
     folds : (64 * words,)
         In which fold each is left out; -1 for masks that are in none.
+    sharing : bool
+        Whether the plain family has the ridge.
     """
     number, stop = len(bits), min(_FIRST, len(penalties))
     plain: list[Path] = []
     while True:
         for k in range(len(plain), number):
-            plain.append(follow(bits[k], weights[k], _rows(used, folds, k), y, penalties[:stop]))
+            plain.append(
+                follow(bits[k], weights[k], _rows(used, folds, k), y, penalties[:stop], sharing=sharing)
+            )
             some = _errors(plain, folds, y, stop).sum(-1)
-            turned = int(some[0].argmin()) < stop - _BEYOND
+            turned = _least(some[0]) < stop - _BEYOND
             if k + 1 >= min(_SCOUTS, number) and not turned and stop < len(penalties):
                 break
         else:
-            found = _with_adaptive(plain, bits, weights, used, folds, y, penalties[:stop])
+            found = _with_adaptive(plain, bits, weights, used, folds, y, penalties[:stop], sharing)
             if found.choice().penalty < stop - _BEYOND or stop == len(penalties):
                 return found
         plain, stop = [], min(stop + _STEP, len(penalties))
@@ -226,9 +264,10 @@ def _with_adaptive(
     folds: NDArray[np.int64],
     y: Floats,
     penalties: Floats,
+    sharing: bool,
 ) -> Validation:
     errors = _errors(plain, folds, y, len(penalties))
-    at = int(errors[0].sum(-1).argmin())
+    at = _least(errors[0].sum(-1))
     adaptive = [
         restricted(bits[k], weights[k], _rows(used, folds, k), y, penalties, plain[k], at)[1]
         for k in range(len(bits))
@@ -237,7 +276,8 @@ def _with_adaptive(
     for k in range(len(bits)):
         rows = _rows(used, folds, k)
         null[k] = ((y[folds == k] - float(rows @ y) / rows.sum()) ** 2).sum()
-    return Validation(np.stack((errors, _errors(adaptive, folds, y, len(penalties)))), null, at)
+    errors = np.stack((errors, _errors(adaptive, folds, y, len(penalties))))
+    return Validation(errors, null, at, sharing)
 
 
 def _rows(used: Floats, folds: NDArray[np.int64], fold: int) -> Floats:
@@ -255,6 +295,12 @@ def _errors(paths: list[Path], folds: NDArray[np.int64], y: Floats, penalties: i
             errors[i, : len(path), k] = ((left - relaxed * slopes) ** 2).sum(1)
             errors[i, len(path) :, k] = errors[i, len(path) - 1, k]
     return errors
+
+
+def _least(curve: Floats) -> int:
+    """The penalty of the least error. Without shrinkage many may have the same one, up to rounding: the middle one."""
+    equal = np.flatnonzero(curve <= curve.min() * (1 + 1e-9))
+    return int(equal[len(equal) // 2])
 
 
 def _sum_error(gains: Floats) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,14 @@ from bequeath.lattice.sparse.candidates import grown
 from bequeath.lattice.sparse.certificate import duality_gap
 from bequeath.lattice.sparse.kernels import products
 from bequeath.lattice.sparse.search import strongest
-from bequeath.lattice.sparse.selection import PENALTIES, RIDGE, Choice, chosen_fit, validate
+from bequeath.lattice.sparse.selection import (
+    PENALTIES,
+    Choice,
+    Validation,
+    chosen_fit,
+    ridge_of,
+    validate,
+)
 from bequeath.lattice.sparse.terms import (
     KINDS,
     Bits,
@@ -121,32 +129,38 @@ def read(design: Shared, values: Floats) -> Reading:
     number = int(design.folds.max()) + 1
     of_folds = [_candidates(design, design.used - (design.folds == f), y) for f in range(number)]
     weights = [design.weights[terms.orders] for terms, _ in of_folds]
-    validation = validate([bits for _, bits in of_folds], weights, design.used, design.folds, y, penalties)
-    choice = validation.choice()
+    validation = _validated(design, [bits for _, bits in of_folds], weights, y, penalties)
+    choice, sharing = validation.choice(), validation.sharing
     at = validation.plain if choice.family else choice.penalty
     terms, bits = _candidates(design, design.used, y)
     for left in range(_REPAIRS, -1, -1):
         weight = design.weights[terms.orders]
-        members, b, plain = chosen_fit(bits, weight, design.used, y, penalties, choice, validation.plain)
+        members, b, plain = chosen_fit(
+            bits, weight, design.used, y, penalties, choice, validation.plain, sharing
+        )
         last = min(at, len(plain) - 1)
         r = y[:k] - plain.fits[last, :k]
         r -= r.mean()
-        more, largest = _beyond(design, bits, weight, r, penalties[last] * k, left)
+        places, shrunk = plain.coefficients(last, 0.0)
+        ridge = ridge_of(k, sharing)
+        more, largest = _beyond(
+            design, terms, bits, weight, (places, ridge * shrunk), r, penalties[last] * k, left
+        )
         if more is None:
             break
         terms = joined([terms, more])
         bits = terms.columns(design.packed)
         kept = distinct(bits, pack(design.used.astype(bool)[:, None])[0])
         terms, bits = terms[kept], np.ascontiguousarray(bits[:, kept])
-    places, shrunk = plain.coefficients(last, 0.0)
     norm = float(np.abs(shrunk) @ weight[places])
-    gap = duality_gap(values - values.mean(), r, float(penalties[last] * k), norm, largest)
+    shared_part = ridge * float(shrunk @ shrunk)
+    gap = duality_gap(values - values.mean(), r, float(penalties[last] * k), norm, largest, shared_part)
     some = terms[members]
     variance = validation.mean_error / k
-    inverse, x = _inverse(bits, members, k)
+    inverse, x = _inverse(bits, members, k, ridge_of(k, sharing and not choice.family))
     constant = float(values.mean() - x.mean(0) @ b)
     fitted = constant + x @ b
-    shares = _chosen(design, bits, weight, y, penalties, choice, validation.plain, members, b)
+    shares = _chosen(design, bits, weight, y, penalties, choice, validation, members, b)
     return Reading(
         some,
         b,
@@ -161,6 +175,19 @@ def read(design: Shared, values: Floats) -> Reading:
         0.0,
         plain.steps,
     )
+
+
+def _validated(
+    design: Shared, bits: list[Bits], weights: list[Floats], y: Floats, penalties: Floats
+) -> Validation:
+    """With the ridge, unless the truth seems to be sparse.
+
+    A ridge smears few strong terms over others that are much alike. So it is left out where the adaptive family, which
+    is right for few strong terms, has the least error.
+    """
+    judged = partial(validate, bits, weights, design.used, design.folds, y, penalties)
+    with_ridge = judged(sharing=True)
+    return judged(sharing=False) if with_ridge.sparse else with_ridge
 
 
 def _flat(design: Shared, constant: float) -> Reading:
@@ -180,33 +207,60 @@ def _candidates(design: Shared, rows: Floats, y: Floats) -> tuple[Terms, Bits]:
 
 
 def _beyond(
-    design: Shared, bits: Bits, weight: Floats, r: Floats, penalty: float, left: int
+    design: Shared,
+    terms: Terms,
+    bits: Bits,
+    weight: Floats,
+    held: tuple[NDArray[np.int64], Floats],
+    r: Floats,
+    penalty: float,
+    left: int,
 ) -> tuple[Terms | None, float]:
-    """Terms that the lasso should have had too, and the largest |<r, column>| / weight of all terms."""
+    """Terms that the plain fit should have had too, and the largest |<r, column> - ridge b| / weight of all terms.
+
+    `held`: the terms of the fit, as places among `terms`, and what the ridge holds back of each (ridge * b).
+    """
+    places, back = held
+    padded = np.zeros(len(design.used))
+    padded[: len(r)] = r
     if design.terms is not None:
-        padded = np.zeros(len(design.used))
-        padded[: len(r)] = r
         c = np.empty(bits.shape[1])
         products(bits, padded, c)
+        c[places] -= back
         return None, float((np.abs(c) / weight).max(initial=0.0))
     kinds, bar = KINDS[design.kind], penalty * (1 - 1e-6)
+    c = np.empty(len(places))
+    products(np.ascontiguousarray(bits[:, places]), padded, c)
+    own = float((np.abs(c - back) / weight[places]).max(initial=0.0))
+    # The search knows nothing of the ridge: the fit's own terms are above the bar by what it holds back of them.
+    known = set(terms[places].keys())
     if left:
         # A quick look for more terms; what goes into the certificate is computed in float64.
-        more, _, largest = strongest(design.masks, r, design.order, kinds, design.weights, _BROUGHT, bar=bar)
+        more, scores, _ = strongest(
+            design.masks, r, design.order, kinds, design.weights, _BROUGHT + len(known), bar=bar
+        )
+        more, largest = _unknown(more, scores, known)
         if largest > penalty * (1 + _SLACK):
-            return more, largest
-    _, _, largest = strongest(
-        design.masks, r, design.order, kinds, design.weights, 0, bar=bar, dtype=np.float64
+            return more, max(largest, own)
+    more, scores, _ = strongest(
+        design.masks, r, design.order, kinds, design.weights, len(known) + 1, bar=bar, dtype=np.float64
     )
-    return None, max(largest, bar)
+    return None, max(_unknown(more, scores, known)[1], own, bar)
 
 
-def _inverse(bits: Bits, members: NDArray[np.int64], k: int) -> tuple[Floats, Floats]:
+def _unknown(terms: Terms, scores: Floats, known: set[bytes]) -> tuple[Terms, float]:
+    """The terms that are not known, and the largest score of those."""
+    keys = terms.keys()
+    new = np.array([key not in known for key in keys], bool)
+    return terms[new], float(scores[new].max(initial=0.0))
+
+
+def _inverse(bits: Bits, members: NDArray[np.int64], k: int, ridge: float) -> tuple[Floats, Floats]:
     """Inverse Gram matrix of the chosen columns, centred, and the columns (K, chosen)."""
     columns = np.ascontiguousarray(bits[:, members].T).view(np.uint8)
     x = np.unpackbits(columns, axis=1, bitorder="little")[:, :k].T.astype(float)
     centred = x - x.mean(0)
-    gram = centred.T @ centred + RIDGE * k * np.eye(len(members))
+    gram = centred.T @ centred + ridge * np.eye(len(members))
     return np.linalg.inv(gram), x
 
 
@@ -217,7 +271,7 @@ def _chosen(
     y: Floats,
     penalties: Floats,
     choice: Choice,
-    plain: int,
+    validation: Validation,
     members: NDArray[np.int64],
     b: Floats,
 ) -> Floats:
@@ -228,7 +282,9 @@ def _chosen(
     signs = np.zeros(bits.shape[1])
     for rows in design.halves:
         # The noise of a mean over half of the masks is larger by the root of two, and so is the penalty.
-        found, values, _ = chosen_fit(bits, weight, rows, y, penalties * 2**0.5, choice, plain)
+        found, values, _ = chosen_fit(
+            bits, weight, rows, y, penalties * 2**0.5, choice, validation.plain, validation.sharing
+        )
         signs[:] = 0
         signs[found] = np.sign(values)
         count += signs[members] == np.sign(b)
