@@ -13,7 +13,7 @@ from bequeath.errors import BequeathError
 from bequeath.games.game import Game
 from bequeath.games.runner import Evaluation, Request, Runner
 from bequeath.lattice.interactions import Interactions
-from bequeath.lattice.sparse.fit import Kind, default_order, fit
+from bequeath.lattice.sparse.fit import Kind, fit
 from bequeath.lattice.sparse.growth import Look, next_number, why_enough
 from bequeath.lattice.sparse.masks import Design, draw_masks
 
@@ -46,7 +46,7 @@ def explain(
         How many are evaluated for each game; all 2**n where there are no more. ``"auto"``: 128, then twice as many
         until held-out R2 or the terms' errors stop improving, 2,048 at most; the log says why it stopped.
     order : int, optional
-        Terms of up to so many players; by default 3, and 4 for up to 12 players.
+        Terms of up to so many players; by default as in `fit`.
     seed : int
         Of the draw and of the fit's folds.
     design, shown
@@ -76,7 +76,6 @@ def explain(
     several = [games] if isinstance(games, Game) else list(games)
     _check(several, masks)
     n = several[0].n_players
-    order = default_order(n) if order is None else order
     options = Evaluation(**how)
     values = torch.empty(len(several), 0, dtype=torch.float64)
     looks: list[Look] = []

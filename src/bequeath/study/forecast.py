@@ -140,7 +140,7 @@ def _time_lattice(prepared: Prepared, examples: list[Tensor]) -> tuple[float, fl
 
     def decomposed(some: Tensor) -> object:
         if sampling is not None:
-            return fit(sampling.shown, some, **decomposition.sparse_options(n, config.seed))
+            return fit(sampling.shown, some, **config.sparse_options(n))
         if decomposition.kind == "joint":
             # All checkpoints of a sample are one problem; here its models' last ones stand for them.
             each = {str(i): v[None] for i, v in enumerate(some[: len(examples)])}

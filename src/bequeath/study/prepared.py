@@ -64,6 +64,6 @@ class Prepared:
         config, n = self.config, self.parts.games.n_players
         if not config.decomposition.sparse:
             return None
-        shown, order = config.sampling.draw(n, config.seed), config.decomposition.order_of(n)
+        shown, order = config.sampling.draw(n, config.seed), config.order(n)
         terms = min(MOST_TERMS, len(shown), count_terms(n, order, config.decomposition.terms))
         return Sampling(shown, order, terms, min(config.sampling.first, len(shown)))

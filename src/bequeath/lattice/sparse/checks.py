@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.lattice.listed import MOST_PLAYERS
-from bequeath.lattice.sparse.terms import KINDS, Floats
+from bequeath.lattice.sparse.terms import KINDS, LISTED, Floats, count_terms
 
 _WARN_LEVEL = 4
 
@@ -55,6 +55,17 @@ def least_masks(n: int, order: int) -> int:
     """Masks needed to tell terms up to an order apart: all, or twice as many as patterns of one term or as players."""
     enough: int = 2 * max(2**order, n + 1)
     return min(int(2**n), enough) if n < 63 else enough
+
+
+def usual_order(n: int, masks: int, kind: str = "and-or") -> int:
+    """Players of a term at most where nothing else is asked for.
+
+    4 where all terms of order 4 can be listed (up to 16 players, or 19 of one kind), else 3; less where there are fewer
+    players, or too few masks for it.
+    """
+    most = 4 if count_terms(n, min(n, 4), kind) <= LISTED else 3
+    fitting = [order for order in range(2, most + 1) if order <= n and least_masks(n, order) <= masks]
+    return max(fitting, default=min(n, 1))
 
 
 def check_sampled(masks: Any, values: Any, order: int, kind: str) -> Sampled:

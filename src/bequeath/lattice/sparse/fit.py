@@ -13,22 +13,15 @@ from numpy.typing import NDArray
 from bequeath.errors import BequeathError
 from bequeath.lattice.interactions import Certificate, Interactions
 from bequeath.lattice.listed import Listed
-from bequeath.lattice.sparse.checks import Sampled, check_sampled, least_masks, names_of
-from bequeath.lattice.sparse.table import LISTED, Reading, Shared, read, shared
-from bequeath.lattice.sparse.terms import KINDS, count_terms
+from bequeath.lattice.sparse.checks import Sampled, check_sampled, names_of, usual_order
+from bequeath.lattice.sparse.table import Reading, Shared, read, shared
+from bequeath.lattice.sparse.terms import KINDS
 from bequeath.lattice.threads import in_parts
 
 Kind = Literal["and-or", "and", "or"]
 
 # Tables of one part of the work.
 _PART = 4
-# Terms of one player more where the players are few (docs/sparse.md).
-_FEW_PLAYERS, _ORDER_OF_FEW, _ORDER = 12, 4, 3
-
-
-def default_order(n: int) -> int:
-    """Largest order of the terms where none is asked for: 4 for up to 12 players, 3 for more."""
-    return min(n, _ORDER_OF_FEW if n <= _FEW_PLAYERS else _ORDER)
 
 
 def fit(
@@ -92,7 +85,7 @@ def fit(
     if resamples < 0 or resamples % 2:
         raise BequeathError(f"resamples: {resamples}; give an even number of 0 or more: halves come in pairs")
     if order is None:
-        order = _usual_order(masks, kind)
+        order = _order_for(masks, kind)
     sampled = check_sampled(masks, values, order, kind)
     names = names_of(players, sampled.masks.shape[1])
     design = shared(sampled.masks, order, kind, seed, resamples)
@@ -106,15 +99,10 @@ def fit(
     return _assembled(readings, sampled, names, order, again)
 
 
-def _usual_order(masks: Any, kind: str) -> int:
+def _order_for(masks: Any, kind: str) -> int:
     """The order of a reading that is not told one. Wrong masks and kinds are left to the checks."""
     shape = np.shape(masks)
-    if len(shape) != 2 or kind not in KINDS:
-        return 1
-    count, n = shape
-    most = 4 if count_terms(n, min(n, 4), kind) <= LISTED else 3
-    fitting = [order for order in range(2, most + 1) if order <= n and least_masks(n, order) <= count]
-    return max(fitting, default=min(n, 1))
+    return usual_order(shape[1], shape[0], kind) if len(shape) == 2 and kind in KINDS else 1
 
 
 def _read_part(design: Shared, sampled: Sampled, part: slice) -> list[Reading]:

@@ -22,6 +22,7 @@ from bequeath.lattice.sparse.selection import (
 )
 from bequeath.lattice.sparse.terms import (
     KINDS,
+    LISTED,
     Bits,
     Floats,
     Terms,
@@ -34,8 +35,6 @@ from bequeath.lattice.sparse.terms import (
 
 # A term of one player more is penalised so much more.
 ORDER_WEIGHT = 1.25
-# Terms that are listed all; where there are more, candidates are grown.
-LISTED = 6000
 # Folds of the cross-validation: more where masks are few, fewer where candidates are grown for each.
 _FOLDS, _FEWER_FOLDS, _MANY_MASKS = 10, 5, 400
 # Searches through all terms that may bring new ones into the final fit, and how many each brings.

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from bequeath.lattice.sparse.kernels import columns
 
 AND, OR = 0, 1
+# Terms that are listed all; where there are more, candidates are grown.
+LISTED = 6000
 KINDS = {"and": (AND,), "or": (OR,), "and-or": (AND, OR)}
 
 Bits = NDArray[np.uint64]

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from bequeath.lattice.exact.decompose import PAPER_NOISE, Precision
-from bequeath.lattice.sparse.fit import default_order
 from bequeath.study.config.section import Section
 
 
@@ -34,7 +33,7 @@ class Decomposition(Section):
     and, or: closed forms. and-or: the sparsest split. paper: the same with the papers' noise allowance. joint: the
     sparsest splits of all checkpoints of a sample together, so that nothing is called exclusive that can be shared."""
     order: int | None = Field(default=None, ge=1)
-    """sparse: players of a term at most; 3 if left out, 4 for up to 12 players."""
+    """sparse: players of a term at most; if left out 4 for up to 16 players, 3 for more (`bequeath.fit`)."""
     terms: Literal["and-or", "and", "or"] = "and-or"
     """sparse: kinds of terms."""
     resamples: int = Field(default=10, ge=0, multiple_of=2)
@@ -78,19 +77,6 @@ class Decomposition(Section):
     def sparse(self) -> bool:
         """Whether readings are sparse: of some masks."""
         return self.kind == "sparse"
-
-    def order_of(self, n_players: int) -> int:
-        """Players of a sparse reading's term at most."""
-        return default_order(n_players) if self.order is None else self.order
-
-    def sparse_options(self, n_players: int, seed: int) -> dict[str, Any]:
-        """Arguments of `bequeath.fit`."""
-        return {
-            "order": self.order_of(n_players),
-            "kind": self.terms,
-            "resamples": self.resamples,
-            "seed": seed,
-        }
 
     @property
     def options(self) -> dict[str, Any]:

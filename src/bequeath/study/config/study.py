@@ -9,6 +9,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from bequeath.errors import BequeathError
+from bequeath.lattice.sparse.checks import usual_order
 from bequeath.lattice.subsets import check_players
 from bequeath.models.hub import hub_entry
 from bequeath.study.config.data import DataConfig, modality
@@ -129,12 +130,27 @@ class StudyConfig(Section):
             if n is not None:
                 check_players(n)
         elif n is not None:
-            check_masks(n, self.sampling.first, decomposition.order_of(n))
+            check_masks(n, self.sampling.first, self.order(n))
 
     @property
     def sampling(self) -> Masks:
         """The masks of sparse readings."""
         return self.masks or Masks()
+
+    def order(self, n_players: int) -> int:
+        """Players of a sparse reading's term at most, whatever `masks: auto` comes to."""
+        given, first = self.decomposition.order, self.sampling.first
+        return usual_order(n_players, first, self.decomposition.terms) if given is None else given
+
+    def sparse_options(self, n_players: int) -> dict[str, Any]:
+        """Arguments of `bequeath.fit`."""
+        decomposition = self.decomposition
+        return {
+            "order": self.order(n_players),
+            "kind": decomposition.terms,
+            "resamples": decomposition.resamples,
+            "seed": self.seed,
+        }
 
     def _check_training(self) -> None:
         training = self.training

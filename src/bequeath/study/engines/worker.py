@@ -114,7 +114,7 @@ class Worker:
         config = self.spec.config.decomposition
         tables = self.store.tables(task.checkpoint, samples)
         if config.kind == "sparse":
-            options = config.sparse_options(self.parts.games.n_players, self.spec.config.seed)
+            options = self.spec.config.sparse_options(self.parts.games.n_players)
             found = fit(self.store.shown, tables, **options)
         else:
             # A gap that is missed is counted in the findings and told in the report.

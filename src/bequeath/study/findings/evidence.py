@@ -200,7 +200,7 @@ class Evidence:
         table, players = self.tables[self.final(model)], self.comparison.players
         if self.shown is None:
             return decompose(table, "and", players=players)
-        options = self.config.decomposition.sparse_options(len(players), self.config.seed)
+        options = self.config.sparse_options(len(players))
         return fit(self.shown, table, players=players, **options | {"kind": "and", "resamples": 0})
 
     @cached_property

@@ -32,7 +32,7 @@ class GameMaker:
         self.config, self.inputs = config, inputs
         self.cells: dict[int, list[int]] = {}
         if config.decomposition.sparse:
-            check_masks(self.n_players, config.sampling.first, config.decomposition.order_of(self.n_players))
+            check_masks(self.n_players, config.sampling.first, config.order(self.n_players))
         else:
             check_players(self.n_players)
 
