@@ -54,6 +54,19 @@ def test_the_path_is_the_elastic_nets_and_the_lassos(sharing: bool) -> None:
         np.testing.assert_allclose(path.fits[i, :100], fitted, atol=1e-4)
 
 
+@pytest.mark.parametrize("stops", [(3, 8), (1, 2, 3, 4, 5, 6, 7, 8), (5, 5, 8), (8, 2)])
+def test_a_path_goes_on_where_it_was(stops: tuple[int, ...]) -> None:
+    x, y, used, bits, weights = problem()
+    penalties = np.geomspace(0.3, 0.02, 8)
+    whole = selection.follow(bits, weights, used, y, penalties)
+    course = selection.Course(bits, weights, used, y, penalties)
+    for stop in stops:
+        part = course.to(stop)
+        assert len(part) == stop
+        for name in ("members", "shrunk", "full", "fits", "slopes"):
+            np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[:stop])
+
+
 def test_the_refit_is_least_squares_on_the_chosen_terms() -> None:
     x, y, used, bits, weights = problem(order=2)
     path = selection.follow(bits, weights, used, y, np.array([0.1]))

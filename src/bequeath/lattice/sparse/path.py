@@ -10,9 +10,13 @@ solution where the columns depend on each other (AND{i,j} + OR{i,j} = {i} + {j} 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from bequeath.lattice.sparse.kernels import add_column, common, compiled, counts, products, summing
+from bequeath.lattice.sparse.terms import Bits, Floats
 
 
 @summing
@@ -75,9 +79,246 @@ def _centre(x, used, number):
         x[k] -= mean
 
 
+# Where an integer or a number of a walk's state stands: chosen terms, penalties reached, pieces, the term that joins
+# next (-1: none but one leaves, -2: the end), the place that leaves, the term that left last, and whether a piece is
+# begun whose end is not reached; the penalty, masks in use, and the length of the piece.
+_SIZE, _DONE, _STEPS, _JOINING, _LEAVING, _DROPPED, _WITHIN = range(7)
+_LAM, _NUMBER, _LENGTH = range(3)
+
+
+class Walk(NamedTuple):
+    """A path and how far it has been followed: what `homotopy` goes on from.
+
+    Attributes
+    ----------
+    members, shrunk, full : ndarray
+        (penalties, most): chosen terms (-1 behind the last), coefficients with and without shrinkage.
+    fits, slopes : ndarray
+        (penalties, 64 * words): fitted values, and what taking away the shrinkage adds to them.
+    """
+
+    members: NDArray[np.int64]
+    shrunk: Floats
+    full: Floats
+    fits: Floats
+    slopes: Floats
+    whole: NDArray[np.int64]
+    real: Floats
+    packed: Bits
+    ones: Floats
+    fit: Floats
+    slope: Floats
+    c: Floats
+    a: Floats
+    place: NDArray[np.int64]
+    blocked: NDArray[np.bool_]
+    active: NDArray[np.int64]
+    beta: Floats
+    direction: Floats
+    sign: Floats
+    factor: Floats
+    cols: Bits
+
+    @classmethod
+    def begun(cls, bits: Bits, rows: Floats, y: Floats, weight: Floats, penalties: int, most: int) -> Walk:
+        """A walk of so many penalties at most and up to so many chosen terms, at its start (arguments: `homotopy`)."""
+        words, terms = bits.shape
+        length = 64 * words
+        by_penalty, by_mask = (penalties, most), (penalties, length)
+        walk = cls(
+            np.full(by_penalty, -1),
+            np.zeros(by_penalty),
+            np.zeros(by_penalty),
+            np.zeros(by_mask),
+            np.zeros(by_mask),
+            np.zeros(7, np.int64),
+            np.zeros(3),
+            np.zeros(words, np.uint64),
+            np.empty(terms),
+            np.zeros(length),
+            np.zeros(length),
+            np.empty(terms),
+            np.empty(terms),
+            np.full(terms, -1),
+            np.zeros(terms, bool),
+            np.zeros(most, np.int64),
+            np.zeros(most),
+            np.zeros(most),
+            np.zeros(most),
+            np.zeros((most, most)),
+            np.zeros((most, words), np.uint64),
+        )
+        _begin(bits, rows, y, weight, walk)
+        return walk
+
+    @property
+    def reached(self) -> int:
+        """Penalties that were reached."""
+        return int(self.whole[_DONE])
+
+    @property
+    def pieces(self) -> int:
+        """Linear pieces so far."""
+        return int(self.whole[_STEPS])
+
+
 @compiled
-def homotopy(bits, rows, y, weight, centred, ridge, lams, most, out_terms, out_fit, out_refit, fits, slopes):
-    """Solutions at falling penalties `lams`.
+def _begin(bits, rows, y, weight, walk):
+    """The fit without terms, and the term that joins first."""
+    terms = bits.shape[1]
+    number = 0.0
+    for k in range(rows.size):
+        if rows[k] > 0.0:
+            walk.packed[k // 64] |= np.uint64(1) << np.uint64(k % 64)
+            number += 1.0
+    counts(bits, walk.packed, walk.ones)
+    mean = 0.0
+    for k in range(rows.size):
+        mean += y[k] * rows[k]
+    mean /= number
+    walk.fit[:] = mean
+    rest = np.empty(rows.size)
+    for k in range(rows.size):
+        rest[k] = (y[k] - mean) * rows[k]
+    products(bits, rest, walk.c)
+    lam = 0.0
+    first = -1
+    for j in range(terms):
+        if weight[j] > 0.0 and walk.ones[j] > 0.0 and walk.ones[j] != number:
+            if abs(walk.c[j]) / weight[j] > lam:
+                lam = abs(walk.c[j]) / weight[j]
+                first = j
+        else:
+            walk.blocked[j] = True
+    walk.real[_LAM] = lam
+    walk.real[_NUMBER] = number
+    walk.whole[_JOINING] = first
+    walk.whole[_DROPPED] = -1
+
+
+@compiled
+def _joined(bits, walk, ridge, row):
+    """Take in the term that joins; False where there is no room for it."""
+    size, joining, number = walk.whole[_SIZE], walk.whole[_JOINING], walk.real[_NUMBER]
+    if size == walk.active.size or size + 1 >= number:
+        return False
+    ones = walk.ones
+    for w in range(bits.shape[0]):
+        walk.cols[size, w] = bits[w, joining] & walk.packed[w]
+    for q in range(size):
+        row[q] = common(walk.cols[q], walk.cols[size]) - ones[walk.active[q]] * ones[joining] / number
+    diagonal = ones[joining] + ridge - ones[joining] * ones[joining] / number
+    if _join(walk.factor, row, diagonal, size):
+        walk.active[size] = joining
+        walk.place[joining] = size
+        walk.sign[size] = 1.0 if walk.c[joining] > 0 else -1.0
+        walk.beta[size] = 0.0
+        walk.whole[_SIZE] += 1
+    else:
+        walk.blocked[joining] = True
+    return True
+
+
+@compiled
+def _find_piece(bits, rows, weight, walk, right, rest):
+    """The direction of the next piece, its length, and what happens at its end."""
+    size, dropped, lam = walk.whole[_SIZE], walk.whole[_DROPPED], walk.real[_LAM]
+    for q in range(size):
+        right[q] = walk.sign[q] * weight[walk.active[q]]
+    _solve(walk.factor, right, size, walk.direction)
+    walk.slope[:] = 0.0
+    for q in range(size):
+        add_column(bits, walk.active[q], walk.direction[q], walk.slope)
+    _centre(walk.slope, rows, walk.real[_NUMBER])
+    for k in range(rows.size):
+        rest[k] = walk.slope[k] * rows[k]
+    products(bits, rest, walk.a)
+    # c_j(lam - g) = c_j - g a_j for terms outside; join where it meets (lam - g) w_j.
+    step = lam
+    joining = -2
+    leaving = -1
+    for j in range(bits.shape[1]):
+        if walk.place[j] >= 0 or walk.blocked[j]:
+            continue
+        w_j = weight[j]
+        up = w_j - walk.a[j]
+        if up > 1e-12 * w_j:
+            g = (lam * w_j - walk.c[j]) / up
+            if j == dropped and g < 1e-9 * lam:
+                g = np.inf
+            if g < step:
+                step = max(g, 0.0)
+                joining = j
+        down = w_j + walk.a[j]
+        if down > 1e-12 * w_j:
+            g = (lam * w_j + walk.c[j]) / down
+            if j == dropped and g < 1e-9 * lam:
+                g = np.inf
+            if g < step:
+                step = max(g, 0.0)
+                joining = j
+    for q in range(size):
+        if walk.direction[q] * walk.sign[q] < 0.0:
+            g = -walk.beta[q] / walk.direction[q]
+            if g < step:
+                step = max(g, 0.0)
+                joining = -1
+                leaving = q
+    walk.real[_LENGTH] = step
+    walk.whole[_JOINING] = joining
+    walk.whole[_LEAVING] = leaving
+
+
+@compiled
+def _tell(lam, walk):
+    """The solution at a penalty of the piece at hand, in the next row of the results."""
+    done, size = walk.whole[_DONE], walk.whole[_SIZE]
+    g = walk.real[_LAM] - lam
+    for q in range(size):
+        walk.members[done, q] = walk.active[q]
+        walk.shrunk[done, q] = walk.beta[q] + g * walk.direction[q]
+        walk.full[done, q] = walk.beta[q] + walk.real[_LAM] * walk.direction[q]
+    for k in range(walk.fit.size):
+        walk.fits[done, k] = walk.fit[k] + g * walk.slope[k]
+        walk.slopes[done, k] = lam * walk.slope[k]
+    walk.whole[_DONE] += 1
+
+
+@compiled
+def _end_piece(bits, rows, y, walk, rest):
+    """Go to the end of the piece at hand; the term that leaves there, leaves."""
+    size, step, leaving = walk.whole[_SIZE], walk.real[_LENGTH], walk.whole[_LEAVING]
+    for q in range(size):
+        walk.beta[q] += step * walk.direction[q]
+    for k in range(walk.fit.size):
+        walk.fit[k] += step * walk.slope[k]
+    walk.real[_LAM] -= step
+    walk.whole[_DROPPED] = -1
+    if leaving >= 0:
+        walk.whole[_DROPPED] = walk.active[leaving]
+        walk.place[walk.active[leaving]] = -1
+        _leave(walk.factor, leaving, size)
+        for q in range(leaving, size - 1):
+            walk.active[q] = walk.active[q + 1]
+            walk.beta[q] = walk.beta[q + 1]
+            walk.sign[q] = walk.sign[q + 1]
+            walk.cols[q] = walk.cols[q + 1]
+            walk.place[walk.active[q]] = q
+        walk.whole[_SIZE] -= 1
+    if walk.whole[_STEPS] % 32 == 0:
+        for k in range(walk.fit.size):
+            rest[k] = (y[k] - walk.fit[k]) * rows[k]
+        products(bits, rest, walk.c)
+    else:
+        for j in range(bits.shape[1]):
+            walk.c[j] -= step * walk.a[j]
+
+
+@compiled
+def homotopy(bits, rows, y, weight, ridge, lams, walk):
+    """Follow a walk through the falling penalties `lams`: those that it has reached, and more.
+
+    A constant is fitted beside the terms.
 
     Parameters
     ----------
@@ -85,171 +326,28 @@ def homotopy(bits, rows, y, weight, centred, ridge, lams, most, out_terms, out_f
     rows : float64 (64 * words,), 1 for masks to be used, 0 for others
     y : float64 (64 * words,)
     weight : float64 (terms,), 0 or below: the term is left out
-    centred : whether a constant is fitted beside
     ridge : added to the diagonal
     lams : float64 (penalties,)
-    most : stop beyond so many chosen terms
-    out_terms, out_fit, out_refit : (penalties, most): chosen terms (-1 behind the last), coefficients, refitted
-    fits, slopes : (penalties, 64 * words): fitted values, and what the refit adds to them
-
-    Returns
-    -------
-    reached : how many penalties were reached
-    steps : how many pieces the path had
+    walk : Walk, changed; it stops beyond as many chosen terms as it has room for
     """
-    words, terms = bits.shape
-    length = 64 * words
-    packed = np.zeros(words, np.uint64)
-    number = 0.0
-    for k in range(length):
-        if rows[k] > 0.0:
-            packed[k // 64] |= np.uint64(1) << np.uint64(k % 64)
-            number += 1.0
-    ones = np.empty(terms)
-    counts(bits, packed, ones)
-    fit = np.zeros(length)
-    slope = np.zeros(length)
-    rest = np.empty(length)
-    c = np.empty(terms)
-    a = np.empty(terms)
-    place = np.full(terms, -1, np.int64)
-    blocked = np.zeros(terms, np.bool_)
-    active = np.empty(most, np.int64)
-    beta = np.zeros(most)
-    direction = np.zeros(most)
-    right = np.zeros(most)
-    sign = np.zeros(most)
-    factor = np.zeros((most, most))
-    row = np.zeros(most)
-    cols = np.zeros((most, words), np.uint64)
-    size = 0
-    mean_y = 0.0
-    if centred:
-        for k in range(length):
-            mean_y += y[k] * rows[k]
-        mean_y /= number
-        fit[:] = mean_y
-    for k in range(length):
-        rest[k] = (y[k] - fit[k]) * rows[k]
-    products(bits, rest, c)
-    lam = 0.0
-    first = -1
-    for j in range(terms):
-        if weight[j] > 0.0 and ones[j] > 0.0 and not (centred and ones[j] == number):
-            if abs(c[j]) / weight[j] > lam:
-                lam = abs(c[j]) / weight[j]
-                first = j
-        else:
-            blocked[j] = True
-    done = 0
-    steps = 0
-    while done < lams.size and lams[done] >= lam:
-        for q in range(most):
-            out_terms[done, q] = -1
-        fits[done] = fit
-        slopes[done] = 0.0
-        done += 1
-    joining = first
-    dropped = -1
-    while done < lams.size and joining != -2 and steps < 20 * most:
-        steps += 1
-        if joining >= 0:
-            if size == most or size + 1 >= number:
+    most = walk.active.size
+    whole, real = walk.whole, walk.real
+    right, row, rest = np.zeros(most), np.zeros(most), np.empty(rows.size)
+    while whole[_STEPS] == 0 and whole[_DONE] < lams.size and lams[whole[_DONE]] >= real[_LAM]:
+        walk.fits[whole[_DONE]] = walk.fit
+        whole[_DONE] += 1
+    while (
+        whole[_DONE] < lams.size and (whole[_WITHIN] or whole[_JOINING] != -2) and whole[_STEPS] < 20 * most
+    ):
+        if not whole[_WITHIN]:
+            whole[_STEPS] += 1
+            if whole[_JOINING] >= 0 and not _joined(bits, walk, ridge, row):
+                whole[_JOINING] = -2
                 break
-            for w in range(words):
-                cols[size, w] = bits[w, joining] & packed[w]
-            for q in range(size):
-                row[q] = common(cols[q], cols[size])
-                if centred:
-                    row[q] -= ones[active[q]] * ones[joining] / number
-            diagonal = ones[joining] + ridge
-            if centred:
-                diagonal -= ones[joining] * ones[joining] / number
-            if _join(factor, row, diagonal, size):
-                active[size] = joining
-                place[joining] = size
-                sign[size] = 1.0 if c[joining] > 0 else -1.0
-                beta[size] = 0.0
-                size += 1
-            else:
-                blocked[joining] = True
-        for q in range(size):
-            right[q] = sign[q] * weight[active[q]]
-        _solve(factor, right, size, direction)
-        slope[:] = 0.0
-        for q in range(size):
-            add_column(bits, active[q], direction[q], slope)
-        if centred:
-            _centre(slope, rows, number)
-        for k in range(length):
-            rest[k] = slope[k] * rows[k]
-        products(bits, rest, a)
-        # c_j(lam - g) = c_j - g a_j for terms outside; join where it meets (lam - g) w_j.
-        step = lam
-        joining = -2
-        leaving = -1
-        for j in range(terms):
-            if place[j] >= 0 or blocked[j]:
-                continue
-            w_j = weight[j]
-            up = w_j - a[j]
-            if up > 1e-12 * w_j:
-                g = (lam * w_j - c[j]) / up
-                if j == dropped and g < 1e-9 * lam:
-                    g = np.inf
-                if g < step:
-                    step = max(g, 0.0)
-                    joining = j
-            down = w_j + a[j]
-            if down > 1e-12 * w_j:
-                g = (lam * w_j + c[j]) / down
-                if j == dropped and g < 1e-9 * lam:
-                    g = np.inf
-                if g < step:
-                    step = max(g, 0.0)
-                    joining = j
-        for q in range(size):
-            if direction[q] * sign[q] < 0.0:
-                g = -beta[q] / direction[q]
-                if g < step:
-                    step = max(g, 0.0)
-                    joining = -1
-                    leaving = q
-        # Penalties on this piece.
-        while done < lams.size and lams[done] >= lam - step:
-            g = lam - lams[done]
-            for q in range(size):
-                out_terms[done, q] = active[q]
-                out_fit[done, q] = beta[q] + g * direction[q]
-                out_refit[done, q] = beta[q] + lam * direction[q]
-            for q in range(size, most):
-                out_terms[done, q] = -1
-            for k in range(length):
-                fits[done, k] = fit[k] + g * slope[k]
-                slopes[done, k] = lams[done] * slope[k]
-            done += 1
-        for q in range(size):
-            beta[q] += step * direction[q]
-        for k in range(length):
-            fit[k] += step * slope[k]
-        lam -= step
-        dropped = -1
-        if leaving >= 0:
-            dropped = active[leaving]
-            place[dropped] = -1
-            _leave(factor, leaving, size)
-            for q in range(leaving, size - 1):
-                active[q] = active[q + 1]
-                beta[q] = beta[q + 1]
-                sign[q] = sign[q + 1]
-                cols[q] = cols[q + 1]
-                place[active[q]] = q
-            size -= 1
-        if steps % 32 == 0:
-            for k in range(length):
-                rest[k] = (y[k] - fit[k]) * rows[k]
-            products(bits, rest, c)
-        else:
-            for j in range(terms):
-                c[j] -= step * a[j]
-    return done, steps
+            _find_piece(bits, rows, weight, walk, right, rest)
+            whole[_WITHIN] = 1
+        while whole[_DONE] < lams.size and lams[whole[_DONE]] >= real[_LAM] - real[_LENGTH]:
+            _tell(lams[whole[_DONE]], walk)
+        if whole[_DONE] < lams.size:  # else more penalties of this piece may be asked for later
+            _end_piece(bits, rows, y, walk, rest)
+            whole[_WITHIN] = 0

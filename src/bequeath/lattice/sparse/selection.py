@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bequeath.lattice.sparse.path import homotopy
+from bequeath.lattice.sparse.path import Walk, homotopy
 from bequeath.lattice.sparse.terms import Bits, Floats
 
 # Shares of the shrinkage that are taken away again.
@@ -93,29 +93,41 @@ def follow(
     sharing: bool = False,
 ) -> Path:
     """The path on the masks in `rows`, at these penalties on the mean squared error, up to so many chosen terms."""
-    number = int(rows.sum())
-    most = max(1, min(most, number - 1, bits.shape[1]))
-    shape = (len(penalties), most)
-    members = np.full(shape, -1, np.int64)
-    shrunk, full = np.zeros(shape), np.zeros(shape)
-    fits, slopes = np.zeros((len(penalties), len(y))), np.zeros((len(penalties), len(y)))
-    reached, steps = homotopy(
-        bits,
-        rows,
-        y,
-        weights,
-        True,
-        ridge_of(number, sharing),
-        penalties * number,
-        most,
-        members,
-        shrunk,
-        full,
-        fits,
-        slopes,
-    )
-    end = slice(0, reached)
-    return Path(members[end], shrunk[end], full[end], fits[end], slopes[end], steps)
+    return Course(bits, weights, rows, y, penalties, most, sharing).to(len(penalties))
+
+
+class Course:
+    """A path that is followed as far as it is asked for, and then further; arguments as in `follow`."""
+
+    def __init__(
+        self,
+        bits: Bits,
+        weights: Floats,
+        rows: Floats,
+        y: Floats,
+        penalties: Floats,
+        most: int = MOST,
+        sharing: bool = False,
+    ) -> None:
+        number = int(rows.sum())
+        most = max(1, min(most, number - 1, bits.shape[1]))
+        self._problem = bits, rows, y, weights, ridge_of(number, sharing)
+        self._lams = penalties * number
+        self._walk = Walk.begun(bits, rows, y, weights, len(penalties), most)
+
+    def to(self, stop: int) -> Path:
+        """The path at the first `stop` penalties."""
+        walk = self._walk
+        homotopy(*self._problem, self._lams[:stop], walk)
+        end = slice(0, min(walk.reached, stop))
+        return Path(
+            walk.members[end],
+            walk.shrunk[end],
+            walk.full[end],
+            walk.fits[end],
+            walk.slopes[end],
+            walk.pieces,
+        )
 
 
 def second(path: Path, at: int, weights: Floats) -> tuple[NDArray[np.int64], Floats]:
@@ -239,12 +251,15 @@ def validate(
         Whether the plain family has the ridge.
     """
     number, stop = len(bits), min(_FIRST, len(penalties))
-    plain: list[Path] = []
+    courses: list[Course] = []
     while True:
-        for k in range(len(plain), number):
-            plain.append(
-                follow(bits[k], weights[k], _rows(used, folds, k), y, penalties[:stop], sharing=sharing)
-            )
+        plain: list[Path] = []
+        for k in range(number):
+            if k == len(courses):
+                courses.append(
+                    Course(bits[k], weights[k], _rows(used, folds, k), y, penalties, sharing=sharing)
+                )
+            plain.append(courses[k].to(stop))
             some = _errors(plain, folds, y, stop).sum(-1)
             turned = _least(some[0]) < stop - _BEYOND
             if k + 1 >= min(_SCOUTS, number) and not turned and stop < len(penalties):
@@ -253,7 +268,7 @@ def validate(
             found = _with_adaptive(plain, bits, weights, used, folds, y, penalties[:stop], sharing)
             if found.choice().penalty < stop - _BEYOND or stop == len(penalties):
                 return found
-        plain, stop = [], min(stop + _STEP, len(penalties))
+        stop = min(stop + _STEP, len(penalties))
 
 
 def _with_adaptive(
