@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from gpu_models import VisionTransformer, resnet50
 from measure import seconds
-from sparse import column, planted_game
+from sparse_methods import column, planted_game
 from tables import structured_tables
 from torch import Tensor, nn
 

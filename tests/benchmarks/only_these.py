@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 ALLOWED = {"bequeath", "torch", "numpy", "scipy", "numba", "llvmlite", "psutil"}
-OWN = {"gpu", "gpu_models", "measure", "sparse", "tables"}
+OWN = {"gpu", "gpu_models", "measure", "sparse_methods", "tables"}
 TORCHS = {
     *("torchgen", "functorch", "typing_extensions", "filelock", "sympy", "mpmath", "networkx", "jinja2"),
     *("markupsafe", "fsspec", "setuptools"),

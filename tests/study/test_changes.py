@@ -149,6 +149,6 @@ def test_a_replacement_that_is_cut_off_leaves_the_old_arrays(study_dir, edit, mo
         run(study_dir, update=True)
     monkeypatch.setattr(Path, "rename", rename)
     assert not (study_dir / "out/tables.zarr").exists()
-    edit("decomposition", None)
+    edit("decomposition", "and-or")
     assert run(study_dir) == before
     assert sorted(p.name for p in (study_dir / "out").glob("tables.zarr*")) == ["tables.zarr"]

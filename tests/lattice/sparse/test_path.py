@@ -56,7 +56,7 @@ def test_the_path_is_the_elastic_nets_and_the_lassos(sharing: bool) -> None:
 
 @pytest.mark.parametrize("stops", [(3, 8), (1, 2, 3, 4, 5, 6, 7, 8), (5, 5, 8), (8, 2)])
 def test_a_path_goes_on_where_it_was(stops: tuple[int, ...]) -> None:
-    x, y, used, bits, weights = problem()
+    _, y, used, bits, weights = problem()
     penalties = np.geomspace(0.3, 0.02, 8)
     whole = selection.follow(bits, weights, used, y, penalties)
     course = selection.Course(bits, weights, used, y, penalties)

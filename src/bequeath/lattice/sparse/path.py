@@ -10,13 +10,21 @@ solution where the columns depend on each other (AND{i,j} + OR{i,j} = {i} + {j} 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
-from bequeath.lattice.sparse.kernels import add_column, common, compiled, counts, products, summing
-from bequeath.lattice.sparse.terms import Bits, Floats
+from bequeath.lattice.sparse.kernels import add_column, common, compiled, products, summing
+from bequeath.lattice.sparse.walk import (
+    DONE,
+    DROPPED,
+    JOINING,
+    LAM,
+    LEAVING,
+    LENGTH,
+    NUMBER,
+    SIZE,
+    STEPS,
+    WITHIN,
+)
 
 
 @summing
@@ -79,127 +87,10 @@ def _centre(x, used, number):
         x[k] -= mean
 
 
-# Where an integer or a number of a walk's state stands: chosen terms, penalties reached, pieces, the term that joins
-# next (-1: none but one leaves, -2: the end), the place that leaves, the term that left last, and whether a piece is
-# begun whose end is not reached; the penalty, masks in use, and the length of the piece.
-_SIZE, _DONE, _STEPS, _JOINING, _LEAVING, _DROPPED, _WITHIN = range(7)
-_LAM, _NUMBER, _LENGTH = range(3)
-
-
-class Walk(NamedTuple):
-    """A path and how far it has been followed: what `homotopy` goes on from.
-
-    Attributes
-    ----------
-    members, shrunk, full : ndarray
-        (penalties, most): chosen terms (-1 behind the last), coefficients with and without shrinkage.
-    fits, slopes : ndarray
-        (penalties, 64 * words): fitted values, and what taking away the shrinkage adds to them.
-    """
-
-    members: NDArray[np.int64]
-    shrunk: Floats
-    full: Floats
-    fits: Floats
-    slopes: Floats
-    whole: NDArray[np.int64]
-    real: Floats
-    packed: Bits
-    ones: Floats
-    fit: Floats
-    slope: Floats
-    c: Floats
-    a: Floats
-    place: NDArray[np.int64]
-    blocked: NDArray[np.bool_]
-    active: NDArray[np.int64]
-    beta: Floats
-    direction: Floats
-    sign: Floats
-    factor: Floats
-    cols: Bits
-
-    @classmethod
-    def begun(cls, bits: Bits, rows: Floats, y: Floats, weight: Floats, penalties: int, most: int) -> Walk:
-        """A walk of so many penalties at most and up to so many chosen terms, at its start (arguments: `homotopy`)."""
-        words, terms = bits.shape
-        length = 64 * words
-        by_penalty, by_mask = (penalties, most), (penalties, length)
-        walk = cls(
-            np.full(by_penalty, -1),
-            np.zeros(by_penalty),
-            np.zeros(by_penalty),
-            np.zeros(by_mask),
-            np.zeros(by_mask),
-            np.zeros(7, np.int64),
-            np.zeros(3),
-            np.zeros(words, np.uint64),
-            np.empty(terms),
-            np.zeros(length),
-            np.zeros(length),
-            np.empty(terms),
-            np.empty(terms),
-            np.full(terms, -1),
-            np.zeros(terms, bool),
-            np.zeros(most, np.int64),
-            np.zeros(most),
-            np.zeros(most),
-            np.zeros(most),
-            np.zeros((most, most)),
-            np.zeros((most, words), np.uint64),
-        )
-        _begin(bits, rows, y, weight, walk)
-        return walk
-
-    @property
-    def reached(self) -> int:
-        """Penalties that were reached."""
-        return int(self.whole[_DONE])
-
-    @property
-    def pieces(self) -> int:
-        """Linear pieces so far."""
-        return int(self.whole[_STEPS])
-
-
-@compiled
-def _begin(bits, rows, y, weight, walk):
-    """The fit without terms, and the term that joins first."""
-    terms = bits.shape[1]
-    number = 0.0
-    for k in range(rows.size):
-        if rows[k] > 0.0:
-            walk.packed[k // 64] |= np.uint64(1) << np.uint64(k % 64)
-            number += 1.0
-    counts(bits, walk.packed, walk.ones)
-    mean = 0.0
-    for k in range(rows.size):
-        mean += y[k] * rows[k]
-    mean /= number
-    walk.fit[:] = mean
-    rest = np.empty(rows.size)
-    for k in range(rows.size):
-        rest[k] = (y[k] - mean) * rows[k]
-    products(bits, rest, walk.c)
-    lam = 0.0
-    first = -1
-    for j in range(terms):
-        if weight[j] > 0.0 and walk.ones[j] > 0.0 and walk.ones[j] != number:
-            if abs(walk.c[j]) / weight[j] > lam:
-                lam = abs(walk.c[j]) / weight[j]
-                first = j
-        else:
-            walk.blocked[j] = True
-    walk.real[_LAM] = lam
-    walk.real[_NUMBER] = number
-    walk.whole[_JOINING] = first
-    walk.whole[_DROPPED] = -1
-
-
 @compiled
 def _joined(bits, walk, ridge, row):
     """Take in the term that joins; False where there is no room for it."""
-    size, joining, number = walk.whole[_SIZE], walk.whole[_JOINING], walk.real[_NUMBER]
+    size, joining, number = walk.whole[SIZE], walk.whole[JOINING], walk.real[NUMBER]
     if size == walk.active.size or size + 1 >= number:
         return False
     ones = walk.ones
@@ -213,7 +104,7 @@ def _joined(bits, walk, ridge, row):
         walk.place[joining] = size
         walk.sign[size] = 1.0 if walk.c[joining] > 0 else -1.0
         walk.beta[size] = 0.0
-        walk.whole[_SIZE] += 1
+        walk.whole[SIZE] += 1
     else:
         walk.blocked[joining] = True
     return True
@@ -222,14 +113,14 @@ def _joined(bits, walk, ridge, row):
 @compiled
 def _find_piece(bits, rows, weight, walk, right, rest):
     """The direction of the next piece, its length, and what happens at its end."""
-    size, dropped, lam = walk.whole[_SIZE], walk.whole[_DROPPED], walk.real[_LAM]
+    size, dropped, lam = walk.whole[SIZE], walk.whole[DROPPED], walk.real[LAM]
     for q in range(size):
         right[q] = walk.sign[q] * weight[walk.active[q]]
     _solve(walk.factor, right, size, walk.direction)
     walk.slope[:] = 0.0
     for q in range(size):
         add_column(bits, walk.active[q], walk.direction[q], walk.slope)
-    _centre(walk.slope, rows, walk.real[_NUMBER])
+    _centre(walk.slope, rows, walk.real[NUMBER])
     for k in range(rows.size):
         rest[k] = walk.slope[k] * rows[k]
     products(bits, rest, walk.a)
@@ -264,38 +155,38 @@ def _find_piece(bits, rows, weight, walk, right, rest):
                 step = max(g, 0.0)
                 joining = -1
                 leaving = q
-    walk.real[_LENGTH] = step
-    walk.whole[_JOINING] = joining
-    walk.whole[_LEAVING] = leaving
+    walk.real[LENGTH] = step
+    walk.whole[JOINING] = joining
+    walk.whole[LEAVING] = leaving
 
 
 @compiled
 def _tell(lam, walk):
     """The solution at a penalty of the piece at hand, in the next row of the results."""
-    done, size = walk.whole[_DONE], walk.whole[_SIZE]
-    g = walk.real[_LAM] - lam
+    done, size = walk.whole[DONE], walk.whole[SIZE]
+    g = walk.real[LAM] - lam
     for q in range(size):
         walk.members[done, q] = walk.active[q]
         walk.shrunk[done, q] = walk.beta[q] + g * walk.direction[q]
-        walk.full[done, q] = walk.beta[q] + walk.real[_LAM] * walk.direction[q]
+        walk.full[done, q] = walk.beta[q] + walk.real[LAM] * walk.direction[q]
     for k in range(walk.fit.size):
         walk.fits[done, k] = walk.fit[k] + g * walk.slope[k]
         walk.slopes[done, k] = lam * walk.slope[k]
-    walk.whole[_DONE] += 1
+    walk.whole[DONE] += 1
 
 
 @compiled
 def _end_piece(bits, rows, y, walk, rest):
     """Go to the end of the piece at hand; the term that leaves there, leaves."""
-    size, step, leaving = walk.whole[_SIZE], walk.real[_LENGTH], walk.whole[_LEAVING]
+    size, step, leaving = walk.whole[SIZE], walk.real[LENGTH], walk.whole[LEAVING]
     for q in range(size):
         walk.beta[q] += step * walk.direction[q]
     for k in range(walk.fit.size):
         walk.fit[k] += step * walk.slope[k]
-    walk.real[_LAM] -= step
-    walk.whole[_DROPPED] = -1
+    walk.real[LAM] -= step
+    walk.whole[DROPPED] = -1
     if leaving >= 0:
-        walk.whole[_DROPPED] = walk.active[leaving]
+        walk.whole[DROPPED] = walk.active[leaving]
         walk.place[walk.active[leaving]] = -1
         _leave(walk.factor, leaving, size)
         for q in range(leaving, size - 1):
@@ -304,8 +195,8 @@ def _end_piece(bits, rows, y, walk, rest):
             walk.sign[q] = walk.sign[q + 1]
             walk.cols[q] = walk.cols[q + 1]
             walk.place[walk.active[q]] = q
-        walk.whole[_SIZE] -= 1
-    if walk.whole[_STEPS] % 32 == 0:
+        walk.whole[SIZE] -= 1
+    if walk.whole[STEPS] % 32 == 0:
         for k in range(walk.fit.size):
             rest[k] = (y[k] - walk.fit[k]) * rows[k]
         products(bits, rest, walk.c)
@@ -333,21 +224,19 @@ def homotopy(bits, rows, y, weight, ridge, lams, walk):
     most = walk.active.size
     whole, real = walk.whole, walk.real
     right, row, rest = np.zeros(most), np.zeros(most), np.empty(rows.size)
-    while whole[_STEPS] == 0 and whole[_DONE] < lams.size and lams[whole[_DONE]] >= real[_LAM]:
-        walk.fits[whole[_DONE]] = walk.fit
-        whole[_DONE] += 1
-    while (
-        whole[_DONE] < lams.size and (whole[_WITHIN] or whole[_JOINING] != -2) and whole[_STEPS] < 20 * most
-    ):
-        if not whole[_WITHIN]:
-            whole[_STEPS] += 1
-            if whole[_JOINING] >= 0 and not _joined(bits, walk, ridge, row):
-                whole[_JOINING] = -2
+    while whole[STEPS] == 0 and whole[DONE] < lams.size and lams[whole[DONE]] >= real[LAM]:
+        walk.fits[whole[DONE]] = walk.fit
+        whole[DONE] += 1
+    while whole[DONE] < lams.size and (whole[WITHIN] or whole[JOINING] != -2) and whole[STEPS] < 20 * most:
+        if not whole[WITHIN]:
+            whole[STEPS] += 1
+            if whole[JOINING] >= 0 and not _joined(bits, walk, ridge, row):
+                whole[JOINING] = -2
                 break
             _find_piece(bits, rows, weight, walk, right, rest)
-            whole[_WITHIN] = 1
-        while whole[_DONE] < lams.size and lams[whole[_DONE]] >= real[_LAM] - real[_LENGTH]:
-            _tell(lams[whole[_DONE]], walk)
-        if whole[_DONE] < lams.size:  # else more penalties of this piece may be asked for later
+            whole[WITHIN] = 1
+        while whole[DONE] < lams.size and lams[whole[DONE]] >= real[LAM] - real[LENGTH]:
+            _tell(lams[whole[DONE]], walk)
+        if whole[DONE] < lams.size:  # else more penalties of this piece may be asked for later
             _end_piece(bits, rows, y, walk, rest)
-            whole[_WITHIN] = 0
+            whole[WITHIN] = 0

@@ -15,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bequeath.lattice.sparse.path import Walk, homotopy
+from bequeath.lattice.sparse.path import homotopy
 from bequeath.lattice.sparse.terms import Bits, Floats
+from bequeath.lattice.sparse.walk import Walk
 
 # Shares of the shrinkage that are taken away again.
 RELAXED = (0.0, 0.5, 1.0)
