@@ -27,8 +27,8 @@ from bequeath.study.store.store import Store
 
 # Seconds of evaluation that are timed for each model, and masks and accuracy samples at least.
 _SECONDS, _LEAST = 1.0, 64
-# Tables at most that are decomposed together to time one.
-_TOGETHER = 24
+# Tables at most that are decomposed, or read sparsely, together to time one.
+_TOGETHER, _FEW = 24, 4
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _time_lattice(prepared: Prepared, examples: list[Tensor]) -> tuple[float, fl
     config, n = prepared.config, prepared.parts.games.n_players
     decomposition, sampling = config.decomposition, prepared.axes().sampling
     together = group_size("interactions", len(examples[0]), sparse=decomposition.sparse)
-    together = min(together, config.samples, _TOGETHER)
+    together = min(together, config.samples, _FEW if decomposition.sparse else _TOGETHER)
     tables = torch.stack(examples).repeat(-(-together // len(examples)), 1)[:together]
 
     def decomposed(some: Tensor) -> object:

@@ -171,7 +171,7 @@ def warnings(evidence: Evidence, findings: Json) -> list[str]:
         more = " Bounds over all equally sparse splits can be asked for (bounds: true)."
         found.append(text + (more if config.decomposition.kind == "and-or" and config.bounds is None else ""))
     found += _unpredicted(findings["faithfulness"]["held_out"])
-    found += _by_chance(findings["knowledge"]["shares"])
+    found += by_chance(findings["knowledge"]["shares"])
     found += _about_models(evidence, findings)
     found.append(f"One training run per model: the intervals are over the {n} samples, not over seeds.")
     return found
@@ -187,15 +187,25 @@ def _unpredicted(held_out: Json) -> list[str]:
     ]
 
 
-def _by_chance(shares: Json) -> list[str]:
-    return [
-        f"The {name} share is not above chance: {100 * share['observed']:.1f}%, and interactions of other samples "
-        f"share {100 * share['floor']:.1f}%. A verdict on its size says nothing of these models."
-        for name, share in shares.items()
-        if name in ("preserved", "relearned")
-        and None not in (share["low"], share["floor"])
-        and share["low"] <= share["floor"]
-    ]
+def by_chance(shares: Json) -> list[str]:
+    """Shares that are not above chance; else those that samples of one class reach without being the same."""
+    found = []
+    for name, share in shares.items():
+        low, floor, within = share["low"], share["floor"], share["floor_within_classes"]
+        if name not in ("preserved", "relearned") or None in (low, floor):
+            continue
+        if low <= floor:
+            found.append(
+                f"The {name} share is not above chance: {100 * share['observed']:.1f}%, and interactions of other "
+                f"samples share {100 * floor:.1f}%. A verdict on its size says nothing of these models."
+            )
+        elif within is not None and low <= within:
+            found.append(
+                f"The {name} share, {100 * share['observed']:.1f}%, is above that of other samples "
+                f"({100 * floor:.1f}%), but not above that of other samples of the same class ({100 * within:.1f}%): "
+                "the models may have in common what they know of the classes, not of each sample."
+            )
+    return found
 
 
 def _about_models(evidence: Evidence, findings: Json) -> list[str]:
