@@ -91,6 +91,14 @@ def test_every_model_and_sample_sees_the_same_masks(sparse):
     assert (store_of(sparse / "out").shown == expected).all()
 
 
+def test_stored_readings_have_their_halves(sparse):
+    evidence = Study.from_yaml(sparse / "study.yaml").run(sparse / "out").evidence()
+    direct = bq.fit(evidence.shown, evidence.tables[-1], 2, resamples=0, seed=evidence.config.seed)
+    for stored, expected in zip(evidence.interactions[-1].halves, direct.halves, strict=True):
+        assert stored.listed.members == expected.listed.members
+        torch.testing.assert_close(stored.listed.value, expected.listed.value, atol=1e-9, rtol=0)
+
+
 def test_ledgers_add_up_to_the_output(sparse):
     findings = run(sparse)
     for rows in findings["ledger"].values():

@@ -161,6 +161,21 @@ def _assembled(
     return Interactions.of_terms(listed, tensor(sampled.empty), names, certificate)
 
 
+def halves(
+    masks: Any,
+    values: Any,
+    order: int,
+    *,
+    kind: Kind = "and-or",
+    players: Sequence[str] | None = None,
+    resamples: int = 10,
+    seed: int = 0,
+) -> tuple[Interactions, Interactions]:
+    """What `Interactions.halves` of `fit` with the same arguments gives, without the whole reading."""
+    sampled = check_sampled(masks, values, order, kind)
+    return _halves(sampled, names_of(players, sampled.masks.shape[1]), order, kind, resamples, seed)
+
+
 def _halves(
     sampled: Sampled, names: tuple[str, ...], order: int, kind: Kind, resamples: int, seed: int
 ) -> tuple[Interactions, Interactions]:

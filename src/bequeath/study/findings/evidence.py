@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import combinations, permutations
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from bequeath.knowledge.ledger import Ledger, ledger
 from bequeath.knowledge.shares import Array, Readings, Share
 from bequeath.lattice.exact.decompose import decompose
 from bequeath.lattice.interactions import Interactions
-from bequeath.lattice.sparse.fit import fit
+from bequeath.lattice.sparse.fit import fit, halves
 from bequeath.study.config import StudyConfig
 from bequeath.study.findings.known import Known
 from bequeath.study.findings.missing import comparable_part
@@ -92,16 +92,22 @@ class Evidence:
         bounds = None
         if config.bounds is not None and (store.state("bounds")[list(part.samples)] == DONE).all():
             bounds = store.bounds(part.samples)
+        shown = torch.from_numpy(store.shown) if store.sparse else None
+        tables = tuple(store.tables(c, whole) for c in part.checkpoints)
+        interactions = (store.interactions(c, whole) for c in part.checkpoints)
         return cls(
             config,
             tuple(every[c] for c in part.checkpoints),
             tuple(ids[s] for s in part.samples),
             tuple(classes[s] for s in part.samples),
             part.samples,
-            tuple(store.interactions(c, whole) for c in part.checkpoints),
-            tuple(store.tables(c, whole) for c in part.checkpoints),
+            tuple(
+                _with_halves(config, one, shown, table)
+                for one, table in zip(interactions, tables, strict=True)
+            ),
+            tables,
             tuple(store.correct(c) for c in part.checkpoints),
-            torch.from_numpy(store.shown) if store.sparse else None,
+            shown,
             store.full,
             tuple(store.looks),
             bounds,
@@ -224,3 +230,17 @@ class Evidence:
             self.books,
             {name: self.correct[self.final(name)] for name in self.models},
         )
+
+
+def _with_halves(
+    config: StudyConfig, interactions: Interactions, shown: Tensor | None, table: Tensor
+) -> Interactions:
+    """Sparse readings with the way to read halves of their masks."""
+    listed = interactions.listed
+    if listed is None:
+        return interactions
+    options = config.sparse_options(interactions.n_players)
+    again = partial(halves, shown, table, players=interactions.players, **options)
+    return Interactions.of_terms(
+        replace(listed, again=again), interactions.offset, interactions.players, interactions.certificate
+    )
