@@ -224,6 +224,25 @@ def test_the_ledger_adds_up_to_the_output(normalise, kind, count):
         bq.ledger(comparison, "nobody", drawn["after"][:, 0], drawn["after"][:, -1])
 
 
+def test_outputs_scale_sparse_readings_by_what_the_models_give():
+    masks = bq.draw_masks(8, 120)
+    x = masks.double()
+    value = 2 * x[:, 0] * x[:, 1] - x[:, 2] + 0.7 * x.any(1)
+    readings = {
+        name: bq.fit(masks, factor * value + 3, 2, resamples=0)
+        for name, factor in [("before", 1), ("after", 5)]
+    }
+    comparison = bq.compare(**readings, normalise="output")
+    assert comparison.scale == pytest.approx({"before": 1.7, "after": 8.5})
+    but_full = [0, *range(2, 120)]
+    unknown = bq.fit(masks[but_full], value[but_full], 2, resamples=0)
+    assert unknown.total.isnan()
+    with pytest.raises(
+        bq.BequeathError, match=r'"output" needs v\(N\), which a sparse reading does not know'
+    ):
+        bq.compare(before=unknown, after=unknown, normalise="output")
+
+
 def test_the_ledger_of_sparse_readings_has_what_they_leave():
     masks = bq.draw_masks(8, 120)
     x = masks.double()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -278,7 +279,7 @@ def compare(
             strength = effect.abs()
             keep = strength > salient * strength.amax((-1, -2), keepdim=True)
             effects[name] = torch.where(keep, effect, 0.0)
-    scale = {name: _scale(effect, normalise) for name, effect in effects.items()}
+    scale = {name: _scale(effect, given[name], normalise) for name, effect in effects.items()}
     return Comparison(
         effects,
         scale,
@@ -310,12 +311,15 @@ def _check_alike(name: str, interactions: Interactions, first: Interactions) -> 
         )
 
 
-def _scale(values: Tensor, normalise: Normalise) -> float:
+def _scale(effects: Tensor, reading: Interactions, normalise: Normalise) -> float:
     if normalise == "none":
         return 1.0
     if normalise == "output":
-        # AND and OR effects of all subsets add up to v(N) - v(0).
-        scale = values.sum((-1, -2)).abs().mean().item()
+        scale = reading.total.abs().mean().item()
+        if not math.isfinite(scale):
+            raise BequeathError(
+                'normalise: "output" needs v(N), which a sparse reading does not know; evaluate the full mask, too'
+            )
     else:
-        scale = values.abs().sum((-1, -2)).mean().item()
+        scale = effects.abs().sum((-1, -2)).mean().item()
     return scale if scale > 0 else 1.0

@@ -266,6 +266,13 @@ class Interactions(SparseReading):
         one._check_one_table("terms")
         return one.top(max(len(one.listed), 1) if one.listed is not None else 2 * one.and_.shape[-1])
 
+    @property
+    def total(self) -> Tensor:
+        """v(N) - v(0), shape (...); nan where a sparse reading does not know v(N)."""
+        if self.listed is not None:
+            return self.listed.value.sum(-1) + self.listed.constant + self.listed.residual
+        return self.values.sum((-1, -2))
+
     def by_order(self) -> Tensor:
         """Sum of |I| by order, both types: shape (..., n + 1), in the units of the tables."""
         return self.strength_by_order().sum(-2)
