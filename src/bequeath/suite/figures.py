@@ -92,7 +92,7 @@ def shares(document: Json) -> Figure:
     readings = (
         ("shares", -0.2, COLOURS["preserved"], "o", "as asked for"),
         ("raw", 0.02, COLOURS["relearned"], "s", "raw units"),
-        ("by_and", 0.24, COLOURS["muted"], "D", "plain AND"),
+        ("by_and", 0.24, COLOURS["muted"], "D", "AND alone"),
     )
     for axes, (share, title) in zip(panels, titles.items(), strict=False):
         _panel(axes, len(rows), title)
