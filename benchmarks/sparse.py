@@ -10,6 +10,7 @@
     python benchmarks/sparse.py width [--only 64 128 256 512]
     python benchmarks/sparse.py full
     python benchmarks/sparse.py noise
+    python benchmarks/sparse.py errors
     python benchmarks/sparse.py speed
 
 All but planted need ../shared/reference; real and designs --real need the tables of benchmarks/real_games.py.
@@ -26,6 +27,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import sparse_errors
 import sparse_penalties
 import sparse_real
 import sparse_width
@@ -413,6 +415,7 @@ MODES: dict[str, Callable[[], None]] = {
     "penalties": sparse_penalties.penalties,
     "full": full,
     "noise": noise,
+    "errors": sparse_errors.errors,
     "speed": speed,
 }
 

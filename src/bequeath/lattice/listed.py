@@ -34,7 +34,8 @@ class Listed:
     value : Tensor
         (..., T), float64, in the units of the values; 0 where a table's fit did not choose the term.
     error : Tensor
-        (..., T): standard error of `value`; nan where not chosen, or not known.
+        (..., T): standard error of `value`, the choice of terms included (delete-half jackknife over masks); nan where
+        not chosen, or not known.
     chosen : Tensor
         (..., T): share of the fits on random halves of the masks that choose the term with this sign; nan where not
         chosen, or not known.

@@ -55,7 +55,7 @@ class Term(NamedTuple):
     value : float
         In the units of the game.
     error : float or None
-        Standard error; None where the reading is exact.
+        Standard error over masks; nan if no resampled fits were made, None where the reading is exact.
     chosen : float or None
         Share of the fits on resampled masks that choose the term with this sign, 0 to 1; None where the reading is
         exact.

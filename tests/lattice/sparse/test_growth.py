@@ -54,7 +54,7 @@ def test_a_look_is_over_tables_that_vary() -> None:
         * torch.randn(values.shape, generator=torch.Generator().manual_seed(0))
         * torch.tensor([[1.0], [0]])
     )
-    found = bq.fit(masks, values, 2, resamples=0)
+    found = bq.fit(masks, values, 2, resamples=4)
     look = Look.at(100, [found, found[:1]])
     assert look.r2 == pytest.approx(float(found.r2[0]))
     terms = found.terms(0)

@@ -169,6 +169,7 @@ def test_errors_are_as_large_as_what_is_wrong() -> None:
     # Not all: {i} + {j} = AND{i, j} + OR{i, j}, so a game may be read in other terms than it was made of.
     assert np.mean(np.abs(ratios) < 2) > 0.8
     assert 0.3 < np.median(np.abs(ratios)) < 1.2
+    assert all(np.isnan(term.error) for term in bq.fit(masks, clean, resamples=0).terms())
 
 
 def test_tables_are_fitted_each_by_itself(noisy: tuple[torch.Tensor, np.ndarray, Interactions]) -> None:

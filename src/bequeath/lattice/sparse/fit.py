@@ -53,7 +53,8 @@ def fit(
     players : sequence of str, optional
         Names of the n players; their numbers by default.
     resamples : int
-        Fits on random halves of the masks that say how often a term is chosen; 0: none, `Term.chosen` is then nan.
+        Fits on random halves of the masks that say how often a term is chosen, and how much it changes: `Term.chosen`
+        and `Term.error`, which are nan with 0.
     seed : int
         Of the folds, halves and resamples; has no effect on anything else.
     progress : callable, optional

@@ -155,20 +155,19 @@ def read(design: Shared, values: Floats) -> Reading:
     shared_part = ridge * float(shrunk @ shrunk)
     gap = duality_gap(values - values.mean(), r, float(penalties[last] * k), norm, largest, shared_part)
     some = terms[members]
-    variance = validation.mean_error / k
-    inverse, x = _inverse(bits, members, k, ridge_of(k, sharing and not choice.family))
+    x = _columns(bits, members, k)
     constant = float(values.mean() - x.mean(0) @ b)
     fitted = constant + x @ b
-    shares = _chosen(design, bits, weight, y, penalties, choice, validation, members, b)
+    shares, error = _resampled(design, bits, weight, y, penalties, choice, validation, members, b)
     return Reading(
         some,
         b,
-        np.sqrt(variance * np.diag(inverse)),
+        error,
         shares,
         constant,
         float(values[design.full] - fitted[design.full]) if design.full >= 0 else np.nan,
         validation.r2,
-        float(np.sqrt(variance)),
+        float(np.sqrt(validation.mean_error / k)),
         gap.objective,
         gap.lower_bound,
         0.0,
@@ -254,16 +253,13 @@ def _unknown(terms: Terms, scores: Floats, known: set[bytes]) -> tuple[Terms, fl
     return terms[new], float(scores[new].max(initial=0.0))
 
 
-def _inverse(bits: Bits, members: NDArray[np.int64], k: int, ridge: float) -> tuple[Floats, Floats]:
-    """Inverse Gram matrix of the chosen columns, centred, and the columns (K, chosen)."""
+def _columns(bits: Bits, members: NDArray[np.int64], k: int) -> Floats:
+    """The chosen columns, (K, chosen)."""
     columns = np.ascontiguousarray(bits[:, members].T).view(np.uint8)
-    x = np.unpackbits(columns, axis=1, bitorder="little")[:, :k].T.astype(float)
-    centred = x - x.mean(0)
-    gram = centred.T @ centred + ridge * np.eye(len(members))
-    return np.linalg.inv(gram), x
+    return np.unpackbits(columns, axis=1, bitorder="little")[:, :k].T.astype(float)
 
 
-def _chosen(
+def _resampled(
     design: Shared,
     bits: Bits,
     weight: Floats,
@@ -273,18 +269,20 @@ def _chosen(
     validation: Validation,
     members: NDArray[np.int64],
     b: Floats,
-) -> Floats:
-    """Share of the half samples whose fit has each term with this sign; nan without half samples."""
+) -> tuple[Floats, Floats]:
+    """Of each term, over the fits on half samples: share with this sign, and standard error; nan without half samples.
+
+    The error is the delete-half jackknife (Shao & Wu 1989): the root mean square of what half of the masks change. A
+    term that a half does not choose is 0 there, so the choice of terms is part of it.
+    """
     if not len(design.halves):
-        return np.full(len(members), np.nan)
-    count = np.zeros(len(members))
-    signs = np.zeros(bits.shape[1])
-    for rows in design.halves:
+        return np.full(len(members), np.nan), np.full(len(members), np.nan)
+    values = np.zeros((len(design.halves), bits.shape[1]))
+    for row, rows in zip(values, design.halves, strict=True):
         # The noise of a mean over half of the masks is larger by the root of two, and so is the penalty.
-        found, values, _ = chosen_fit(
+        found, coefficients, _ = chosen_fit(
             bits, weight, rows, y, penalties * 2**0.5, choice, validation.plain, validation.sharing
         )
-        signs[:] = 0
-        signs[found] = np.sign(values)
-        count += signs[members] == np.sign(b)
-    return count / len(design.halves)
+        row[found] = coefficients
+    halves = values[:, members]
+    return (np.sign(halves) == np.sign(b)).mean(0), np.sqrt(((halves - b) ** 2).mean(0))
