@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bequeath.knowledge.shares import Share
     from bequeath.lattice.exact.decompose import CertificateWarning, decompose, decompose_jointly
     from bequeath.lattice.interactions import Certificate, Interactions
-    from bequeath.lattice.sparse.checks import RepeatedMaskWarning
+    from bequeath.lattice.sparse.checks import ConstantValuesWarning, RepeatedMaskWarning
     from bequeath.lattice.sparse.fit import fit
     from bequeath.lattice.sparse.masks import draw_masks
     from bequeath.lattice.transforms import moebius, or_moebius, or_zeta, zeta
@@ -55,6 +55,7 @@ _HOME = {
     "decompose_jointly": "lattice.exact.decompose",
     "Certificate": "lattice.interactions",
     "Interactions": "lattice.interactions",
+    "ConstantValuesWarning": "lattice.sparse.checks",
     "RepeatedMaskWarning": "lattice.sparse.checks",
     "fit": "lattice.sparse.fit",
     "draw_masks": "lattice.sparse.masks",
@@ -82,6 +83,7 @@ __all__ = [
     "Certificate",
     "CertificateWarning",
     "Comparison",
+    "ConstantValuesWarning",
     "Evaluation",
     "Game",
     "Interactions",

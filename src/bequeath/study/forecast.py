@@ -16,12 +16,12 @@ from torch import Tensor
 from bequeath.games.runner import Request, Runner
 from bequeath.knowledge.bounds import preserved_bounds
 from bequeath.lattice.exact.decompose import decompose, decompose_jointly
-from bequeath.lattice.sparse.fit import fit
 from bequeath.lattice.subsets import masks
 from bequeath.study.config import StudyConfig
 from bequeath.study.engines.choice import make_engine
 from bequeath.study.engines.tasks import group_size
 from bequeath.study.prepared import Prepared
+from bequeath.study.reading import read
 from bequeath.study.store.carry import STORE, Carrier
 from bequeath.study.store.store import Store
 
@@ -132,7 +132,7 @@ def _bytes_each(prepared: Prepared) -> tuple[int, int]:
 
 def _time_lattice(prepared: Prepared, examples: list[Tensor]) -> tuple[float, float]:
     """Seconds for one decomposition among as many as a task has, and for one sample's bounds."""
-    config, n = prepared.config, prepared.parts.games.n_players
+    config = prepared.config
     decomposition, sampling = config.decomposition, prepared.axes().sampling
     together = group_size("interactions", len(examples[0]), sparse=decomposition.sparse)
     together = min(together, config.samples, _FEW if decomposition.sparse else _TOGETHER)
@@ -140,7 +140,7 @@ def _time_lattice(prepared: Prepared, examples: list[Tensor]) -> tuple[float, fl
 
     def decomposed(some: Tensor) -> object:
         if sampling is not None:
-            return fit(sampling.shown, some, **config.sparse_options(n))
+            return read(config, sampling.shown, some)
         if decomposition.kind == "joint":
             # All checkpoints of a sample are one problem; here its models' last ones stand for them.
             each = {str(i): v[None] for i, v in enumerate(some[: len(examples)])}

@@ -288,7 +288,8 @@ def test_constant_values_have_no_terms() -> None:
     masks = bq.draw_masks(8, 64)
     v = torch.full((2, 64), 2.5)
     v[:, 0] = 1.0
-    found = bq.fit(masks, v)
+    with pytest.warns(bq.ConstantValuesWarning, match="those of 2 of 2 tables do not vary"):
+        found = bq.fit(masks, v)
     assert found.terms(0) == []
     assert torch.isnan(found.r2).all()
     assert found.constant.tolist() == [1.5, 1.5]

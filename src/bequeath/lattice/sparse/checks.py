@@ -23,6 +23,10 @@ class RepeatedMaskWarning(UserWarning):
     """A mask was given more than once with different values; their mean was used."""
 
 
+class ConstantValuesWarning(UserWarning):
+    """The values of a table do not vary over the masks: it has no terms, and R2 is not defined."""
+
+
 @dataclass(frozen=True)
 class Sampled:
     """Checked masks and values.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -13,7 +14,13 @@ from numpy.typing import NDArray
 from bequeath.errors import BequeathError
 from bequeath.lattice.interactions import Certificate, Interactions
 from bequeath.lattice.listed import Listed
-from bequeath.lattice.sparse.checks import Sampled, check_sampled, names_of, usual_order
+from bequeath.lattice.sparse.checks import (
+    ConstantValuesWarning,
+    Sampled,
+    check_sampled,
+    names_of,
+    usual_order,
+)
 from bequeath.lattice.sparse.table import Reading, Shared, read, shared
 from bequeath.lattice.sparse.terms import KINDS
 from bequeath.lattice.threads import in_parts
@@ -76,6 +83,8 @@ def fit(
     -----
     RepeatedMaskWarning
         If a mask is there several times with different values; their mean is used.
+    ConstantValuesWarning
+        If a table's values do not vary: it has no terms, and its R2 is nan.
 
     Examples
     --------
@@ -96,6 +105,13 @@ def fit(
         readings += part
         if progress is not None:
             progress(len(part))
+    constant = sum(bool(np.isnan(reading.r2)) for reading in readings)
+    if constant:
+        warnings.warn(
+            f"values: those of {constant} of {len(readings)} tables do not vary over the masks: no terms, no R2 (nan)",
+            ConstantValuesWarning,
+            stacklevel=2,
+        )
     again = partial(_halves, sampled, names, order, kind, resamples, seed)
     return _assembled(readings, sampled, names, order, again)
 

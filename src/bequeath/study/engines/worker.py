@@ -14,11 +14,11 @@ from bequeath.games.runner import Runner
 from bequeath.knowledge.bounds import BOUNDS, preserved_bounds
 from bequeath.lattice.exact.decompose import decompose, decompose_jointly
 from bequeath.lattice.interactions import Interactions
-from bequeath.lattice.sparse.fit import fit
 from bequeath.study.config import StudyConfig
 from bequeath.study.engines.tasks import Task, missing
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
+from bequeath.study.reading import read
 from bequeath.study.store.layout import FIELDS
 from bequeath.study.store.store import DONE, Store
 from bequeath.study.store.terms import quantities
@@ -114,8 +114,7 @@ class Worker:
         config = self.spec.config.decomposition
         tables = self.store.tables(task.checkpoint, samples)
         if config.kind == "sparse":
-            options = self.spec.config.sparse_options(self.parts.games.n_players)
-            found = fit(self.store.shown, tables, **options)
+            found = read(self.spec.config, self.store.shown, tables)
         else:
             # A gap that is missed is counted in the findings and told in the report.
             found = decompose(tables, config.kind, **config.options)  # type: ignore[arg-type]

@@ -19,12 +19,13 @@ from bequeath.knowledge.ledger import Ledger, ledger
 from bequeath.knowledge.shares import Array, Readings, Share
 from bequeath.lattice.exact.decompose import decompose
 from bequeath.lattice.interactions import Interactions
-from bequeath.lattice.sparse.fit import fit, halves
+from bequeath.lattice.sparse.fit import halves
 from bequeath.study.config import StudyConfig
 from bequeath.study.findings.known import Known
 from bequeath.study.findings.missing import comparable_part
 from bequeath.study.findings.plain import Json
 from bequeath.study.loading.plan import Checkpoint
+from bequeath.study.reading import read
 from bequeath.study.store.carry import STORE
 from bequeath.study.store.store import DONE, Store
 
@@ -206,8 +207,7 @@ class Evidence:
         table, players = self.tables[self.final(model)], self.comparison.players
         if self.shown is None:
             return decompose(table, "and", players=players)
-        options = self.config.sparse_options(len(players))
-        return fit(self.shown, table, players=players, **options | {"kind": "and", "resamples": 0})
+        return read(self.config, self.shown, table, players=players, kind="and", resamples=0)
 
     @cached_property
     def known(self) -> Known:
