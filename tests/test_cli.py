@@ -107,7 +107,7 @@ def test_the_demos_finetuned_model_compared_with_itself_keeps_everything(quick_d
     checkpoints = store.names("checkpoint")
     last = max(i for i, name in enumerate(checkpoints) if name.startswith("finetuned"))
     stored = store.interactions(last)
-    again = bq.fit(store.shown, store.tables(last), 4, players=stored.players, resamples=0)
+    again = bq.fit(store.shown, store.tables(last), 3, players=stored.players, resamples=0)
     kept = bq.compare(before=stored, after=again, normalise="none")
     assert kept.share("preserved").observed > 1 - 1e-9
     assert kept.share("new").observed < 1e-9

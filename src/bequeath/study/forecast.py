@@ -20,8 +20,8 @@ from bequeath.lattice.subsets import masks
 from bequeath.study.config import StudyConfig
 from bequeath.study.engines.choice import make_engine
 from bequeath.study.engines.tasks import group_size
+from bequeath.study.loading.readings import read
 from bequeath.study.prepared import Prepared
-from bequeath.study.reading import read
 from bequeath.study.store.carry import STORE, Carrier
 from bequeath.study.store.store import Store
 

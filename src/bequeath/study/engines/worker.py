@@ -18,7 +18,7 @@ from bequeath.study.config import StudyConfig
 from bequeath.study.engines.tasks import Task, missing
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
-from bequeath.study.reading import read
+from bequeath.study.loading.readings import read
 from bequeath.study.store.layout import FIELDS
 from bequeath.study.store.store import DONE, Store
 from bequeath.study.store.terms import quantities

@@ -25,7 +25,7 @@ from bequeath.study.findings.known import Known
 from bequeath.study.findings.missing import comparable_part
 from bequeath.study.findings.plain import Json
 from bequeath.study.loading.plan import Checkpoint
-from bequeath.study.reading import read
+from bequeath.study.loading.readings import read
 from bequeath.study.store.carry import STORE
 from bequeath.study.store.store import DONE, Store
 
