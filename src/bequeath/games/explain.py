@@ -44,7 +44,7 @@ def explain(
         All with equally many players.
     masks : int or "auto"
         How many are evaluated for each game; all 2**n where there are no more. ``"auto"``: 128, then twice as many
-        until held-out R2 or the terms' errors stop improving, 2,048 at most; the log says why it stopped.
+        until two doublings do not improve held-out R2 or the terms' errors, 2,048 at most; the log says why it stopped.
     order : int, optional
         Terms of up to so many players; by default as in `fit`.
     seed : int

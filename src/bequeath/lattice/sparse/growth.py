@@ -12,8 +12,9 @@ from bequeath.lattice.interactions import Interactions
 
 # Masks of the first look, and of the last one unless another limit is given.
 FIRST, LIMIT = 128, 2048
-# A doubling pays if it raises the mean held-out R2 by so much, and lowers the terms' relative error by such a share.
-_R2_GAIN, _ERROR_GAIN = 0.01, 0.05
+# Two doublings pay if they raise the mean held-out R2 by so much, and lower the terms' relative error by such a share.
+# Two, as the R2 of few tables is rough.
+_PATIENCE, _R2_GAIN, _ERROR_GAIN = 2, 0.01, 0.05
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,15 @@ def why_enough(looks: Sequence[Look], n_players: int, limit: int = LIMIT) -> str
         return f"the limit of {limit} masks is reached"
     if math.isnan(last.r2):
         return "the values do not vary"
-    if len(looks) < 2:
+    if len(looks) <= _PATIENCE:
         return None
-    before = looks[-2]
-    if last.r2 < before.r2 + _R2_GAIN:
-        return f"held-out R2 does not rise by {_R2_GAIN} any more ({before.r2:.3f}, then {last.r2:.3f})"
-    if last.error > (1 - _ERROR_GAIN) * before.error:
-        return (
-            f"the terms' relative error does not fall by {_ERROR_GAIN:.0%} any more ({before.error:.3f}, then "
-            f"{last.error:.3f})"
-        )
+    before, since = looks[-1 - _PATIENCE], looks[-_PATIENCE:]
+    if max(look.r2 for look in since) < before.r2 + _R2_GAIN:
+        seen = ", ".join(f"{look.r2:.3f}" for look in (before, *since))
+        return f"two doublings do not raise held-out R2 by {_R2_GAIN} ({seen})"
+    if min(look.error for look in since) > (1 - _ERROR_GAIN) * before.error:
+        seen = ", ".join(f"{look.error:.3f}" for look in (before, *since))
+        return f"two doublings do not lower the terms' relative error by {_ERROR_GAIN:.0%} ({seen})"
     return None
 
 
