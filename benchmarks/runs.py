@@ -31,7 +31,17 @@ from bequeath.study.store.carry import STORE
 from bequeath.study.store.layout import Axes
 from bequeath.study.store.store import DONE, Store
 
-IDENTITY = {"decomposition": {"kind": "and-or"}}
+IDENTITY = {"decomposition": {"kind": "and-or"}, "masks": None}
+EXACT: dict[str, Any] = {
+    "players": {"kind": "grid", "rows": 3, "cols": 3},
+    "decomposition": "and-or",
+    "masks": None,
+}
+SPARSE: dict[str, Any] = {
+    "players": {"kind": "grid", "rows": 4, "cols": 4},
+    "decomposition": {"kind": "sparse", "order": 3},
+    "masks": 256,
+}
 
 
 def main() -> None:
@@ -46,12 +56,11 @@ def main() -> None:
 
 
 def study(folder: Path, samples: int = 24, **changes: Any) -> Study:
-    """The demo's networks, trained for a few steps, on a 3 x 3 grid."""
+    """The demo's networks, trained for a few steps, on a 3 x 3 grid, read exactly."""
     models = folder / "demo"
     config = demo_study(models, QUICK, seed=0)
     train_demo(models, QUICK, config, Bars(None))
-    content = config.model_dump(mode="json") | {"samples": samples} | changes
-    content["players"] |= {"rows": 3, "cols": 3}
+    content = config.model_dump(mode="json") | EXACT | {"samples": samples} | changes
     return Study(type(config).model_validate(content))
 
 
@@ -86,8 +95,14 @@ def clocked(owner: type, names: tuple[str, ...]) -> Iterator[dict[str, list[floa
 
 
 def store(scratch: Path) -> None:
-    """Share of a run's wall time, and bytes on the disk."""
-    ours = study(scratch)
+    """Share of a run's wall time, and bytes on the disk: of exact and of sparse readings."""
+    for name, changes in (("exact", EXACT), ("sparse", SPARSE)):
+        print(f"{name}:\n")
+        (scratch / name).mkdir()
+        _store(scratch / name, study(scratch, **changes))
+
+
+def _store(scratch: Path, ours: Study) -> None:
     ours.run(scratch / "warm-up")  # what is compiled once, is
     writing = ("write_tables", "write_interactions", "write_accuracy", "write_certificates", "mark")
     reading = ("state", "tables", "interactions", "correct")
