@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from bequeath import __version__
 from bequeath.errors import BequeathError
 from bequeath.lattice.sparse.selection import MOST as MOST_TERMS
@@ -57,9 +59,10 @@ class Prepared:
             [self.parts.inputs.classes[data.labels[i]] for i in plan.samples],
             self.parts.games.names,
             len(plan.accuracy_samples),
-            self._sampling(),
+            self._sampling,
         )
 
+    @cached_property
     def _sampling(self) -> Sampling | None:
         config, n = self.config, self.parts.games.n_players
         if not config.decomposition.sparse:

@@ -135,7 +135,10 @@ class Carrier:
         if stage == "accuracy":
             return [(0, 0)] if done.all() else []
         if stage == "table" and self._store.sparse:
-            done = np.array([len(self._store.evaluated(checkpoint, place)) > 0 for place in range(len(done))])
+            # Values on fewer masks than are wanted hold, too.
+            done = np.array(
+                [self._store.file("table", checkpoint, place).exists() for place in range(len(done))]
+            )
         return [
             (place, self._samples[place]) for place in np.flatnonzero(done).tolist() if place in self._samples
         ]

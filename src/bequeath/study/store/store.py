@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.lattice.interactions import Certificate, Interactions
-from bequeath.lattice.subsets import masks as masks_of_all
 from bequeath.study.config.decomposition import is_certified
 from bequeath.study.store import terms
 from bequeath.study.store.arrays import Arrays, to_disk
@@ -110,9 +109,7 @@ class Store(Arrays):
 
     @property
     def shown(self) -> NDArray[np.bool_]:
-        """The masks of a table: bool, (masks, players)."""
-        if not self.sparse:
-            return masks_of_all(len(self.names("player"))).numpy()
+        """The masks of a sampled table that are wanted now: bool, (masks, players)."""
         return self.read("shown").astype(bool)[: self.wanted]
 
     @property
