@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from bequeath.errors import BequeathError
+from bequeath.knowledge.crossings import Array
 from bequeath.knowledge.regions import shared
-from bequeath.knowledge.shares import Array, Strengths
+from bequeath.knowledge.shares import Strengths
 from bequeath.knowledge.statistics import Estimate, ratio_estimate
 from bequeath.lattice.checks import check_table
 from bequeath.lattice.exact.iteration import halve_singletons_

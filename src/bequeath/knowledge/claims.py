@@ -1,23 +1,56 @@
-"""The claims of arXiv 2410.08455, judged on a comparison's own figures (METHOD 6)."""
+"""The claims of arXiv 2410.08455 and 2605.17967, judged on a comparison's own corrected figures (METHOD 6)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from bequeath.knowledge.bounds import Identifiability
 from bequeath.knowledge.dynamics import Dynamics, lead
-from bequeath.knowledge.shares import Readings, Share, Strengths
+from bequeath.knowledge.shares import Share, Strengths
 from bequeath.knowledge.statistics import Estimate
 
-# What "small" means: less than half.
-_SMALL = 0.5
-# Differences of shares below this are rounding, not findings.
+# What "little" means: less than half.
+_LITTLE = 0.5
+# Differences below this are rounding, not findings.
 _ROUNDING = 1e-9
 # Checkpoints that a run needs for one to speak of a course.
 LEAST_CHECKPOINTS = 3
+
+SUPPORTED, CONTRADICTED, UNDECIDED, NOT_MEASURABLE = (
+    "supported",
+    "contradicted",
+    "undecided",
+    "not measurable",
+)
+VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, NOT_MEASURABLE)
+
+
+@dataclass(frozen=True)
+class Readings:
+    """One comparison read in several ways.
+
+    Attributes
+    ----------
+    strengths : Strengths
+        By the decomposition and the scale that were asked for: verdicts are of these.
+    others : dict of str to Strengths
+        By other ones, to be put beside: ``and``, ``raw``, ``own scale``, ``exact``, ``paper``, ``sparse``.
+    """
+
+    strengths: Strengths
+    others: dict[str, Strengths] = field(default_factory=dict)
+
+    @classmethod
+    def stacked(cls, seeds: Sequence[Readings]) -> Readings:
+        """Those of several seeds as one; of the others those that all seeds have."""
+        names = [name for name in seeds[0].others if all(name in one.others for one in seeds)]
+        return cls(
+            Strengths.stacked([one.strengths for one in seeds]),
+            {name: Strengths.stacked([one.others[name] for one in seeds]) for name in names},
+        )
 
 
 @dataclass(frozen=True)
@@ -26,16 +59,19 @@ class Claim:
 
     Attributes
     ----------
-    verdict : {"supported", "contradicted", "undecided"}
+    verdict : {"supported", "contradicted", "undecided", "not measurable"}
     text : str
         One or two sentences with the figures.
     rule : str
         How the verdict is reached.
+    differs : dict of str to str
+        Verdicts of other readings that are not the same, and why, by reading.
     """
 
     verdict: str
     text: str
     rule: str
+    differs: dict[str, str] = field(default_factory=dict)
 
 
 def judge(
@@ -44,137 +80,235 @@ def judge(
     courses: Mapping[str, Dynamics] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> dict[str, Claim]:
-    """F1, and, where there is a control, F2 and F3; of one comparison, or of several seeds together.
+    """F1, F4 where the model after was followed, and, where there is a control, F2 and F3.
 
     Parameters
     ----------
     readings : Readings
-        The comparison read in several ways, which must agree.
+        Of one comparison, or of several seeds together.
     bounds : Identifiability, optional
-        Of the preserved share, in the units of `readings.strengths`: F1 must hold for every equally sparse split.
+        Of the preserved share by the exact reading: said beside F1.
     courses : mapping of str to Dynamics, optional
-        By role, the runs that were followed; F3 needs those of ``after`` and ``control``.
+        By role, the runs that were followed; F3 needs those of ``after`` and ``control``, F4 that of ``after``.
     names : mapping of str to str, optional
         What the text calls the models, by role.
     """
     called = {"before": "before", "after": "after", "control": "control", **(names or {})}
     found = {"F1": _f1(readings, bounds, called)}
-    if "control" in readings.strengths.by_order:
+    if "relearned" in readings.strengths.measures:
         found["F2"] = _f2(readings, called)
-        found["F3"] = _f3(courses or {}, called)
+        found["F3"] = _f3(readings.strengths, courses or {}, called)
+    if "after" in (courses or {}):
+        found["F4"] = _f4(readings.strengths, (courses or {})["after"], called)
     return found
 
 
-def _f1(readings: Readings, bounds: Identifiability | None, called: Mapping[str, str]) -> Claim:
-    def by(strengths: Strengths) -> tuple[str, str]:
-        return _small(strengths.share("preserved")), _above_zero(strengths.fall_with_order())
+_F1_RULE = (
+    "Supported if the corrected preserved share is below one half and the corrected share of the lower half of the "
+    "orders is above that of the upper half, both with their 95% intervals. Contradicted if either is the other way "
+    "round with its interval. Not measurable where the share is not."
+)
 
+
+def _f1(readings: Readings, bounds: Identifiability | None, called: Mapping[str, str]) -> Claim:
     share, fall = readings.strengths.share("preserved"), readings.strengths.fall_with_order()
-    low, falls = by(readings.strengths)
-    small, range_ = _determined(low, bounds)
-    others = (_both(*by(other)) for other in (readings.by_and, readings.scaled, readings.raw))
-    verdict, note = _agreed(_both(small, falls), *others)
-    return Claim(
-        verdict,
-        f"{called['after']} preserved {_percent(share)} of the strength of {called['before']}'s interactions"
-        f"{_by_chance(share)}; the preserved share at low orders is {_signed(fall, 100, 0)} points above that at high "
-        f"orders (a minus sign: below).{range_}{note}",
-        "Supported if the preserved share is below one half (for every equally sparse split, where bounds were asked "
-        "for) and falls from the lower to the upper half of the orders, both with their 95% intervals, by AND "
-        "interactions alone, on each model's own scale and in raw units alike.",
-    )
+    after, before = called["after"], called["before"]
+    differs = _differing(readings, "preserved", share)
+    if share.reason:
+        return Claim(
+            NOT_MEASURABLE,
+            f"What {after} preserved of {before} cannot be told: {share.reason}.",
+            _F1_RULE,
+            differs,
+        )
+    little, falls = _little(share), _above_zero(fall)
+    amount = {
+        SUPPORTED: "Little is preserved",
+        CONTRADICTED: "Much is preserved",
+        UNDECIDED: "It is open whether little or much is preserved",
+    }[little]
+    if not np.isfinite(fall.mean):
+        order = "how it depends on the order cannot be told, because one half of the orders is too weak to be read"
+    else:
+        order = {
+            SUPPORTED: "less of the higher orders than of the lower ones",
+            CONTRADICTED: "more of the higher orders than of the lower ones",
+            UNDECIDED: "no clear difference between low and high orders",
+        }[falls] + f" ({_signed(fall, 100, 0)} points between them)"
+    text = f"{amount}: {after} has {_corrected(share)} of what can be read of {before}; {order}."
+    if bounds is not None and np.isfinite(bounds.least.mean):
+        text += (
+            f" Over all exact splits within {100 * bounds.slack:g}% of the sparsest, the observed share is between "
+            f"{100 * bounds.least.mean:.0f}% and {100 * bounds.greatest.mean:.0f}%."
+        )
+    return Claim(_both(little, falls), text, _F1_RULE, differs)
+
+
+_F2_RULE = (
+    "Supported if the corrected R is below one half with its 95% interval, contradicted if it is above. Not measurable "
+    "where R is not: nothing is preserved above chance, or the control is not better than naming the largest class."
+)
 
 
 def _f2(readings: Readings, called: Mapping[str, str]) -> Claim:
-    def by(strengths: Strengths) -> str:
-        return _small(strengths.share("relearned"))
-
     share = readings.strengths.share("relearned")
-    if not np.isfinite(share.observed):
-        return Claim("undecided", "Nothing was preserved, so nothing to relearn.", "")
-    others = (by(other) for other in (readings.by_and, readings.scaled, readings.raw))
-    verdict, note = _agreed(by(readings.strengths), *others)
+    differs = _differing(readings, "relearned", share)
+    control = called["control"]
+    if share.reason:
+        return Claim(
+            NOT_MEASURABLE,
+            f"What {control} found of it, too, cannot be told: {share.reason}.",
+            _F2_RULE,
+            differs,
+        )
+    verdict = _little(share)
+    amount = {
+        SUPPORTED: f"{control} finds little of what is preserved",
+        CONTRADICTED: f"{control} finds most of what is preserved, too",
+        UNDECIDED: f"It is open whether {control} finds little or much of what is preserved",
+    }[verdict]
     return Claim(
         verdict,
-        f"{called['control']} found {_percent(share)} of the preserved knowledge too{_by_chance(share)} (R; the paper "
-        f"reports 13% to 45%).{note}",
-        "Supported if R is below one half with its 95% interval, by AND interactions alone, on each model's own scale "
-        "and in raw units alike.",
+        f"{amount}: {_corrected(share)} (the paper reports R of 13% to 45%, uncorrected).",
+        _F2_RULE,
+        differs,
     )
 
 
-def _f3(courses: Mapping[str, Dynamics], called: Mapping[str, str]) -> Claim:
-    rule = (
-        "Supported if, paired on samples (and seeds), the model after has both the larger area under its similarity "
-        "curve over log steps (earlier) and the smaller share of strength learned and later dropped (steadier), with "
-        "their 95% intervals; contradicted if either is the other way round with its interval. p: two-sided sign-flip "
-        "test over samples."
-    )
+_F3_RULE = (
+    "Supported if, paired on samples (and seeds), the model after has both the larger area under its corrected "
+    "similarity curve over log steps (earlier) and the smaller share of strength learned and later dropped (steadier), "
+    "with their 95% intervals; contradicted if either is the other way round. p: two-sided, the runs swapped at random "
+    "sample by sample. Not measurable where one of the two models is not."
+)
+
+
+def _f3(strengths: Strengths, courses: Mapping[str, Dynamics], called: Mapping[str, str]) -> Claim:
+    after, control = called["after"], called["control"]
+    reasons = [
+        strengths.not_measurable[role] for role in ("after", "control") if role in strengths.not_measurable
+    ]
+    if reasons:
+        return Claim(NOT_MEASURABLE, f"The courses cannot be compared: {'; '.join(reasons)}.", _F3_RULE)
     if not {"after", "control"} <= courses.keys():
         return Claim(
-            "undecided", f"Not judged: both runs need at least {LEAST_CHECKPOINTS} checkpoints.", rule
+            NOT_MEASURABLE, f"Not judged: both runs need at least {LEAST_CHECKPOINTS} checkpoints.", _F3_RULE
         )
     ahead = lead(courses["after"], courses["control"])
+    if not np.isfinite(ahead.area.low):
+        return Claim(
+            NOT_MEASURABLE, "The courses cannot be compared: their similarity is not above chance.", _F3_RULE
+        )
+    earlier, steadier = _above_zero(ahead.area), _above_zero(ahead.dropped)
+    words = {
+        SUPPORTED: ("earlier", "more steadily"),
+        CONTRADICTED: ("later", "less steadily"),
+        UNDECIDED: ("neither clearly earlier nor later", "neither clearly more nor less steadily"),
+    }
     return Claim(
-        _both(_above_zero(ahead.area), _above_zero(ahead.dropped)),
-        f"Over its course (area under the similarity to its own final knowledge) {called['after']} is "
-        f"{_signed(ahead.area, 1, 2)} ahead of {called['control']} ({_p(ahead.area_p)}); of what each learned, it "
-        f"later dropped {_signed(ahead.dropped, 100, 0)} points less (a minus sign: more; {_p(ahead.dropped_p)}).",
-        rule,
+        _both(earlier, steadier),
+        f"{after} gets to its own final knowledge {words[earlier][0]} than {control} "
+        f"(area {_signed(ahead.area, 1, 2)}; {_p(ahead.area_p)}), and {words[steadier][1]} (of what each learned, "
+        f"{control} later dropped {_signed(ahead.dropped, 100, 0)} points more; {_p(ahead.dropped_p)}).",
+        _F3_RULE,
     )
 
 
-def _small(share: Share) -> str:
-    if share.high < _SMALL:
-        return "supported"
-    return "contradicted" if share.low > _SMALL else "undecided"
+_F4_RULE = (
+    "Supported if, in the first half of the run (in log steps), what is removed is less reliable and cancels more than "
+    "what is added, and what is added in the second half is less reliable than what was added in the first, all with "
+    "their 95% intervals; contradicted if one of the two reliabilities is the other way round. Reliability: how much "
+    "of it the other half of the masks finds, beyond chance. Not measurable without halves."
+)
+
+
+def _f4(strengths: Strengths, course: Dynamics, called: Mapping[str, str]) -> Claim:
+    after = called["after"]
+    if "after" in strengths.not_measurable:
+        return Claim(NOT_MEASURABLE, f"It cannot be told: {strengths.not_measurable['after']}.", _F4_RULE)
+    if course.turnover is None:
+        text = "Exact readings have no halves of the masks, so how reliable an interaction is cannot be told."
+        return Claim(NOT_MEASURABLE, text, _F4_RULE)
+    changes = course.turnover
+    noisy = changes.less_reliable(("removed", True), ("added", True))
+    cancels = changes.more_cancelling(("removed", True), ("added", True))
+    later = changes.less_reliable(("added", False), ("added", True))
+    if not all(np.isfinite(e.mean) for e in (noisy, cancels, later)):
+        return Claim(NOT_MEASURABLE, "Too little changes between the checkpoints to be told.", _F4_RULE)
+    verdicts = [_below_zero(e) for e in (noisy, cancels, later)]
+    opposite = CONTRADICTED in (verdicts[0], verdicts[2])
+    verdict = CONTRADICTED if opposite else SUPPORTED if set(verdicts) == {SUPPORTED} else UNDECIDED
+    words = {SUPPORTED: "less", CONTRADICTED: "more", UNDECIDED: "neither clearly less nor more"}
+    return Claim(
+        verdict,
+        f"At first {after} removes interactions that are {words[verdicts[0]]} reliable than those it adds "
+        f"({_signed(noisy, 100, 0)} points) and that cancel {words[_flipped(verdicts[1])]} "
+        f"({_signed(cancels, 100, 0)} points of what is left of them in the sum); what it adds later is "
+        f"{words[verdicts[2]]} reliable than what it added at first ({_signed(later, 100, 0)} points).",
+        _F4_RULE,
+    )
+
+
+def paper_verdict(share: Share) -> str:
+    """What the papers' own rule says: no floor, no ceiling, little is less than half of what is observed."""
+    if not np.isfinite(share.observed):
+        return NOT_MEASURABLE
+    return SUPPORTED if share.observed < _LITTLE else CONTRADICTED
+
+
+def _differing(readings: Readings, name: str, share: Share) -> dict[str, str]:
+    """What other readings would say where it is not the same, with the reason."""
+    verdict = NOT_MEASURABLE if share.reason else _little(share)
+    found = {}
+    for reading, strengths in readings.others.items():
+        other = strengths.share(name)
+        exact = reading in ("exact", "paper")
+        said = paper_verdict(other) if exact else NOT_MEASURABLE if other.reason else _little(other)
+        if said == verdict:
+            continue
+        text = f"{said}: {100 * other.observed:.0f}% observed"
+        if other.floor is not None:
+            text += f", where interactions of other samples share {100 * other.floor:.0f}%"
+        if exact:
+            text += "; an exact reading has no ceiling, and most of what it measures is noise, which no model shares"
+        elif other.reason:
+            text += f"; {other.reason}"
+        else:
+            text += f"; {_corrected(other)} corrected"
+        found[reading] = text
+    return found
+
+
+def _little(share: Share) -> str:
+    if share.high < _LITTLE:
+        return SUPPORTED
+    return CONTRADICTED if share.low > _LITTLE else UNDECIDED
 
 
 def _above_zero(e: Estimate) -> str:
     if e.low > _ROUNDING:
-        return "supported"
-    return "contradicted" if e.high < -_ROUNDING else "undecided"
+        return SUPPORTED
+    return CONTRADICTED if e.high < -_ROUNDING else UNDECIDED
+
+
+def _below_zero(e: Estimate) -> str:
+    return _flipped(_above_zero(e))
+
+
+def _flipped(verdict: str) -> str:
+    return {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}.get(verdict, verdict)
 
 
 def _both(*verdicts: str) -> str:
     """Supported if all are; contradicted if any is; else undecided."""
-    if "contradicted" in verdicts:
-        return "contradicted"
-    return "supported" if set(verdicts) == {"supported"} else "undecided"
+    if CONTRADICTED in verdicts:
+        return CONTRADICTED
+    return SUPPORTED if set(verdicts) == {SUPPORTED} else UNDECIDED
 
 
-def _agreed(verdict: str, by_and: str, scaled: str, raw: str) -> tuple[str, str]:
-    """A verdict that another reading does not share is no verdict."""
-    if verdict == by_and == scaled == raw:
-        return verdict, " AND interactions alone, each model's own scale and raw units all agree."
-    return (
-        "undecided",
-        f" (By this reading: {verdict}; by AND alone: {by_and}; on each model's own scale: {scaled}; in raw units: "
-        f"{raw}; so undecided.)",
-    )
-
-
-def _determined(verdict: str, bounds: Identifiability | None) -> tuple[str, str]:
-    """A verdict on smallness that does not hold for every equally sparse split is no verdict."""
-    if bounds is None or not np.isfinite(bounds.least.mean):
-        return verdict, ""
-    least, greatest = bounds.least.mean, bounds.greatest.mean
-    text = (
-        f" Over all splits within {100 * bounds.slack:g}% of the sparsest the share is between "
-        f"{100 * least:.0f}% and {100 * greatest:.0f}%"
-    )
-    open_ = (verdict == "supported" and greatest >= _SMALL) or (verdict == "contradicted" and least <= _SMALL)
-    return ("undecided", text + ", so undecided.") if open_ else (verdict, text + ".")
-
-
-def _percent(share: Share) -> str:
-    return f"{100 * share.observed:.0f}% [{100 * share.low:.0f}%, {100 * share.high:.0f}%]"
-
-
-def _by_chance(share: Share) -> str:
-    if share.floor is None:
-        return ""
-    return f" (interactions of other samples: {100 * share.floor:.0f}%)"
+def _corrected(share: Share) -> str:
+    assert share.corrected is not None
+    return f"{100 * share.corrected:.0f}% [{100 * share.low:.0f}%, {100 * share.high:.0f}%]"
 
 
 def _signed(e: Estimate, scale: float, digits: int) -> str:

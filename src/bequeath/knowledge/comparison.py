@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.knowledge.alignment import align
-from bequeath.knowledge.calibration import mismatched
+from bequeath.knowledge.crossings import strength
 from bequeath.knowledge.regions import Region, regions, shared
-from bequeath.knowledge.shares import MEASURES, Array, Share, Strengths
+from bequeath.knowledge.repeats import ROLES, Normalise, Repeated, Second, salient_part, scale_of
+from bequeath.knowledge.shares import MEASURES, Share, Strengths
 from bequeath.lattice.interactions import TYPES, Interactions
 from bequeath.lattice.subsets import members
 
 if TYPE_CHECKING:
     import pandas
-
-Normalise = Literal["none", "output", "l1"]
-
-ROLES = ("before", "after", "control")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +48,10 @@ class Comparison:
         Classes of the samples.
     subsets : tuple of tuple of int, or None
         The players of each subset; None where all 2**n are there.
+    readings, retests : dict of str to Interactions
+        What was compared, by role, and readings of the same models on an equivalent game.
+    not_measurable : dict of str to str
+        By role: why there is nothing to be read in a model.
     """
 
     effects: dict[str, Tensor]
@@ -64,6 +63,9 @@ class Comparison:
     salient: float | None
     labels: tuple[int, ...] | None = None
     subsets: tuple[tuple[int, ...], ...] | None = None
+    readings: Mapping[str, Interactions] = field(default_factory=dict)
+    retests: Mapping[str, Interactions] = field(default_factory=dict)
+    not_measurable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_control(self) -> bool:
@@ -125,51 +127,51 @@ class Comparison:
     @cached_property
     def strengths(self) -> Strengths:
         """Sums of strengths by sample and order: what shares, claims and pooled figures are made of."""
-        before, after = self.values["before"], self.values["after"]
-        pairs = {"preserved": (before, after)}
-        if self.has_control:
-            pairs["relearned"] = torch.sign(before) * self.preserved, self.values["control"]
-
-        def chance(labels: tuple[int, ...] | None) -> dict[str, Array]:
-            return {name: self._sums(mismatched(*pair, labels)) for name, pair in pairs.items()}
-
-        strengths = {name: value.abs() for name, value in self.values.items()} | {
-            name: getattr(self, name) for name in pairs
-        }
+        names = ("preserved", "relearned") if self.has_control else ("preserved",)
+        parts = {**self.values, **{name: getattr(self, name) for name in names}}
         return Strengths(
-            {name: self._sums(strength) for name, strength in strengths.items()},
-            chance(None),
-            None if self.labels is None else chance(self.labels),
+            {name: strength(part, self.orders, self.most) for name, part in parts.items()},
+            {second: self._repeated.crossed(second) for second in self._repeated.seconds},
+            self.labels,
+            self.not_measurable,
         )
 
-    def _sums(self, strength: Tensor) -> Array:
-        """Over types, by order from 1: (samples, most)."""
-        return self.sum_by_order(strength).sum(1)[:, 1:].numpy()
+    @cached_property
+    def _repeated(self) -> Repeated:
+        return Repeated(self.readings, self.retests, self.normalise, self.salient)
 
-    def share(self, name: str) -> Share:
-        """One of the four shares over all samples and interactions, beside its chance level (METHOD 5).
+    def share(self, name: str, second: Second | None = None) -> Share:
+        """One of the four shares over all samples and interactions, from its zero to its one (METHOD 5).
 
         Parameters
         ----------
         name : {"preserved", "discarded", "new", "relearned"}
             Preserved and discarded are shares of the strength before, new is one of the strength after, relearned
             (the paper's R) of the preserved strength.
+        second : {"split", "retest", "twin"}, optional
+            Where the ceiling comes from: halves of the masks, the retests, the twins. By default the first that there
+            is.
 
         Raises
         ------
         BequeathError
-            If there is no such share, or it needs a control.
+            If there is no such share or second reading, or it needs a control.
 
         Examples
         --------
         >>> found = bq.compare(before=i1, after=i2).share("preserved")
-        >>> found.observed, (found.low, found.high), found.floor
+        >>> found.observed, found.floor, found.ceiling
+        >>> found.corrected, (found.low, found.high), found.p, found.reason
         """
         self._check_measure(name)
-        return self.strengths.share(name)
+        if second is not None and second not in self.strengths.seconds:
+            raise BequeathError(
+                f"share: no second readings by {second!r}; there are {', '.join(self.strengths.seconds)}"
+            )
+        return self.strengths.share(name, second)
 
     def pair(self, first: str, second: str) -> Share:
-        """s(A, B): the share of one model's strength that another has too, beside its chance level.
+        """s(A, B): the share of one model's strength that another has too, from its zero to its one.
 
         Parameters
         ----------
@@ -179,13 +181,15 @@ class Comparison:
         for role in (first, second):
             if role not in self.effects:
                 raise BequeathError(f"pair: no model {role!r}; there are {', '.join(self.effects)}")
-        roles = {"before": first, "after": second}
-        both = replace(
-            self,
-            effects={role: self.effects[model] for role, model in roles.items()},
-            scale={role: self.scale[model] for role, model in roles.items()},
-        )
-        return both.share("preserved")
+        kind = self._repeated.usual
+        crossed = self._repeated.of[kind].pair(first, second)
+        reasons = {
+            place: self.not_measurable[role]
+            for place, role in (("before", first), ("after", second))
+            if role in self.not_measurable
+        }
+        size = {"before": strength(self.values[first], self.orders, self.most)}
+        return Strengths(size, {kind: {"preserved": crossed}}, self.labels, reasons).share("preserved")
 
     def sum_by_order(self, x: Tensor) -> Tensor:
         """Sums of (..., subsets) over the subsets of each order: (..., most + 1)."""
@@ -230,6 +234,8 @@ def compare(
     normalise: Normalise = "l1",
     salient: float | None = None,
     labels: Sequence[int] | None = None,
+    retests: Mapping[str, Interactions] | None = None,
+    not_measurable: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Compare models' interactions on the same samples (METHOD 5 and 7; arXiv 2410.08455, Sec. 3).
 
@@ -250,6 +256,12 @@ def compare(
         Count only interactions above this share of their sample's largest; all by default.
     labels : sequence of int, optional
         Classes of the samples. With them the chance level is told within classes, too.
+    retests : mapping of str to Interactions, optional
+        By role, the same models on the same samples read by an equivalent game: a shifted grid, another baseline. A
+        sample that was not read again is nan.
+    not_measurable : mapping of str to str, optional
+        By role: why there is nothing to be read in a model, such as a head that was never trained. Shares that it
+        takes part in have this reason.
 
     Raises
     ------
@@ -267,19 +279,19 @@ def compare(
         raise BequeathError(f'normalise: "l1", "output" or "none", not {normalise!r}')
     if salient is not None and not 0 < salient < 1:
         raise BequeathError(f"salient: a share between 0 and 1, not {salient}")
-    for name, interactions in given.items():
+    again = dict(retests or {})
+    for name, reasons in (("retests", again), ("not_measurable", not_measurable or {})):
+        for role in reasons:
+            if role not in given:
+                raise BequeathError(f"{name}: no model {role!r}; there are {', '.join(given)}")
+    for name, interactions in (given | {f"retests.{role}": one for role, one in again.items()}).items():
         _check_alike(name, interactions, before)
     samples = before.offset.numel()
     if labels is not None and len(labels) != samples:
         raise BequeathError(f"labels: {len(labels)} for {samples} samples")
     aligned = align(given)
-    effects = aligned.effects
-    if salient is not None and len(aligned.orders):
-        for name, effect in effects.items():
-            strength = effect.abs()
-            keep = strength > salient * strength.amax((-1, -2), keepdim=True)
-            effects[name] = torch.where(keep, effect, 0.0)
-    scale = {name: _scale(effect, given[name], normalise) for name, effect in effects.items()}
+    effects = {name: salient_part(one, salient) for name, one in aligned.effects.items()}
+    scale = {name: scale_of(one, given[name], normalise) for name, one in effects.items()}
     return Comparison(
         effects,
         scale,
@@ -290,6 +302,9 @@ def compare(
         salient,
         None if labels is None else tuple(labels),
         aligned.subsets,
+        given,
+        again,
+        dict(not_measurable or {}),
     )
 
 
@@ -309,17 +324,3 @@ def _check_alike(name: str, interactions: Interactions, first: Interactions) -> 
         raise BequeathError(
             f"{name}: tables of shape {tuple(interactions.offset.shape)}; give one axis of samples"
         )
-
-
-def _scale(effects: Tensor, reading: Interactions, normalise: Normalise) -> float:
-    if normalise == "none":
-        return 1.0
-    if normalise == "output":
-        scale = reading.total.abs().mean().item()
-        if not math.isfinite(scale):
-            raise BequeathError(
-                'normalise: "output" needs v(N), which a sparse reading does not know; evaluate the full mask, too'
-            )
-    else:
-        scale = effects.abs().sum((-1, -2)).mean().item()
-    return scale if scale > 0 else 1.0

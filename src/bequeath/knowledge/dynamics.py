@@ -12,17 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
+from bequeath.knowledge.approach import HALF_WAY, Approach, approach, area_ahead, passage_ratio
 from bequeath.knowledge.regions import shared
-from bequeath.knowledge.statistics import (
-    Estimate,
-    mean_estimate,
-    ratio_estimates,
-    resampled,
-    sign_flip_test,
-)
-
-# Similarity to the final knowledge at which a run is half way.
-HALF_WAY = 0.5
+from bequeath.knowledge.statistics import Estimate, mean_estimate, ratio_estimates, swap_test
+from bequeath.knowledge.turnover import Turnover, turnover
 
 
 def _by_order(x: Tensor, orders: Tensor, most: int | None) -> Tensor:
@@ -76,13 +69,19 @@ class Dynamics:
         Sum of |I|, same shape.
     dropped : Tensor
         Shape (samples,): of all strength that the run ever gained from one checkpoint to the next, the share that it
-        lost again. 0 for a run that only ever adds.
+        lost again; of what both halves of the masks find, where there are halves. 0 for a run that only ever adds.
+    approach : Approach
+        Similarity to the last checkpoint, with its floor and ceiling.
+    turnover : Turnover or None
+        What goes and comes between checkpoints; None without halves of the masks.
     """
 
     steps: NDArray[np.int64]
     similarity: Tensor
     strength: Tensor
     dropped: Tensor
+    approach: Approach
+    turnover: Turnover | None = None
 
     @classmethod
     def stacked(cls, seeds: Sequence[Dynamics]) -> Dynamics:
@@ -96,25 +95,16 @@ class Dynamics:
         if len({(tuple(run.steps.tolist()), run.similarity.shape) for run in seeds}) != 1:
             raise BequeathError("seeds: runs with other checkpoints or samples; all need the same")
         parts = ("similarity", "strength", "dropped")
-        return cls(seeds[0].steps, *(torch.stack([getattr(run, part) for run in seeds]) for part in parts))
-
-    def curves(self) -> NDArray[np.float64]:
-        """Similarity over all orders: shape (..., samples, checkpoints)."""
-        return np.asarray(self.similarity[..., 0].transpose(-1, -2).numpy())
-
-    def area(self) -> NDArray[np.float64]:
-        """Area under the overall similarity over log(1 + step), scaled to [0, 1]: shape (..., samples)."""
-        x = np.log1p(self.steps.astype(np.float64))
-        return np.asarray(np.trapezoid(self.curves(), x, axis=-1) / (x[-1] - x[0]))
-
-    def first_step(self, level: float) -> int:
-        """First checkpoint's step whose mean overall similarity passes `level`; the last checkpoint always does."""
-        passed = self.curves().reshape(-1, len(self.steps)).mean(0) >= level
-        return int(self.steps[int(passed.nonzero()[0][0])])
-
-    def first_passage(self, level: float) -> Estimate:
-        """Step at which the mean overall similarity first passes `level`, interpolated in log(1 + step)."""
-        return Estimate(*resampled(lambda mean: passage(self.steps, mean, level), self.curves()))
+        similar, strong, dropped = (torch.stack([getattr(run, part) for run in seeds]) for part in parts)
+        changes = [run.turnover for run in seeds if run.turnover is not None]
+        return cls(
+            seeds[0].steps,
+            similar,
+            strong,
+            dropped,
+            Approach.stacked([run.approach for run in seeds]),
+            Turnover.stacked(changes) if len(changes) == len(seeds) else None,
+        )
 
     def mean_order(self) -> list[Estimate]:
         """Mean order of the interactions, weighted by strength, at each checkpoint."""
@@ -124,42 +114,6 @@ class Dynamics:
         return ratio_estimates(*parts)
 
 
-def passage(steps: NDArray[np.int64], curves: NDArray[np.float64], level: float) -> NDArray[np.float64]:
-    """Where curves over steps first pass a level, linear in log(1 + step) between checkpoints.
-
-    Parameters
-    ----------
-    steps : NDArray
-        Ascending, shape (checkpoints,).
-    curves : NDArray
-        Shape (curves, checkpoints).
-
-    Returns
-    -------
-    NDArray
-        Steps, shape (curves,): the first one for a curve that begins at the level, NaN for one that never gets there.
-    """
-    x = np.log1p(steps.astype(np.float64))
-    above = curves >= level
-    after = above.argmax(1)
-    rows, before = np.arange(len(curves)), np.maximum(after - 1, 0)
-    low, high = curves[rows, before], curves[rows, after]
-    part = np.where(high > low, (level - low) / np.where(high > low, high - low, 1.0), 1.0)
-    found = np.expm1(x[before] + part * (x[after] - x[before]))
-    return np.where(above.any(1), np.where(after == 0, float(steps[0]), found), np.nan)
-
-
-def passage_ratio(first: Dynamics, second: Dynamics, level: float) -> Estimate:
-    """How many times as many steps the second run takes to pass a level as the first, paired on samples and seeds."""
-    return Estimate(
-        *resampled(
-            lambda a, b: passage(second.steps, b, level) / passage(first.steps, a, level),
-            first.curves(),
-            second.curves(),
-        )
-    )
-
-
 @dataclass(frozen=True)
 class Lead:
     """How far one run is ahead of another on the way to its own final knowledge; paired on samples (and seeds).
@@ -167,15 +121,15 @@ class Lead:
     Attributes
     ----------
     area : Estimate
-        Its area under similarity minus the other's; above 0 where it is earlier.
+        Its area under corrected similarity minus the other's; above 0 where it is earlier.
     area_p, dropped_p : float
-        Two-sided p of no difference (sign-flip test over samples).
+        Two-sided p of no difference (the runs are swapped at random, sample by sample).
     steps : Estimate
         How many times as many steps the other takes to pass `level`.
     dropped : Estimate
         The share of its strength that the other learned and lost again, minus its own; above 0 where it is steadier.
     level : float
-        Similarity that counts as half way.
+        Corrected similarity that counts as half way.
     """
 
     area: Estimate
@@ -188,19 +142,26 @@ class Lead:
 
 def lead(first: Dynamics, second: Dynamics, level: float = HALF_WAY) -> Lead:
     """How far the first run is ahead of the second, on the same samples."""
-    area = first.area() - second.area()
-    dropped = (second.dropped - first.dropped).numpy()
+    area, area_p = area_ahead(first.approach, second.approach)
+    one, two = (run.dropped.numpy()[..., None] for run in (first, second))
+    dropped_p = swap_test(lambda a, b: np.asarray((b[0] - a[0])[:, 0]), [one], [two])
     return Lead(
-        mean_estimate(area),
-        sign_flip_test(area),
-        passage_ratio(first, second, level),
-        mean_estimate(dropped),
-        sign_flip_test(dropped),
+        area,
+        area_p,
+        passage_ratio(first.approach, second.approach, level),
+        mean_estimate((second.dropped - first.dropped).numpy()),
+        dropped_p,
         level,
     )
 
 
-def dynamics(effects: Tensor, steps: Sequence[int], orders: Tensor, most: int | None = None) -> Dynamics:
+def dynamics(
+    effects: Tensor,
+    steps: Sequence[int],
+    orders: Tensor,
+    most: int | None = None,
+    halves: tuple[Tensor, Tensor] | None = None,
+) -> Dynamics:
     """Dynamics of one run.
 
     Parameters
@@ -211,6 +172,9 @@ def dynamics(effects: Tensor, steps: Sequence[int], orders: Tensor, most: int | 
         Training step of each checkpoint, strictly ascending, at least two.
     orders, most
         As in `similarity`.
+    halves : tuple of Tensor, optional
+        Two more readings of each checkpoint, of the same shape, from disjoint halves of the masks: similarity then has
+        a ceiling, and what one of the two alone finds is not counted as dropped.
 
     Raises
     ------
@@ -221,13 +185,18 @@ def dynamics(effects: Tensor, steps: Sequence[int], orders: Tensor, most: int | 
         raise BequeathError(f"steps: {len(steps)} for {len(effects)} checkpoints; at least 2 are needed")
     if any(b <= a for a, b in pairwise(steps)):
         raise BequeathError(f"steps: must ascend, not {list(steps)}")
-    doubled = torch.cat((effects.clamp(min=0), (-effects).clamp(min=0)), dim=-2)
+    sure = effects if halves is None else torch.sign(halves[0]) * shared(*halves)
+    doubled = torch.cat((sure.clamp(min=0), (-sure).clamp(min=0)), dim=-2)
     change = doubled[1:] - doubled[:-1]
     gained = doubled[0].sum((-1, -2)) + change.clamp(min=0).sum((0, -1, -2))
     lost = (-change).clamp(min=0).sum((0, -1, -2))
+    largest = int(orders.max()) if most is None else most
+    first, second = (effects, effects) if halves is None else halves
     return Dynamics(
         np.asarray(steps, dtype=np.int64),
-        similarity(effects, effects[-1], orders, most),
-        _by_order(effects.abs(), orders, most),
+        similarity(effects, effects[-1], orders, largest),
+        _by_order(effects.abs(), orders, largest),
         _quotient(lost, gained, 0.0),
+        approach(first, second, steps, orders, largest),
+        None if halves is None else turnover(effects, halves, steps, orders, largest),
     )

@@ -1,47 +1,66 @@
-"""Shares of what models know, each beside its chance level: over one comparison, or over those of several seeds."""
+"""Shares of what models know, from their zero to their one: of one comparison, or of those of several seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bequeath.errors import BequeathError
-from bequeath.knowledge.statistics import Estimate, mean_estimate, ratio_estimate, ratio_estimates
-
-Array = NDArray[np.float64]
+from bequeath.knowledge.calibration import Levels, interval, p_values, point, resampled_levels
+from bequeath.knowledge.crossings import Array, Crossed
+from bequeath.knowledge.repeats import Second
+from bequeath.knowledge.statistics import Estimate
 
 # Share -> the strength that it is a part of.
 WHOLE = {"preserved": "before", "discarded": "before", "new": "after", "relearned": "preserved"}
 MEASURES = tuple(WHOLE)
+# Models that a share says something of.
+OF = {"preserved": ("before", "after"), "relearned": ("before", "after", "control")}
+
+SECONDS: tuple[Second, ...] = get_args(Second)
+
+# Fewer samples bear no verdict.
+LEAST_SAMPLES = 8
 
 
 @dataclass(frozen=True)
 class Share:
-    """A share of strength over n samples (and seeds), with what it must be read against (METHOD 5).
+    """A share of strength over n samples (and seeds), from its zero to its one (METHOD 5).
 
     Attributes
     ----------
     observed : float
-        Ratio of sums over samples and interactions, in [0, 1]. NaN where there is no strength to take a share of.
+        Ratio of sums over samples and interactions, in [0, 1], counted across two readings of each model where there
+        are two (`second`). NaN where there is no strength to take a share of.
     floor : float or None
         Chance level: the same with one model's interactions taken from other samples, in the mean over all ways to do
         so. Of relearned, those of the control. None for a single sample.
-    ceiling, corrected : None
-        What a second reading of the same model reaches, and the share between floor and ceiling. Not measured here.
+    ceiling : float or None
+        What second readings of the same models reach. None where nothing was read twice.
+    corrected : float or None
+        The share between the two, never clipped. Of preserved and relearned (observed - floor) / (ceiling - floor):
+        0 is no more than chance, 1 as much as two readings of one model; higher is more in common. Discarded and new
+        are 1 less that: 0 is no more than a second reading of one model leaves, 1 as much as unrelated models do.
+        None where there is no ceiling, or none that lies above the floor by more than its error.
     low, high : float
-        95% bootstrap interval of `observed` over samples (and seeds); NaN for one sample.
-    p : None
-        Not measured here.
+        95% bootstrap interval of `corrected` over samples (and seeds), observed share, floor and ceiling computed anew
+        in each resample; NaN where `corrected` is None.
+    p : float or None
+        How rarely the samples in another order share as much (permutation test), whatever their strengths are.
     n, seeds : int
         Numbers of samples and of seeds.
     reason : str or None
-        Why the share cannot be measured; None where it can.
-    floor_within_classes : float or None
-        As `floor`, with other samples of the same class alone; None where no classes are known, or all have one sample.
+        Why the share is not measurable; None where it is. Rely on no other number where there is a reason.
+    second : {"split", "retest", "twin", "once"}
+        The second readings: other masks, an equivalent game, other seeds of the same recipe; or none.
+    observed_low, observed_high : float
+        95% interval of `observed`; NaN for one sample.
+    floor_within_classes, corrected_within_classes, p_within_classes : float or None
+        The same with other samples of the same class alone; None where no classes are known, or all have one sample.
     """
 
     observed: float
@@ -54,7 +73,12 @@ class Share:
     n: int
     reason: str | None
     seeds: int = 1
+    second: Second = "once"
+    observed_low: float = np.nan
+    observed_high: float = np.nan
     floor_within_classes: float | None = None
+    corrected_within_classes: float | None = None
+    p_within_classes: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; NaN becomes None."""
@@ -63,25 +87,50 @@ class Share:
             for key, value in asdict(self).items()
         }
 
+    @property
+    def rest(self) -> Share:
+        """The share of what is left: discarded from preserved."""
+
+        def left(x: float | None) -> float | None:
+            return None if x is None else 1 - x
+
+        return replace(
+            self,
+            observed=1 - self.observed,
+            observed_low=1 - self.observed_high,
+            observed_high=1 - self.observed_low,
+            floor=left(self.floor),
+            ceiling=left(self.ceiling),
+            corrected=left(self.corrected),
+            low=1 - self.high,
+            high=1 - self.low,
+            floor_within_classes=left(self.floor_within_classes),
+            corrected_within_classes=left(self.corrected_within_classes),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Strengths:
-    """Strengths of one comparison, or of one for each seed.
+    """What shares are made of: strengths of one comparison, or of one for each seed.
 
     Attributes
     ----------
     by_order : dict of str to ndarray
-        For each model (by its role) and for ``preserved`` and ``relearned``: sum of |I| over both types, shape
-        (samples, n), orders from 1; with an axis of seeds in front where there are several, on the same samples.
-    chance : dict of str to ndarray
-        What is preserved and relearned where one model's interactions are those of other samples, of the same shape.
-    chance_within_classes : dict of str to ndarray, or None
-        The same, among samples of one class.
+        For each model (by its role) and for ``preserved`` and ``relearned``: sum of abs(I) over both types, shape
+        (samples, orders), orders from 1; with an axis of seeds in front where there are several, on the same samples.
+    crossed : dict of str to dict of str to Crossed
+        By kind of second reading, for ``preserved``, ``new`` and ``relearned``: what the models have in common on the
+        same and on other samples. Of new: how much of the model after the model before has.
+    classes : tuple of int or None
+        Of the samples.
+    not_measurable : dict of str to str
+        By role: why there is nothing to be read in a model.
     """
 
     by_order: dict[str, Array]
-    chance: dict[str, Array]
-    chance_within_classes: dict[str, Array] | None = None
+    crossed: dict[Second, dict[str, Crossed]]
+    classes: tuple[int, ...] | None = None
+    not_measurable: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def stacked(cls, seeds: Sequence[Strengths]) -> Strengths:
@@ -97,15 +146,17 @@ class Strengths:
             raise BequeathError(
                 f"seeds: strengths of {sorted(shapes)}; all need the same models, samples and players"
             )
-
-        def stack(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-            return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-
-        within = [one.chance_within_classes for one in seeds if one.chance_within_classes is not None]
+        first = seeds[0]
         return cls(
-            stack([one.by_order for one in seeds]),
-            stack([one.chance for one in seeds]),
-            stack(within) if len(within) == len(seeds) else None,
+            {name: np.stack([one.by_order[name] for one in seeds]) for name in first.by_order},
+            {
+                second: {
+                    name: Crossed.stacked([one.crossed[second][name] for one in seeds]) for name in found
+                }
+                for second, found in first.crossed.items()
+                if all(second in one.crossed for one in seeds)
+            },
+            first.classes,
         )
 
     @property
@@ -113,82 +164,147 @@ class Strengths:
         """The shares that there are: without a control nothing is relearned."""
         return MEASURES if "relearned" in self.by_order else MEASURES[:-1]
 
+    @property
+    def seconds(self) -> tuple[Second, ...]:
+        """Kinds of second readings that there are, the one that shares are told by first."""
+        return tuple(second for second in SECONDS if second in self.crossed)
+
     def total(self, name: str) -> Array:
-        """Strength over all orders, (..., samples), of a model or of one of `measures`."""
+        """Strength over all orders, (..., samples), of a model or of one of `measures`, by the whole readings."""
         if name in ("discarded", "new"):
             return self.total(WHOLE[name]) - self.total("preserved")
         return np.asarray(self.by_order[name].sum(-1))
 
-    def share(self, name: str) -> Share:
-        """One of `measures`: ratio of sums over samples (and seeds)."""
-        whole = self.total(WHOLE[name])
-        observed = ratio_estimate(self.total(name), whole)
-        reason = (
-            None if np.isfinite(observed.mean) else f"nothing is {WHOLE[name]}, so there is no share of it"
-        )
-        if WHOLE[name] in ("before", "after") and reason:
-            reason = f"the model {WHOLE[name]} has no interactions"
-        return Share(
-            observed.mean,
-            self._floor(name, self.chance),
-            None,
-            None,
-            observed.low,
-            observed.high,
-            None,
-            observed.n,
-            reason,
-            observed.seeds,
-            None if self.chance_within_classes is None else self._floor(name, self.chance_within_classes),
-        )
+    def share(self, name: str, second: Second | None = None) -> Share:
+        """One of `measures` over all orders, by one of `seconds` (the first that there is)."""
+        crossed = self._of(name, second)
+        return self._shares(name, crossed.over(np.ones((crossed.whole.shape[-1], 1))), second)[0]
 
-    def _floor(self, name: str, chance: Mapping[str, Array]) -> float | None:
-        """Of the samples that have a partner."""
-        common = chance["relearned" if name == "relearned" else "preserved"].sum(-1)
-        whole = self.total(WHOLE[name])
-        paired = np.isfinite(common)
-        total = whole[paired].sum()
-        if not total > 0:
-            return None
-        share = float(common[paired].sum() / total)
-        return 1 - share if name in ("discarded", "new") else share
-
-    def preserved_by_order(self) -> list[Estimate]:
-        """Preserved share at each order from 1."""
-        return ratio_estimates(self.by_order["preserved"], self.by_order["before"])
+    def by_orders(self, name: str, second: Second | None = None) -> list[Share]:
+        """A share at each order from 1; p is of the largest over orders, so that all orders together hold it."""
+        crossed = self._of(name, second)
+        return self._shares(name, crossed.over(np.eye(crossed.whole.shape[-1])), second)
 
     def fall_with_order(self) -> Estimate:
-        """Mean over samples of the preserved share in the lower half of the orders minus that in the upper half."""
-        preserved, whole = self.by_order["preserved"], self.by_order["before"]
-        half = whole.shape[-1] // 2
-        low, high = (
-            preserved[..., part].sum(-1) / np.maximum(whole[..., part].sum(-1), 1e-300)
-            for part in (slice(None, half), slice(half, None))
+        """Corrected preserved share over the lower half of the orders less that over the upper half.
+
+        NaN where one of the two is not measurable.
+        """
+        crossed = self._of("preserved").of_read()
+        most, n = crossed.whole.shape[-1], crossed.whole.shape[-2]
+        seeds = 1 if crossed.whole.ndim == 2 else len(crossed.whole)
+        halves = np.zeros((most, 2))
+        halves[: max(1, most // 2), 0] = halves[max(1, most // 2) :, 1] = 1
+        parts = self._shares("preserved", crossed.over(halves), None)
+        if n < 2 or any(part.corrected is None for part in parts):
+            return Estimate(np.nan, np.nan, np.nan, n, seeds)
+        drawn = resampled_levels(crossed.over(halves)).corrected
+        low, high = interval(drawn[:, 0] - drawn[:, 1], n)
+        fall = point(crossed.over(halves)).corrected
+        return Estimate(float(fall[0] - fall[1]), low, high, n, seeds)
+
+    def _of(self, name: str, second: Second | None = None) -> Crossed:
+        return self.crossed[second or self.seconds[0]]["preserved" if name == "discarded" else name]
+
+    def _shares(self, name: str, crossed: Crossed, second: Second | None) -> list[Share]:
+        """One of each group of orders."""
+        crossed, keep = crossed.of_read(), crossed.read
+        classes = None if self.classes is None else np.asarray(self.classes)[keep]
+        found = calibrated(crossed, classes, second or self.seconds[0])
+        found = [replace(one, reason=self._reason(name, second) or one.reason) for one in found]
+        return [one.rest for one in found] if name in ("discarded", "new") else found
+
+    def _reason(self, name: str, second: Second | None) -> str | None:
+        """Why a share is not measurable whatever its numbers are."""
+        whole = WHOLE[name]
+        if not self.total(whole).sum() > 0:
+            return (
+                "nothing is preserved, so there is no share of it"
+                if whole == "preserved"
+                else f"the model {whole} has no interactions"
+            )
+        reasons = [
+            self.not_measurable[role] for role in OF.get(name, OF["preserved"]) if role in self.not_measurable
+        ]
+        if reasons:
+            return "; ".join(reasons)
+        if name == "relearned":
+            preserved = self.share("preserved", second)
+            if preserved.reason:
+                return f"the preserved share is not measurable: {preserved.reason}"
+            if not preserved.low > 0:
+                return "what is preserved is not above chance, so there is nothing that could be relearned"
+        return None
+
+
+def calibrated(
+    crossed: Crossed, classes: NDArray[Any] | None = None, second: Second = "split"
+) -> list[Share]:
+    """The share of the first model's strength that the second has, for each group of orders: with all of its levels."""
+    n, seeds = crossed.whole.shape[-2], 1 if crossed.whole.ndim == 2 else len(crossed.whole)
+    groups = crossed.whole.shape[-1]
+    if n == 0:
+        nothing = "no sample was read twice"
+        return [Share(np.nan, None, None, None, np.nan, np.nan, None, 0, nothing, seeds, second)] * groups
+    at, drawn = point(crossed), resampled_levels(crossed)
+    within = None if classes is None else point(crossed, classes)
+    p = p_values(crossed)
+    p_within = None if classes is None else p_values(crossed, classes.tolist())
+    return [_share(g, at, drawn, within, p, p_within, n, seeds, second) for g in range(groups)]
+
+
+def _share(
+    g: int,
+    at: Levels,
+    drawn: Levels,
+    within: Levels | None,
+    p: Array | None,
+    p_within: Array | None,
+    n: int,
+    seeds: int,
+    second: Second,
+) -> Share:
+    def number(values: Array | None) -> float | None:
+        return None if values is None or not np.isfinite(values[g]) else float(values[g])
+
+    reason = _unreliable(
+        at.floor[g], at.ceiling[g], interval(drawn.ceiling[:, g] - drawn.floor[:, g], n)[0], n
+    )
+    above = number(at.ceiling) is not None and reason is None
+    if n < LEAST_SAMPLES:
+        reason = f"only {n} sample{'s' if n > 1 else ''}; a verdict needs {LEAST_SAMPLES}"
+    corrected = number(at.corrected) if above else None
+    low, high = (np.nan, np.nan) if corrected is None else interval(drawn.corrected[:, g], n)
+    observed_low, observed_high = interval(drawn.observed[:, g], n)
+    return Share(
+        float(at.observed[g]),
+        number(at.floor),
+        number(at.ceiling),
+        corrected,
+        low if corrected is None else min(low, corrected),
+        high if corrected is None else max(high, corrected),
+        number(p),
+        n,
+        reason,
+        seeds,
+        second,
+        observed_low,
+        observed_high,
+        None if within is None else number(within.floor),
+        None if within is None or not above else number(within.corrected),
+        number(p_within),
+    )
+
+
+def _unreliable(floor: float, ceiling: float, least_room: float, n: int) -> str | None:
+    """Why there is no scale between floor and ceiling; None where there is one."""
+    if not np.isfinite(floor):
+        return "no other sample to compare with" if n < 2 else "no strength to take a share of"
+    if not np.isfinite(ceiling):
+        return "no second reading of the models; exact readings need retests or twins for a ceiling"
+    if not least_room > 0:
+        return (
+            f"a second reading of the same models finds {100 * ceiling:.1f}% again, and other samples share "
+            f"{100 * floor:.1f}%: too near to each other to tell knowledge from noise; more masks or samples may help"
         )
-        return mean_estimate(low - high)
-
-
-@dataclass(frozen=True)
-class Readings:
-    """One comparison read in several ways, which a verdict must not depend on.
-
-    Attributes
-    ----------
-    strengths : Strengths
-        By the decomposition and the scale that were asked for.
-    by_and : Strengths
-        By AND interactions alone, on that scale: the unique exact reading, or the sparse one without OR terms.
-    scaled, raw : Strengths
-        By that decomposition, each model's interactions divided by its own mean L1 norm; in units of the value.
-    """
-
-    strengths: Strengths
-    by_and: Strengths
-    scaled: Strengths
-    raw: Strengths
-
-    @classmethod
-    def stacked(cls, seeds: Sequence[Readings]) -> Readings:
-        """Those of several seeds as one."""
-        names = ("strengths", "by_and", "scaled", "raw")
-        return cls(*(Strengths.stacked([getattr(one, name) for one in seeds]) for name in names))
+    return None

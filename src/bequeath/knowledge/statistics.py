@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 _RESAMPLES = 2000
+_SWAPS = 4999
 
 
 @dataclass(frozen=True)
@@ -88,20 +89,45 @@ def _estimates(data: tuple[Array, ...], statistic: Any, seed: int) -> list[Estim
     return [Estimate(float(m), float(a), float(b), n) for m, a, b in zip(point, low, high, strict=True)]
 
 
-@lru_cache(maxsize=8)
-def _weights(seeds: int, samples: int, seed: int) -> Array:
-    """Share of each pair of seed and sample in each resample: shape (resamples, seeds * samples). Not to be changed.
+@lru_cache(maxsize=32)
+def resample_counts(seeds: int, samples: int, seed: int = 0) -> tuple[Array, Array]:
+    """How often each seed and each sample is drawn: (resamples, seeds) and (resamples, samples). Not to be changed.
 
     Every seed is read on the same samples, so both are drawn by themselves. Of S seeds S - 1 are drawn: drawing S would
     give only (S - 1) / S of the variance, half of it for two (McCarthy & Snowden 1985).
     """
     rng = np.random.default_rng(seed)
-    drawn = max(1, seeds - 1)
-    of_seeds = rng.multinomial(drawn, np.full(seeds, 1 / seeds), size=_RESAMPLES)
+    of_seeds = rng.multinomial(max(1, seeds - 1), np.full(seeds, 1 / seeds), size=_RESAMPLES)
     of_samples = rng.multinomial(samples, np.full(samples, 1 / samples), size=_RESAMPLES)
-    counts = np.asarray(of_seeds[:, :, None] * of_samples[:, None, :], dtype=np.float64)
-    counts = counts.reshape(_RESAMPLES, seeds * samples)
+    return of_seeds.astype(np.float64), of_samples.astype(np.float64)
+
+
+@lru_cache(maxsize=8)
+def _weights(seeds: int, samples: int, seed: int) -> Array:
+    """Share of each pair of seed and sample in each resample: shape (resamples, seeds * samples). Not to be changed."""
+    of_seeds, of_samples = resample_counts(seeds, samples, seed)
+    counts = (of_seeds[:, :, None] * of_samples[:, None, :]).reshape(_RESAMPLES, seeds * samples)
     return np.asarray(counts / counts.sum(1, keepdims=True))
+
+
+def resampled_means(*data: ArrayLike, seed: int = 0) -> list[Array]:
+    """Means over samples (and seeds) of arrays, and of their resamples, all drawn together.
+
+    Parameters
+    ----------
+    *data : array_like
+        Each of shape (samples, columns) or (seeds, samples, columns), with the same seeds and samples.
+
+    Returns
+    -------
+    list of ndarray
+        Each (1 + resamples, columns): the data's own means first.
+    """
+    arrays = [np.asarray(values, dtype=np.float64) for values in data]
+    arrays = [array[None] if array.ndim == 2 else array for array in arrays]
+    seeds, n, _ = arrays[0].shape
+    weights = np.concatenate((np.full((1, seeds * n), 1 / (seeds * n)), _weights(seeds, n, seed)))
+    return [np.asarray(weights @ array.reshape(seeds * n, -1)) for array in arrays]
 
 
 def resampled(
@@ -114,21 +140,18 @@ def resampled(
     statistic : callable
         From the means of each array over seeds and samples, (resamples, columns), to one figure each, (resamples,).
     *data : array_like
-        Each of shape (samples, columns) or (seeds, samples, columns), with the same seeds and samples.
+        As of `resampled_means`.
 
     Returns
     -------
     tuple
         The figure, its low and high end (NaN for one sample), numbers of samples and seeds.
     """
-    arrays = [np.asarray(values, dtype=np.float64) for values in data]
-    arrays = [array[None] if array.ndim == 2 else array for array in arrays]
-    seeds, n, _ = arrays[0].shape
-    weights = _weights(seeds, n, seed)
-    flat = [array.reshape(seeds * n, -1) for array in arrays]
+    first = np.asarray(data[0])
+    n, seeds = first.shape[-2], 1 if first.ndim == 2 else len(first)
     with np.errstate(invalid="ignore", divide="ignore"):
-        point = float(statistic(*(rows.mean(0, keepdims=True) for rows in flat))[0])
-        found = statistic(*(weights @ rows for rows in flat))
+        found = np.asarray(statistic(*resampled_means(*data, seed=seed)))
+    point, found = float(found[0]), found[1:]
     if n == 1 or not np.isfinite(found).any():
         return point, np.nan, np.nan, n, seeds
     tail = (1 - CONFIDENCE) / 2
@@ -180,27 +203,48 @@ def ratio_estimate(top: ArrayLike, bottom: ArrayLike, seed: int = 0) -> Estimate
     return ratio_estimates(columns[0], columns[1], seed)[0]
 
 
-def sign_flip_test(differences: ArrayLike, seed: int = 0) -> float:
-    """Two-sided p-value of paired differences having mean 0, by flipping the sign of each sample's at random.
+def swap_test(
+    statistic: Callable[[Sequence[Array], Sequence[Array]], Array],
+    first: Sequence[ArrayLike],
+    second: Sequence[ArrayLike],
+    seed: int = 0,
+) -> float:
+    """Two-sided p of no difference between two paired groups: their samples are swapped at random.
 
     Parameters
     ----------
-    differences : array_like
-        (samples,), or (seeds, samples), of which the means over seeds are taken first: samples are what is exchanged.
+    statistic : callable
+        From the means of each group's arrays over samples, lists of (some, columns), to their difference, (some,).
+    first, second : sequence of array_like
+        Each (samples, columns), or (seeds, samples, columns), of which the means over seeds are taken first: samples
+        are what is exchanged.
     """
-    values = np.atleast_2d(np.asarray(differences, dtype=np.float64)).mean(0)
-    if len(values) < 2 or not np.ptp(np.abs(values)) + np.abs(values).max() > 0:
+    one, two = ([_over_first_axis(values) for values in group] for group in (first, second))
+    n = len(one[0])
+    if n < 2:
         return 1.0
-    test = stats.permutation_test(
-        (values,),
-        lambda x, axis: np.mean(x, axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=9999,
-        alternative="two-sided",
-        rng=np.random.default_rng(seed),
-    )
-    return float(test.pvalue)
+    swaps = _swaps(n, seed)
+
+    def means(a: Sequence[Array], b: Sequence[Array]) -> list[Array]:
+        return [(swaps @ y + (1 - swaps) @ x) / n for x, y in zip(a, b, strict=True)]
+
+    found = np.abs(statistic(means(one, two), means(two, one)))
+    # The first row swaps nothing. Sums in another order differ in the last digits; that makes nothing larger.
+    return float((found >= found[0] * (1 - 1e-9) - 1e-12).mean())
+
+
+def _over_first_axis(values: ArrayLike) -> Array:
+    array = np.asarray(values, dtype=np.float64)
+    return array if array.ndim == 2 else np.asarray(array.mean(0))
+
+
+@lru_cache(maxsize=8)
+def _swaps(n: int, seed: int) -> Array:
+    """All ways to swap n samples where they are few, else random ones; none swapped first: 0 or 1, (ways, n)."""
+    if n <= 12:
+        return np.asarray((np.arange(2**n)[:, None] >> np.arange(n)) & 1, dtype=np.float64)
+    drawn = np.random.default_rng(seed).integers(0, 2, size=(_SWAPS, n))
+    return np.concatenate((np.zeros((1, n)), drawn))
 
 
 def correlation(x: ArrayLike, y: ArrayLike, seed: int = 0) -> Estimate:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.knowledge.comparison import Comparison
+from bequeath.knowledge.crossings import Array
 from bequeath.knowledge.dynamics import Dynamics
 from bequeath.knowledge.ledger import Ledger
 from bequeath.knowledge.regions import Region
-from bequeath.knowledge.shares import WHOLE, Array
+from bequeath.knowledge.shares import WHOLE
 from bequeath.knowledge.statistics import (
     Estimate,
     mean_estimate,
@@ -81,8 +82,8 @@ class LedgerRow:
         The region.
     effect : Estimate
         Signed, in the raw units of the value. The parts add up to v(N) - v(0).
-    share : Estimate
-        Of the whole.
+    share : Estimate or None
+        Of the whole; None where the whole is not well away from 0: its interval is wider than itself.
     positive_without : Estimate
         Share of samples whose v(N) stays above 0 with this part taken out; of the whole output, with nothing taken out.
     """
@@ -90,15 +91,29 @@ class LedgerRow:
     part: str
     models: Region | None
     effect: Estimate
-    share: Estimate
+    share: Estimate | None
     positive_without: Estimate
 
 
 @dataclass(frozen=True)
 class Point:
-    """One checkpoint of a run that was followed, over samples (and seeds); `by_order` from order 1."""
+    """One checkpoint of a run that was followed, over samples (and seeds).
+
+    Attributes
+    ----------
+    corrected, observed, floor : Estimate
+        Similarity to the run's last checkpoint: from chance (0) to what can be read again (1); as it is, across two
+        readings where there are two; and the chance level.
+    similarity, by_order : Estimate, list of Estimate
+        Of the whole readings, over all orders and from order 1.
+    strength, strength_by_order, mean_order
+        Of the interactions, in raw units.
+    """
 
     step: int
+    corrected: Estimate
+    observed: Estimate
+    floor: Estimate
     similarity: Estimate
     by_order: list[Estimate]
     strength: Estimate
@@ -182,12 +197,15 @@ def ledger_rows(book: Ledger) -> list[LedgerRow]:
         for part, effect in (("constant", book.constant), ("unexplained", book.unexplained))
         if float(effect.abs().max()) > rounding
     ]
+    whole = mean_estimate(book.total)
+    # A share of a total near 0 is any number whatever.
+    clear = np.isfinite(whole.low) and whole.high - whole.low <= abs(whole.mean)
     return [
         LedgerRow(
             part,
             region,
             mean_estimate(effect),
-            ratio_estimate(effect, book.total),
+            ratio_estimate(effect, book.total) if clear else None,
             mean_estimate(book.positive_without(0.0 if part == "total" else effect)),
         )
         for part, region, effect in rows
@@ -204,8 +222,12 @@ def points(run: Dynamics) -> list[Point]:
         flat = mean_estimates(by_sample.reshape(*by_sample.shape[:-2], -1))
         return [flat[place : place + size] for place in range(0, len(flat), size)]
 
-    rows = zip(run.steps, columns(run.similarity), columns(run.strength), run.mean_order(), strict=True)
+    observed, floor, _ = run.approach.levels()
+    levels = zip(run.approach.corrected(), observed, floor, strict=True)
+    rows = zip(
+        run.steps, levels, columns(run.similarity), columns(run.strength), run.mean_order(), strict=True
+    )
     return [
-        Point(int(step), similar[0], similar[1:], strong[0], strong[1:], mean_order)
-        for step, similar, strong, mean_order in rows
+        Point(int(step), *level, similar[0], similar[1:], strong[0], strong[1:], mean_order)
+        for step, level, similar, strong, mean_order in rows
     ]

@@ -94,7 +94,8 @@ class SparseReading:
     def halves(self) -> tuple[Self, Self]:
         """The same sparse reading from two disjoint halves of the masks; read when it is first asked for.
 
-        Both have the empty and the full mask. How much they share is what a reading finds again (METHOD 5c).
+        They come without standard errors. Both have the empty and the full mask. How much they share is what a reading
+        finds again (METHOD 5c).
         """
         again = self._sparse("halves").again
         if again is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 
 from bequeath import __version__
@@ -48,6 +49,12 @@ class Prepared:
     def jointly(self) -> bool:
         """Whether a sample's checkpoints are decomposed together."""
         return self.config.decomposition.kind == "joint"
+
+    @property
+    def majority(self) -> float:
+        """Share of the accuracy samples that belong to the largest class."""
+        labels = [self.parts.inputs.data.labels[i] for i in self.plan.accuracy_samples]
+        return Counter(labels).most_common(1)[0][1] / len(labels)
 
     def axes(self) -> Axes:
         """Coordinates of the run's arrays."""

@@ -81,6 +81,7 @@ class Stages:
             precision = kept(self.folder, "precision", self.prepared.game_key, self._check_models)
             choose_cells(parts, plan, self.folder, self.prepared.game_key, self.status)
             store = self._store(carrier)
+            store.majority = self.prepared.majority
             self._check_room(store)
         spec = Spec(config, plan, self.folder.resolve(), parts.games.cells)
         with make_engine(config.engine, parts)(spec) as slots:

@@ -32,14 +32,15 @@ def pool(runs: Sequence[Run]) -> Json:
     BequeathError
         If there are none, or they are not of the same models, samples, players and checkpoints.
     """
-    known = Known.stacked([run.evidence().known for run in runs])
+    evidence = [run.evidence() for run in runs]
+    beside = [[other for other in evidence if other is not one] for one in evidence]
+    known = Known.stacked([one.known_beside(others) for one, others in zip(evidence, beside, strict=True)])
     documents = [run.findings for run in runs]
     first = documents[0]
-    strengths = known.readings.strengths
+    raw = known.readings.others.get("raw", known.readings.strengths)
     found = findings_of(known)
     found["knowledge"] |= {
-        "strength": {role: plain(mean_estimate(known.readings.raw.total(role))) for role in known.names},
-        "preserved_by_order": plain(strengths.preserved_by_order()),
+        "strength": {role: plain(mean_estimate(raw.total(role))) for role in known.names},
     }
     return {
         "study": {**first["study"], "seeds": len(runs)},

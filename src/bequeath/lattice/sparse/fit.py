@@ -112,7 +112,7 @@ def fit(
             ConstantValuesWarning,
             stacklevel=2,
         )
-    again = partial(_halves, sampled, names, order, kind, resamples, seed)
+    again = partial(_halves, sampled, names, order, kind, seed)
     return _assembled(readings, sampled, names, order, again)
 
 
@@ -185,25 +185,24 @@ def halves(
     *,
     kind: Kind = "and-or",
     players: Sequence[str] | None = None,
-    resamples: int = 10,
     seed: int = 0,
 ) -> tuple[Interactions, Interactions]:
     """What `Interactions.halves` of `fit` with the same arguments gives, without the whole reading."""
     sampled = check_sampled(masks, values, order, kind)
-    return _halves(sampled, names_of(players, sampled.masks.shape[1]), order, kind, resamples, seed)
+    return _halves(sampled, names_of(players, sampled.masks.shape[1]), order, kind, seed)
 
 
 def _halves(
-    sampled: Sampled, names: tuple[str, ...], order: int, kind: Kind, resamples: int, seed: int
+    sampled: Sampled, names: tuple[str, ...], order: int, kind: Kind, seed: int
 ) -> tuple[Interactions, Interactions]:
-    """The same reading from two disjoint halves of the masks; both have the empty and the full one."""
+    """The same reading, without errors, from two disjoint halves of the masks; both have the empty and the full one."""
     k = len(sampled.masks)
     inner = np.setdiff1d(np.arange(k), [sampled.full])
     shuffled = np.random.default_rng([seed, 2]).permutation(inner)
     first, second = np.sort(shuffled[: len(inner) // 2]), np.sort(shuffled[len(inner) // 2 :])
     ends = np.array([sampled.full] if sampled.full >= 0 else [], np.int64)
-    return _half(sampled, np.concatenate((ends, first)), names, order, kind, resamples, seed), _half(
-        sampled, np.concatenate((ends, second)), names, order, kind, resamples, seed
+    return _half(sampled, np.concatenate((ends, first)), names, order, kind, seed), _half(
+        sampled, np.concatenate((ends, second)), names, order, kind, seed
     )
 
 
@@ -213,11 +212,10 @@ def _half(
     names: tuple[str, ...],
     order: int,
     kind: Kind,
-    resamples: int,
     seed: int,
 ) -> Interactions:
     n = sampled.masks.shape[1]
     masks = np.concatenate((np.zeros((1, n), bool), sampled.masks[rows]))
     values = np.concatenate((sampled.empty[:, None], sampled.values[:, rows]), axis=1)
-    found = fit(masks, values, order, kind=kind, players=names, resamples=resamples, seed=seed)
+    found = fit(masks, values, order, kind=kind, players=names, resamples=0, seed=seed)
     return found.with_shape(sampled.shape).to(sampled.device)

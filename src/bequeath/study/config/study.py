@@ -31,7 +31,7 @@ from bequeath.study.config.section import Section
 from bequeath.study.config.training import TrainingConfig, trained_names
 
 # What the interaction papers count as salient.
-_PAPER_SALIENT = 0.05
+PAPER_SALIENT = 0.05
 
 
 class StoreConfig(Section):
@@ -193,7 +193,7 @@ class StudyConfig(Section):
     @property
     def salience(self) -> float | None:
         """The threshold in use."""
-        return _PAPER_SALIENT if self.salient is None and self.decomposition.kind == "paper" else self.salient
+        return PAPER_SALIENT if self.salient is None and self.decomposition.kind == "paper" else self.salient
 
 
 def with_engine(config: StudyConfig, engine: dict[str, Any]) -> StudyConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 
@@ -17,6 +18,8 @@ from bequeath.study.loading.parts import StudyParts
 _FEW_SAMPLES = 20
 # Held-out R2 below which a reader is warned.
 _LITTLE = 0.5
+# p up to which something is called above chance.
+_SIGNIFICANT = 0.05
 # Strength, in units of the value, of a model whose values differ by rounding alone.
 _DEAD = 1e-3
 
@@ -35,8 +38,23 @@ def study(evidence: Evidence, parts: StudyParts) -> Json:
         "salient": config.salience,
         "classes": list(parts.inputs.classes),
         "data": parts.inputs.data.source,
+        "preprocessing": preprocessing(parts),
         "n_samples": len(evidence.samples),
     }
+
+
+def preprocessing(parts: StudyParts) -> Json | None:
+    """How pictures become inputs, or how long texts may be; None for tables."""
+    how = getattr(parts.inputs.data, "preprocessing", None)
+    if how is not None:
+        return asdict(how)
+    if parts.inputs.tokenizer is not None:
+        limit = parts.inputs.tokenizer.model_max_length
+        return {
+            "tokenizer": type(parts.inputs.tokenizer).__name__,
+            "most_tokens": limit if limit < 10**9 else None,
+        }
+    return None
 
 
 def _decomposition(evidence: Evidence) -> str:
@@ -166,12 +184,12 @@ def warnings(evidence: Evidence, findings: Json) -> list[str]:
     if config.decomposition.certified and not config.decomposition.sparse:
         text = (
             "The split into AND and OR is one choice (least L1 norm, then least squares) among many that fit the "
-            "model equally well; shares depend on it. The plain AND reading, which has no choice, is given beside it."
+            "model equally well; shares depend on it. The AND reading, which has no choice, is given beside it."
         )
         more = " Bounds over all equally sparse splits can be asked for (bounds: true)."
         found.append(text + (more if config.decomposition.kind == "and-or" and config.bounds is None else ""))
     found += _unpredicted(findings["faithfulness"]["held_out"])
-    found += by_chance(findings["knowledge"]["shares"])
+    found += near_chance(findings["knowledge"]["shares"])
     found += _about_models(evidence, findings)
     found.append(f"One training run per model: the intervals are over the {n} samples, not over seeds.")
     return found
@@ -187,25 +205,30 @@ def _unpredicted(held_out: Json) -> list[str]:
     ]
 
 
-def by_chance(shares: Json) -> list[str]:
+def near_chance(shares: Json) -> list[str]:
     """Shares that are not above chance; else those that samples of one class reach without being the same."""
     found = []
-    for name, share in shares.items():
-        low, floor, within = share["low"], share["floor"], share["floor_within_classes"]
-        if name not in ("preserved", "relearned") or None in (low, floor):
+    for name in ("preserved", "relearned"):
+        share = shares.get(name)
+        if share is None or share["reason"] or share["low"] is None:
             continue
-        if low <= floor:
+        within = share["p_within_classes"]
+        if share["low"] <= 0:
             found.append(
-                f"The {name} share is not above chance: {100 * share['observed']:.1f}%, and interactions of other "
-                f"samples share {100 * floor:.1f}%. A verdict on its size says nothing of these models."
+                f"The {name} share is not clearly above chance: {_percent(share['corrected'])} "
+                f"[{_percent(share['low'])}, {_percent(share['high'])}] of the way from chance to what can be read."
             )
-        elif within is not None and low <= within:
+        elif within is not None and within > _SIGNIFICANT:
             found.append(
-                f"The {name} share, {100 * share['observed']:.1f}%, is above that of other samples "
-                f"({100 * floor:.1f}%), but not above that of other samples of the same class ({100 * within:.1f}%): "
-                "the models may have in common what they know of the classes, not of each sample."
+                f"The {name} share is above that of other samples, but not above that of other samples of the same "
+                f"class (p = {within:.2f}): the models may have in common what they know of the classes, not of each "
+                "sample."
             )
     return found
+
+
+def _percent(x: float) -> str:
+    return f"{100 * x:.0f}%"
 
 
 def _about_models(evidence: Evidence, findings: Json) -> list[str]:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from itertools import combinations, permutations
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bequeath.knowledge.alignment import align
-from bequeath.knowledge.claims import LEAST_CHECKPOINTS
-from bequeath.knowledge.comparison import ROLES, Comparison, Normalise, compare
+from bequeath.knowledge.claims import LEAST_CHECKPOINTS, Readings
+from bequeath.knowledge.comparison import Comparison, compare
+from bequeath.knowledge.crossings import Array
 from bequeath.knowledge.dynamics import Dynamics, dynamics
 from bequeath.knowledge.ledger import Ledger, ledger
-from bequeath.knowledge.shares import Array, Readings, Share
-from bequeath.lattice.exact.decompose import decompose
+from bequeath.knowledge.pairs import pairwise
+from bequeath.knowledge.repeats import ROLES, Normalise, halves_of
+from bequeath.knowledge.shares import Share
 from bequeath.lattice.interactions import Interactions
 from bequeath.lattice.sparse.fit import halves
 from bequeath.study.config import StudyConfig
+from bequeath.study.config.study import PAPER_SALIENT
 from bequeath.study.findings.known import Known
 from bequeath.study.findings.missing import comparable_part
+from bequeath.study.findings.other_readings import other_readings
 from bequeath.study.findings.plain import Json
 from bequeath.study.loading.plan import Checkpoint
-from bequeath.study.loading.readings import read
 from bequeath.study.store.carry import STORE
 from bequeath.study.store.store import DONE, Store
 
@@ -54,6 +58,8 @@ class Evidence:
         Of the preserved share on each sample, where they were asked for and found.
     missing : dict or None
         What failed and was left out.
+    majority : float or None
+        Share of the accuracy samples that belong to the largest class.
     states : dict
         By label of a checkpoint: what its model is (`bequeath.study.store.identity`).
     """
@@ -71,7 +77,9 @@ class Evidence:
     looks: tuple[Json, ...]
     bounds: dict[str, Array] | None
     missing: Json | None
+    majority: float | None
     states: Json
+    retests: dict[str, Interactions] = field(default_factory=dict)
 
     @classmethod
     def read(cls, config: StudyConfig, folder: Path) -> Evidence:
@@ -113,6 +121,7 @@ class Evidence:
             tuple(store.looks),
             bounds,
             part.missing,
+            store.majority,
             store.identity["checkpoints"],
         )
 
@@ -144,38 +153,63 @@ class Evidence:
         """Names of the models before, after and control, by role."""
         return {role: name for role, name in self.config.roles.given() if role in ROLES}
 
+    @property
+    def labels(self) -> list[int]:
+        """Classes of the samples, as numbers."""
+        known = sorted(set(self.classes))
+        return [known.index(name) for name in self.classes]
+
     def _compare(
-        self, interactions: Mapping[str, Interactions], normalise: Normalise | None = None
+        self, interactions: Mapping[str, Interactions], normalise: Normalise | None = None, **more: Any
     ) -> Comparison:
         """Under the study's salience, and its normalisation unless another is given."""
-        known = sorted(set(self.classes))
         return compare(
             **interactions,  # type: ignore[arg-type]
             normalise=normalise or self.config.normalise,
-            salient=self.config.salience,
-            labels=[known.index(name) for name in self.classes],
+            labels=self.labels,
+            **{"salient": self.config.salience, **more},
         )
 
     @cached_property
-    def _finals(self) -> dict[str, Interactions]:
+    def finals(self) -> dict[str, Interactions]:
+        """Readings of the models before, after and control, by role."""
         return {role: self.interactions[self.final(name)] for role, name in self.compared.items()}
 
     @cached_property
     def comparison(self) -> Comparison:
         """Of the last checkpoints of the models before, after and control."""
-        return self._compare(self._finals)
+        return self._compare(self.finals)
 
-    def pairs(self) -> list[tuple[str, str, Share]]:
-        """s(A, B) of all ordered pairs of models."""
-        finals = {name: self.interactions[self.final(name)] for name in self.models}
-        return [
-            (
-                first,
-                second,
-                self._compare({"before": finals[first], "after": finals[second]}).share("preserved"),
-            )
-            for first, second in permutations(finals, 2)
-        ]
+    def with_seconds(self, others: Sequence[Evidence] = ()) -> Comparison:
+        """The comparison with all second readings: retests, twins, and the same models of other seeds' runs."""
+        twins = {
+            role: [self.interactions[self.final(name)] for name in names]
+            for role, names in self.config.roles.twins.items()
+        }
+        for role in self.compared if others else ():
+            own = self._state(self, role)
+            more = [other.finals[role] for other in others if self._state(other, role) != own]
+            if more:  # a model that was not trained anew for each seed has no twin there
+                twins[role] = twins.get(role, []) + more
+        retests = {role: self.retests[name] for role, name in self.compared.items() if name in self.retests}
+        if not twins and not retests:
+            return self.comparison
+        return self._compare(self.finals, twins=twins, retests=retests)
+
+    @staticmethod
+    def _state(evidence: Evidence, role: str) -> Any:
+        """What a role's model is."""
+        return evidence.states[evidence.checkpoints[evidence.final(evidence.compared[role])].label]
+
+    def pairs(self, not_measurable: Mapping[str, str]) -> dict[tuple[str, str], Share]:
+        """s(A, B) of all ordered pairs of models; `not_measurable`: why some have nothing to be read, by name."""
+        return pairwise(
+            {name: self.interactions[self.final(name)] for name in self.models},
+            normalise=self.config.normalise,
+            salient=self.config.salience,
+            labels=self.labels,
+            not_measurable=not_measurable,
+        )
 
     @cached_property
     def courses(self) -> dict[str, Dynamics]:
@@ -185,10 +219,21 @@ class Evidence:
             positions = self.of(name)
             steps = [self.checkpoints[i].step for i in positions]
             if len(positions) >= LEAST_CHECKPOINTS:
-                aligned = align({str(i): self.interactions[i] for i in positions})
-                effects = torch.stack(list(aligned.effects.values()))
+                readings = {str(i): self.interactions[i] for i in positions}
+                halves = halves_of(readings)
+                named = [readings, *(halves or ())]
+                aligned = align(
+                    {f"{i}-{name}": one for i, of in enumerate(named) for name, one in of.items()}
+                )
+                whole, *parts = (
+                    torch.stack([aligned.effects[f"{i}-{name}"] for name in of]) for i, of in enumerate(named)
+                )
                 found[name] = dynamics(
-                    effects, [step for step in steps if step is not None], aligned.orders, aligned.most
+                    whole,
+                    [step for step in steps if step is not None],
+                    aligned.orders,
+                    aligned.most,
+                    (parts[0], parts[1]) if parts else None,
                 )
         return found
 
@@ -202,33 +247,35 @@ class Evidence:
             books[role] = ledger(self.comparison, role, *self.ends(name), constant)
         return books
 
-    def _by_and(self, model: str) -> Interactions:
-        """A model read by AND interactions alone: of all masks the unique reading, of some the sparse one."""
-        table, players = self.tables[self.final(model)], self.comparison.players
-        if self.shown is None:
-            return decompose(table, "and", players=players)
-        return read(self.config, self.shown, table, players=players, kind="and", resamples=0)
-
     @cached_property
     def known(self) -> Known:
         """What the run comes to, sample by sample."""
-        own_scale = self.config.normalise == "l1"
-        scaled = self.comparison if own_scale else self._compare(self._finals, "l1")
-        by_and = self._compare({role: self._by_and(name) for role, name in self.compared.items()})
+        return self.known_beside(())
+
+    def known_beside(self, others: Sequence[Evidence]) -> Known:
+        """The same, with other seeds' runs as twins."""
+        comparison = self.with_seconds(others)
+        raw = self.config.normalise == "none"
+        scaled = self._compare(self.finals, "l1") if raw else self.comparison.raw
+        tables = {role: self.tables[self.final(name)] for role, name in self.compared.items()}
+        beside = {
+            name: self._compare(of, salient=PAPER_SALIENT if name == "paper" else self.config.salience)
+            for name, of in other_readings(self.config, self.shown, tables, comparison.players).items()
+        }
         return Known(
             self.compared,
             self.samples,
             Readings(
-                self.comparison.strengths,
-                by_and.strengths,
-                scaled.strengths,
-                self.comparison.raw.strengths,
+                comparison.strengths,
+                {"own scale" if raw else "raw": scaled.strengths}
+                | {name: one.strengths for name, one in beside.items()},
             ),
             self.bounds,
             0.0 if self.config.bounds is None else self.config.bounds.slack,
             self.courses,
             self.books,
             {name: self.correct[self.final(name)] for name in self.models},
+            self.majority,
         )
 
 
@@ -240,6 +287,7 @@ def _with_halves(
     if listed is None:
         return interactions
     options = config.sparse_options(interactions.n_players)
+    del options["resamples"]  # halves come without errors
     again = partial(halves, shown, table, players=interactions.players, **options)
     return Interactions.of_terms(
         replace(listed, again=again), interactions.offset, interactions.players, interactions.certificate

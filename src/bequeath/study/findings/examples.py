@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from bequeath.knowledge.comparison import Comparison
+from bequeath.knowledge.regions import shared
 from bequeath.lattice.interactions import TYPES
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.plain import Json, plain
@@ -41,7 +43,10 @@ def examples(evidence: Evidence, parts: StudyParts, samples: Sequence[int]) -> l
                 "words": None if captions is None else list(captions),
                 "boxes": plain(players.boxes()),
                 "shapes": None if labels is None else shapes(labels, parts.games.n_players),
-                **{part: _strongest(comparison, part, row) for part in ("preserved", "new", "discarded")},
+                **{
+                    part: _strongest(comparison, part, row)
+                    for part in ("preserved", "new", "discarded", "flipped")
+                },
             }
         )
     return found
@@ -94,8 +99,13 @@ def _paths(inside: NDArray[np.bool_]) -> dict[str, str]:
     return {"area": "".join(area), "outline": "".join(outline)}
 
 
+def _flipped(comparison: Comparison) -> Tensor:
+    """Strength that both models have with opposite signs: it is discarded and new at once, (samples, 2, subsets)."""
+    return shared(comparison.values["before"], -comparison.values["after"])
+
+
 def _strongest(comparison: Comparison, part: str, row: int) -> list[Json]:
-    strength = getattr(comparison, part)[row].flatten()
+    strength = (_flipped(comparison) if part == "flipped" else getattr(comparison, part))[row].flatten()
     size = len(comparison.orders)
     terms = []
     for position in strength.argsort(descending=True, stable=True)[:_TERMS].tolist():

@@ -12,10 +12,11 @@ from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.examples import examples
 from bequeath.study.findings.known import findings_of
 from bequeath.study.findings.plain import Json, plain
+from bequeath.study.findings.summary import summary
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
 
-SCHEMA = "bequeath.findings/3"
+SCHEMA = "bequeath.findings/4"
 
 
 def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, precision: Json) -> Json:
@@ -35,7 +36,8 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, precision:
     found = findings_of(evidence.known)
     found["knowledge"] |= {
         "pairs": [
-            {"first": first, "second": second, **plain(share)} for first, second, share in evidence.pairs()
+            {"first": first, "second_model": second, **plain(share)}
+            for (first, second), share in evidence.pairs(found["knowledge"]["not_measurable"]).items()
         ],
         "by_order": plain(order_rows(evidence.comparison)),
     }
@@ -64,6 +66,7 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, precision:
         "provenance": describe.provenance(evidence),
     }
     findings["warnings"] = describe.warnings(evidence, findings)
+    findings["summary"] = summary(findings)
     return findings
 
 

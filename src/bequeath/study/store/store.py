@@ -122,6 +122,17 @@ class Store(Arrays):
         """Keep them."""
         self._group.attrs["looks"] = [dict(look) for look in looks]
 
+    @property
+    def majority(self) -> float | None:
+        """Share of the accuracy samples that belong to the largest class."""
+        share: Any = self._group.attrs.get("majority")
+        return None if share is None else float(share)
+
+    @majority.setter
+    def majority(self, share: float) -> None:
+        if self.majority != share:
+            self._group.attrs["majority"] = share
+
     def evaluated(self, checkpoint: int, sample: int) -> Tensor:
         """The values of a sampled table that are there, whatever is wanted now: (masks,)."""
         values = self.read("table", checkpoint, sample)

@@ -1,0 +1,42 @@
+"""Every two of several models: how much of the one the other has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
+from bequeath.knowledge.crossings import Crossed
+from bequeath.knowledge.repeats import Normalise, Repeated
+from bequeath.knowledge.shares import Share, calibrated
+from bequeath.lattice.interactions import Interactions
+
+
+def pairwise(
+    readings: Mapping[str, Interactions],
+    *,
+    normalise: Normalise = "l1",
+    salient: float | None = None,
+    labels: Sequence[int] | None = None,
+    not_measurable: Mapping[str, str] | None = None,
+) -> dict[tuple[str, str], Share]:
+    """s(A, B) of all ordered pairs of models, from its zero to its one; arguments as of `bequeath.compare`."""
+    repeated = Repeated(readings, {}, normalise, salient)
+    both, second = repeated.of[repeated.usual], repeated.usual
+    reasons = not_measurable or {}
+    classes = None if labels is None else np.asarray(labels)
+    found: dict[tuple[str, str], Share] = {}
+
+    def share(crossed: Crossed, pair: tuple[str, str]) -> Share:
+        over_orders = crossed.over(np.ones((crossed.whole.shape[-1], 1)))
+        one = calibrated(over_orders, classes, second)[0]
+        known = [reasons[name] for name in pair if name in reasons]
+        return replace(one, reason="; ".join(known) or one.reason)
+
+    for a, b in combinations(readings, 2):
+        crossed = both.pair(a, b)
+        found[a, b] = share(crossed, (a, b))
+        found[b, a] = share(both.reversed(crossed, b), (b, a))
+    return found
