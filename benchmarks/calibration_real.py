@@ -56,7 +56,7 @@ def identity(names: Sequence[str], quick: bool) -> None:
     print("| model | second reading | s / f / c | kappa | within 0.05 |\n|---|---|---|---|---|")
     for name in names:
         model = pair(name)
-        for state in ("w0", "w1")[: 1 if quick else 2]:
+        for state in ("w0", "d0")[: 1 if quick else 2]:
             first, second = (model.reading(state, replace(model.view, seed=seed)) for seed in (0, 1))
             _identity_row(f"{name} {state}", "other masks (split)", preserved(first, second))
         if model.tokenizer is None:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from real_games import ROOT
 from sparse_methods import Floats, Term, column
 
 import bequeath as bq
@@ -19,7 +18,7 @@ from bequeath.knowledge.comparison import Comparison
 from bequeath.lattice.interactions import Interactions
 from bequeath.lattice.sparse.fit import halves
 
-FOLDER = ROOT / "runs" / "calibration"
+FOLDER = Path(__file__).resolve().parents[1] / "runs" / "calibration"
 # Models of a study, by role; the last is there where it has a control.
 ROLES = ("before", "after", "control")
 # How two models' own terms meet on one sample: never, or as often as those of two samples do.
@@ -134,12 +133,14 @@ class Study:
     ----------
     halves : dict of str to tuple
         By role, the two readings from disjoint halves of the masks.
+    games : list
+        The models' terms, [model][sample].
     truth : float
         Share of before's strength that after has on purpose, each model on its own scale.
     relearned : float
         Share of that which the control has on purpose; nan without control.
-    by_chance : Levels
-        Observed, floor and kappa of the planted terms themselves, with the ceiling 1.
+    exact : float
+        kappa of the planted terms themselves, whose ceiling is 1.
     """
 
     halves: dict[str, tuple[Interactions, Interactions]]
