@@ -1,6 +1,6 @@
 """What calibrated shares must pass (METHOD 5f): tables of docs/calibration.md.
 
-    python benchmarks/calibration.py planted [--what preserved relearned]
+    python benchmarks/calibration.py planted [--what preserved relearned] [--draws 20]
     python benchmarks/calibration.py null [--sizes 8 12 24] [--cases plain sizes popular classes]
     python benchmarks/calibration.py false-alarms
     python benchmarks/calibration.py intervals
@@ -28,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     planted = commands.add_parser("planted")
+    planted.add_argument("--draws", type=int, default=20)
     planted.add_argument("--what", nargs="+", default=["preserved", "relearned"])
     null = commands.add_parser("null")
     null.add_argument("--sizes", type=int, nargs="+", default=list(calibration_null.SIZES))
@@ -42,7 +43,7 @@ def main() -> None:
         command.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     if given.command == "planted":
-        calibration_planted.planted(3 if given.quick else 20, given.jobs, given.what)
+        calibration_planted.planted(3 if given.quick else given.draws, given.jobs, given.what)
     number = 40 if given.quick else 1000
     if given.command == "null":
         calibration_null.null(number, given.jobs, given.quick, given.sizes, given.cases)

@@ -266,7 +266,7 @@ def mobilenet() -> Pair:
         balanced(tests, 16),
         View(),
         60,
-        0.01,
+        0.002,
     )
 
 
