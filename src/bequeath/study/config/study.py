@@ -26,6 +26,7 @@ from bequeath.study.config.models import ModelConfig, checkpoint_files
 from bequeath.study.config.own import own_names
 from bequeath.study.config.places import absolute, is_type, line_of
 from bequeath.study.config.players import PlayersConfig
+from bequeath.study.config.retest import RetestConfig
 from bequeath.study.config.roles import RolesConfig, check_names, roles_told
 from bequeath.study.config.section import Section
 from bequeath.study.config.training import TrainingConfig, trained_names
@@ -61,6 +62,8 @@ class StudyConfig(Section):
     """Of sparse readings: 512 of each sample if left out. Exact readings take all 2**n."""
     bounds: BoundsConfig = None
     """Bounds of the preserved share over all equally sparse splits: some seconds for each sample of 9 players."""
+    retest: RetestConfig | None = None
+    """Each model with a role read a second time, on an equivalent game."""
     normalise: Literal["none", "output", "l1"] = "l1"
     salient: float | None = Field(None, gt=0, lt=1)
     """Count only interactions above this share of their sample's largest; 0.05 with decomposition: paper."""
@@ -108,6 +111,9 @@ class StudyConfig(Section):
         if any(m.probe for m in self.models.values()) and not self.data.has_train:
             raise ValueError("data.train: needed by a model with probe: true (the probe is fitted on it)")
         self._check_training()
+        if self.retest is not None:
+            reading = self.decomposition.kind
+            self.retest.check(self.data, self.players, self.baseline, reading, self.samples)
         if self.bounds is not None and (self.decomposition.kind != "and-or" or self.salience is not None):
             raise ValueError(
                 "bounds: are over all equally sparse AND-OR splits: they go with decomposition: {kind: and-or} and "
@@ -267,6 +273,8 @@ def load_study(path: str | Path, *, small: bool = False) -> StudyConfig:
     }
     if isinstance(config.baseline, GivenConfig):
         named["baseline",] = {"path": config.baseline.path}
+    if config.retest is not None and isinstance(config.retest.baseline, GivenConfig):
+        named["retest", "baseline"] = {"path": config.retest.baseline.path}
     if config.training is not None and config.training.pretraining is not None:
         named["training", "pretraining", "data"] = config.training.pretraining.data.paths()
     for section, files in named.items():

@@ -36,7 +36,17 @@ def study(evidence: Evidence, parts: StudyParts) -> Json:
         "classes": list(parts.inputs.classes),
         "data": parts.inputs.data.source,
         "n_samples": len(evidence.samples),
+        "retest": _retest(evidence, parts),
     }
+
+
+def _retest(evidence: Evidence, parts: StudyParts) -> Json | None:
+    """The equivalent game in words, and on how many samples any model was read on it; None: there is none."""
+    if evidence.config.retest is None:
+        return None
+    read = [one.offset.isfinite() for one in evidence.retests.values()]
+    count = int(torch.stack(read).any(0).sum()) if read else 0
+    return {**parts.games.retest_described, "n_samples": count}
 
 
 def _decomposition(evidence: Evidence) -> str:
@@ -132,10 +142,12 @@ def provenance(evidence: Evidence) -> Json:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed as a package"
+    entries = evidence.tables[0].shape[1]
+    again = entries * sum(int(one.offset.isfinite().sum()) for one in evidence.retests.values())
     return {
         "versions": versions,
         "seed": evidence.config.seed,
-        "evaluations": sum(table.numel() for table in evidence.tables),
+        "evaluations": sum(table.numel() for table in evidence.tables) + again,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 
@@ -236,6 +248,8 @@ def _missing_text(missing: Json) -> str:
     text = (
         f"{missing['interactions']} of {missing['of']} pairs of checkpoint and sample failed and are missing."
     )
+    for name, count in missing["retests"].items():
+        text += f" The retest of {name} is missing on {count} samples."
     for what in ("checkpoints", "samples"):
         if missing[what]:
             text += f" Left out for it: {what} {', '.join(missing[what])}."

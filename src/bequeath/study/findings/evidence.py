@@ -24,6 +24,7 @@ from bequeath.study.config import StudyConfig
 from bequeath.study.findings.known import Known
 from bequeath.study.findings.missing import comparable_part
 from bequeath.study.findings.plain import Json
+from bequeath.study.findings.retests import read_retests
 from bequeath.study.loading.plan import Checkpoint
 from bequeath.study.loading.readings import read
 from bequeath.study.store.carry import STORE
@@ -56,6 +57,8 @@ class Evidence:
         What failed and was left out.
     states : dict
         By label of a checkpoint: what its model is (`bequeath.study.store.identity`).
+    retests : dict of str to Interactions
+        By name of the models that have any: readings of the equivalent game on the samples, NaN where there is none.
     """
 
     config: StudyConfig
@@ -72,6 +75,7 @@ class Evidence:
     bounds: dict[str, Array] | None
     missing: Json | None
     states: Json
+    retests: dict[str, Interactions]
 
     @classmethod
     def read(cls, config: StudyConfig, folder: Path) -> Evidence:
@@ -114,6 +118,7 @@ class Evidence:
             bounds,
             part.missing,
             store.identity["checkpoints"],
+            read_retests(store, every, part.samples),
         )
 
     def of(self, model: str) -> list[int]:
