@@ -253,7 +253,8 @@ def test_a_retest_that_fails_takes_nothing_else_with_it(small, edit, monkeypatch
     found = study.findings
     assert found["missing"]["retests"] == {"scratch": 1}
     assert (found["missing"]["checkpoints"], found["missing"]["samples"]) == ([], [])
-    assert "The retest of scratch is missing on 1 samples." in found["warnings"][0]
+    told = "The retest of scratch failed on 1 of its samples. The first error: ValueError: not this one"
+    assert found["warnings"][0] == told
     assert found["knowledge"] == expected["knowledge"]
     retests = study.evidence().retests
     assert [int(one.offset.isfinite().sum()) for one in retests.values()] == [4, 4, 3]

@@ -245,14 +245,16 @@ def _about_models(evidence: Evidence, findings: Json) -> list[str]:
 
 
 def _missing_text(missing: Json) -> str:
-    text = (
+    parts = [
         f"{missing['interactions']} of {missing['of']} pairs of checkpoint and sample failed and are missing."
-    )
-    for name, count in missing["retests"].items():
-        text += f" The retest of {name} is missing on {count} samples."
+    ]
     for what in ("checkpoints", "samples"):
         if missing[what]:
-            text += f" Left out for it: {what} {', '.join(missing[what])}."
+            parts.append(f"Left out for it: {what} {', '.join(missing[what])}.")
+    if not missing["interactions"] and not missing["checkpoints"]:
+        parts = []  # retests alone are missing
+    for name, count in missing["retests"].items():
+        parts.append(f"The retest of {name} failed on {count} of its samples.")
     if missing["failures"]:
-        text += f" The first error: {missing['failures'][0]['error']}"
-    return text
+        parts.append(f"The first error: {missing['failures'][0]['error']}")
+    return " ".join(parts)
