@@ -38,7 +38,7 @@ def scale_of(effects: Tensor, reading: Interactions, normalise: Normalise) -> fl
     if normalise == "none":
         return 1.0
     if normalise == "output":
-        scale = reading.total.abs().mean().item()
+        scale = reading.total.abs().nanmean().item()
         if not math.isfinite(scale):
             raise BequeathError(
                 'normalise: "output" needs v(N), which a sparse reading does not know; evaluate the full mask, too'
@@ -106,6 +106,8 @@ class Repeats:
         found: dict[str, dict[str, Tensor]] = {"first": {}, "second": {}}
         for (which, name), one in given.items():
             effects = salient_part(aligned.effects[f"{which} {name}"], salient)
+            # A sample that was not read has no v(0), whether or not others have terms.
+            effects[one.offset.isnan().reshape(-1)] = torch.nan
             found[which][name] = effects / scale_of(effects, one, normalise)
         return cls(
             found["first"],
