@@ -184,10 +184,17 @@ def test_samples_without_a_retest_are_left_out():
     some = {role: one[:9] for role, one in given["retests"].items()}
     nothing = torch.full((3, 64), torch.nan, dtype=torch.float64)
     filled = {role: of_values(torch.cat((one.values[:, 0], nothing))) for role, one in some.items()}
-    whole = bq.compare(**{**given, "retests": filled}, normalise="none").share("preserved")
-    part = bq.compare(before=given["before"][:9], after=given["after"][:9], retests=some, normalise="none")
-    assert whole == part.share("preserved")
-    assert whole.n == 9
+    whole = bq.compare(**{**given, "retests": filled}, normalise="none", labels=[0, 1] * 6)
+    part = bq.compare(
+        before=given["before"][:9],
+        after=given["after"][:9],
+        retests=some,
+        normalise="none",
+        labels=([0, 1] * 5)[:9],
+    )
+    assert whole.share("preserved") == part.share("preserved")
+    assert whole.share("preserved").n == 9
+    assert whole.strengths.fall_with_order() == part.strengths.fall_with_order()
 
 
 def test_sparse_readings_have_their_halves():

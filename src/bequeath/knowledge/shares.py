@@ -195,7 +195,7 @@ class Strengths:
         seeds = 1 if crossed.whole.ndim == 2 else len(crossed.whole)
         halves = np.zeros((most, 2))
         halves[: max(1, most // 2), 0] = halves[max(1, most // 2) :, 1] = 1
-        parts = self._shares("preserved", crossed.over(halves), None)
+        parts = self._shares("preserved", self._of("preserved").over(halves), None)
         if n < 2 or any(part.corrected is None for part in parts):
             return Estimate(np.nan, np.nan, np.nan, n, seeds)
         drawn = resampled_levels(crossed.over(halves)).corrected
