@@ -31,7 +31,8 @@ def disturbances(row: Row, undisturbed: Json) -> Json | None:
     -------
     dict or None
         ``starts``: by disturbance, estimate of ``accuracy``, ``preserved`` share, and, with a control, ``relearned``
-        share R; ``runs``: the same of each seed, as plain numbers, and what is ``observed``; ``correlations`` over the runs, those with a frozen backbone left out: they are not trained as the others. None where nothing
+        share R; ``runs``: the same of each seed, as plain numbers, and what is ``observed``; ``correlations`` over the
+        runs, those with a frozen backbone left out: they are not trained as the others. None where nothing
         was disturbed.
     """
     if not row.disturbed:
