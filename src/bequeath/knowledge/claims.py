@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -205,11 +205,14 @@ def _f3(strengths: Strengths, courses: Mapping[str, Dynamics], called: Mapping[s
         CONTRADICTED: ("later", "less steadily"),
         UNDECIDED: ("neither clearly earlier nor later", "neither clearly more nor less steadily"),
     }
+    more, less, drop = control, after, ahead.dropped
+    if drop.mean < 0:
+        more, less, drop = after, control, replace(drop, mean=-drop.mean, low=-drop.high, high=-drop.low)
     return Claim(
         _both(earlier, steadier),
         f"{after} gets to its own final knowledge {words[earlier][0]} than {control} "
-        f"(area {_signed(ahead.area, 1, 2)}; {_p(ahead.area_p)}), and {words[steadier][1]} (of what each learned, "
-        f"{control} later dropped {_signed(ahead.dropped, 100, 0)} points more; {_p(ahead.dropped_p)}).",
+        f"(area {_signed(ahead.area, 1, 2)}; {_p(ahead.area_p)}), and {words[steadier][1]}: of what each learned, "
+        f"{more} later dropped {_signed(drop, 100, 0)} points more than {less} ({_p(ahead.dropped_p)}).",
         _F3_RULE,
     )
 
