@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bequeath.errors import BequeathError
 from bequeath.knowledge.shares import Strengths
 from bequeath.knowledge.statistics import mean_estimate
 from bequeath.study.findings.evidence import Evidence
@@ -37,7 +38,7 @@ def pool(runs: Sequence[Run]) -> Json:
     BequeathError
         If there are none, or they are not of the same models, samples, players and checkpoints.
     """
-    evidence = [run.evidence() for run in runs]
+    evidence = _alike([run.evidence() for run in runs])
     known = Known.stacked([one.known_beside(others) for one, others in _with_others(evidence)])
     documents = [run.findings for run in runs]
     first = documents[0]
@@ -70,7 +71,7 @@ def pool(runs: Sequence[Run]) -> Json:
 
 def pool_shares(runs: Sequence[Run]) -> Json:
     """``accuracy`` of the model after, and ``shares``, of several seeds' runs; without what takes longer."""
-    evidence = [run.evidence() for run in runs]
+    evidence = _alike([run.evidence() for run in runs])
     names = evidence[0].compared
     strengths = Strengths.stacked(
         [one.with_seconds(others).strengths for one, others in _with_others(evidence)]
@@ -84,6 +85,18 @@ def pool_shares(runs: Sequence[Run]) -> Json:
         "accuracy": plain(mean_estimate(correct["after"])),
         "shares": shares(replace(strengths, not_measurable=by_role)),
     }
+
+
+def _alike(evidence: list[Evidence]) -> list[Evidence]:
+    """Several seeds' evidence, of the same models on the same samples."""
+    if not evidence:
+        raise BequeathError("seeds: none given")
+    first = evidence[0]
+    if any(one.compared != first.compared for one in evidence):
+        raise BequeathError("seeds: runs of other models or roles; all need the same")
+    if any(one.samples != first.samples for one in evidence):
+        raise BequeathError("seeds: runs on other samples; all need the same")
+    return evidence
 
 
 def _with_others(evidence: Sequence[Evidence]) -> list[tuple[Evidence, list[Evidence]]]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bequeath.errors import BequeathError
 from bequeath.knowledge.approach import HALF_WAY
 from bequeath.knowledge.bounds import identifiability
 from bequeath.knowledge.claims import Readings, judge
@@ -60,20 +59,14 @@ class Known:
 
     @classmethod
     def stacked(cls, seeds: Sequence[Known]) -> Known:
-        """That of several seeds, which differ in the seed of training alone.
+        """That of several seeds, which differ in the seed of training alone: of the same models and samples.
 
         Raises
         ------
         BequeathError
-            If there are none, or they are not of the same models, samples, players and checkpoints.
+            If they are not of the same players and checkpoints.
         """
-        if not seeds:
-            raise BequeathError("seeds: none given")
         first = seeds[0]
-        if any(one.names != first.names for one in seeds):
-            raise BequeathError("seeds: runs of other models or roles; all need the same")
-        if any(one.samples != first.samples for one in seeds):
-            raise BequeathError("seeds: runs on other samples; all need the same")
         bounds = [one.bounds for one in seeds if one.bounds is not None]
         return cls(
             first.names,
