@@ -252,11 +252,11 @@ def _f4(strengths: Strengths, course: Dynamics, called: Mapping[str, str]) -> Cl
     )
 
 
-def paper_verdict(share: Share) -> str:
+def paper_verdict(observed: float | None) -> str:
     """What the papers' own rule says: no floor, no ceiling, little is less than half of what is observed."""
-    if not np.isfinite(share.observed):
+    if observed is None or not np.isfinite(observed):
         return NOT_MEASURABLE
-    return SUPPORTED if share.observed < _LITTLE else CONTRADICTED
+    return SUPPORTED if observed < _LITTLE else CONTRADICTED
 
 
 def _differing(readings: Readings, name: str, share: Share) -> dict[str, str]:
@@ -266,7 +266,7 @@ def _differing(readings: Readings, name: str, share: Share) -> dict[str, str]:
     for reading, strengths in readings.others.items():
         other = strengths.share(name)
         exact = reading in ("exact", "paper")
-        said = paper_verdict(other) if exact else NOT_MEASURABLE if other.reason else _little(other)
+        said = paper_verdict(other.observed) if exact else NOT_MEASURABLE if other.reason else _little(other)
         if said == verdict:
             continue
         text = f"{said}: {100 * other.observed:.0f}% observed"

@@ -48,7 +48,7 @@ class Share:
         None where there is no ceiling, or none that lies above the floor by more than its error.
     low, high : float
         95% bootstrap interval of `corrected` over samples (and seeds), observed share, floor and ceiling computed anew
-        in each resample; NaN where `corrected` is None.
+        in each resample; NaN where `corrected` is None. Of `observed` where nothing was read twice (`second`: "once").
     p : float or None
         How rarely the samples in another order share as much (permutation test), whatever their strengths are.
     n, seeds : int
@@ -195,7 +195,7 @@ class Strengths:
         seeds = 1 if crossed.whole.ndim == 2 else len(crossed.whole)
         halves = np.zeros((most, 2))
         halves[: max(1, most // 2), 0] = halves[max(1, most // 2) :, 1] = 1
-        parts = self._shares("preserved", crossed.over(halves), None)
+        parts = self._shares("preserved", self._of("preserved").over(halves), None)
         if n < 2 or any(part.corrected is None for part in parts):
             return Estimate(np.nan, np.nan, np.nan, n, seeds)
         drawn = resampled_levels(crossed.over(halves)).corrected
@@ -274,15 +274,20 @@ def _share(
     if n < LEAST_SAMPLES:
         reason = f"only {n} sample{'s' if n > 1 else ''}; a verdict needs {LEAST_SAMPLES}"
     corrected = number(at.corrected) if above else None
-    low, high = (np.nan, np.nan) if corrected is None else interval(drawn.corrected[:, g], n)
     observed_low, observed_high = interval(drawn.observed[:, g], n)
+    low, high = np.nan, np.nan
+    if corrected is not None:
+        low, high = interval(drawn.corrected[:, g], n)
+        low, high = min(low, corrected), max(high, corrected)
+    elif second == "once":
+        low, high = observed_low, observed_high
     return Share(
         float(at.observed[g]),
         number(at.floor),
         number(at.ceiling),
         corrected,
-        low if corrected is None else min(low, corrected),
-        high if corrected is None else max(high, corrected),
+        low,
+        high,
         number(p),
         n,
         reason,

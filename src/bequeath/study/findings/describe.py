@@ -40,6 +40,7 @@ def study(evidence: Evidence, parts: StudyParts) -> Json:
         "data": parts.inputs.data.source,
         "preprocessing": preprocessing(parts),
         "n_samples": len(evidence.samples),
+        "retest": _retest(evidence, parts),
     }
 
 
@@ -55,6 +56,15 @@ def preprocessing(parts: StudyParts) -> Json | None:
             "most_tokens": limit if limit < 10**9 else None,
         }
     return None
+
+
+def _retest(evidence: Evidence, parts: StudyParts) -> Json | None:
+    """The equivalent game in words, and on how many samples any model was read on it; None: there is none."""
+    if evidence.config.retest is None:
+        return None
+    read = [one.offset.isfinite() for one in evidence.retests.values()]
+    count = int(torch.stack(read).any(0).sum()) if read else 0
+    return {**parts.games.retest_described, "n_samples": count}
 
 
 def _decomposition(evidence: Evidence) -> str:
@@ -150,10 +160,12 @@ def provenance(evidence: Evidence) -> Json:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed as a package"
+    entries = evidence.tables[0].shape[1]
+    again = entries * sum(int(one.offset.isfinite().sum()) for one in evidence.retests.values())
     return {
         "versions": versions,
         "seed": evidence.config.seed,
-        "evaluations": sum(table.numel() for table in evidence.tables),
+        "evaluations": sum(table.numel() for table in evidence.tables) + again,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 
@@ -256,12 +268,16 @@ def _about_models(evidence: Evidence, findings: Json) -> list[str]:
 
 
 def _missing_text(missing: Json) -> str:
-    text = (
+    parts = [
         f"{missing['interactions']} of {missing['of']} pairs of checkpoint and sample failed and are missing."
-    )
+    ]
     for what in ("checkpoints", "samples"):
         if missing[what]:
-            text += f" Left out for it: {what} {', '.join(missing[what])}."
+            parts.append(f"Left out for it: {what} {', '.join(missing[what])}.")
+    if not missing["interactions"] and not missing["checkpoints"]:
+        parts = []  # retests alone are missing
+    for name, count in missing["retests"].items():
+        parts.append(f"The retest of {name} failed on {count} of its samples.")
     if missing["failures"]:
-        text += f" The first error: {missing['failures'][0]['error']}"
-    return text
+        parts.append(f"The first error: {missing['failures'][0]['error']}")
+    return " ".join(parts)

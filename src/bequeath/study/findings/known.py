@@ -91,18 +91,17 @@ class Known:
             first.majority,
         )
 
-    def not_measurable(self) -> dict[str, str]:
-        """By name: why there is nothing to be read in a model, where that is so."""
-        if self.majority is None:
-            return {}
-        reasons = {
-            name: without_skill(name, correct, self.majority) for name, correct in self.correct.items()
-        }
-        return {name: reason for name, reason in reasons.items() if reason is not None}
-
 
 def _stack(seeds: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     return {name: np.stack([one[name] for one in seeds]) for name in seeds[0]}
+
+
+def not_measurable(correct: Mapping[str, Array], majority: float | None) -> dict[str, str]:
+    """By name: why there is nothing to be read in a model, where that is so."""
+    if majority is None:
+        return {}
+    reasons = {name: without_skill(name, of, majority) for name, of in correct.items()}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def shares(strengths: Strengths, second: Second | None = None) -> Json:
@@ -112,7 +111,7 @@ def shares(strengths: Strengths, second: Second | None = None) -> Json:
 
 def findings_of(known: Known) -> Json:
     """``knowledge`` (but what needs single interactions), ``ledger``, ``dynamics`` and ``claims`` of the findings."""
-    unskilled = known.not_measurable()
+    unskilled = not_measurable(known.correct, known.majority)
     by_role = {role: unskilled[name] for role, name in known.names.items() if name in unskilled}
 
     def judged(strengths: Strengths) -> Strengths:
