@@ -82,18 +82,22 @@ def _corrected(share: Json | None) -> str:
     return _percent({**share, "mean": share["corrected"]})
 
 
+def _p(p: float | None) -> str:
+    return text.NONE if p is None else "< 0.001" if p < 1e-3 else f"{p:.3f}"
+
+
 def _ceiling(share: Json | None) -> str:
     return text.NONE if share is None else text.percent(share["ceiling"])
 
 
 def _levels(share: Json) -> str:
     """Cells of a share: observed, by chance, read again, corrected, p; corrected and p among samples of one class."""
-    p, within = share["p"], share["p_within_classes"]
-    own_class = None if share["reason"] else share["corrected_within_classes"]
+    keys = ("p", "p_within_classes", "corrected_within_classes")
+    p, within, own_class = (None if share["reason"] else share[key] for key in keys)
     cells = [text.percent(share[key]) for key in ("observed", "floor", "ceiling")]
     corrected = _corrected(share)
-    cells += [corrected if share["reason"] else f"**{corrected}**", text.NONE if p is None else text.small(p)]
-    cells += [text.percent(own_class), text.NONE if within is None else text.small(within)]
+    cells += [corrected if share["reason"] else f"**{corrected}**", _p(p)]
+    cells += [text.percent(own_class), _p(within)]
     return " | ".join(cells)
 
 
