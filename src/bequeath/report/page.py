@@ -123,6 +123,8 @@ def render(findings: dict[str, Any]) -> str:
         )
     every, called = models.models(findings), models.compared(findings)
     samples = {sample["id"]: sample for sample in findings["samples"]}
+    # Before the figures, which take long: a picture that cannot be shown is refused at once.
+    shown = [examples.prepare(one, n, samples, called) for n, one in enumerate(findings["examples"])]
     parts = ("before", "preserved", "discarded", "after", "new", "control", "relearned")
     return (
         _environment()
@@ -138,10 +140,7 @@ def render(findings: dict[str, Any]) -> str:
             pairs={(pair["first"], pair["second_model"]): pair for pair in findings["knowledge"]["pairs"]},
             region=lambda members: models.region(members, called),
             regions=figures.ordered_regions(findings),
-            examples=[
-                examples.prepare(one, place, samples, called)
-                for place, one in enumerate(findings["examples"])
-            ],
+            examples=shown,
             width=examples.WIDTH,
             colours=style.COLOURS,
             dark=style.DARK,

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.transforms import blended_transform_factory
 
 from bequeath.report.figures import LARGE, Findings
 from bequeath.report.models import compared, short
@@ -73,20 +74,40 @@ def share_scale(findings: Findings, name: str) -> Figure:
     axes.set_ylim(-1, 1)
     axes.set_axis_off()
     # Names of the sides above the bar, where a narrow side cannot cut them off.
-    side = {"y": 1.1, "va": "bottom", "fontsize": 10.5}
+    side: dict[str, Any] = {"y": 1.1, "va": "bottom", "fontsize": 10.5}
     axes.text(0, s=f"{words[0]} {whole(at)}", ha="left", color=COLOURS["ink"], **side)
     axes.text(1, s=f"{words[1]} {whole(1 - at)}", ha="right", color=COLOURS["ink"], **side)
-    below = {"y": -1.15, "va": "top", "color": COLOURS["muted"], "fontsize": 10.5, "linespacing": 1.3}
-    axes.text(0, s=f"0%: by chance\n{percent(share['floor'])} in common", ha="left", **below)
-    axes.text(1, s=f"100%: same model again\n{percent(share['ceiling'])} in common", ha="right", **below)
-    # Beside the other two; a thin line leads to the point.
-    place = min(max(at, 0.35), 0.52)
-    axes.plot([at, place], [-0.5, -1], color=COLOURS["muted"], linewidth=0.8, clip_on=False)
-    axes.text(place, s=f"observed\n{percent(share['observed'])}", ha="center", **below)
+    _levels(axes, share, at)
     axes.set_title(f"{of}: {whole(at)} {bracket(share)}", pad=20)
     certain = ", ".join(filter(None, (likelihood(share), f"n = {share['n']}")))
     axes.set_title(certain, loc="right", pad=20, fontsize=10.5, color=COLOURS["muted"])
     return figure
+
+
+def _levels(axes: Axes, share: Share, at: float) -> None:
+    """What lies at chance, at the ceiling and at the point, below the bar: side by side wherever the three are."""
+    left, right = axes.get_xlim()
+    mixed = blended_transform_factory(axes.transAxes, axes.transData)
+
+    def across(x: float) -> float:
+        return (x - left) / (right - left)
+
+    below: dict[str, Any] = {
+        "y": -1.15,
+        "va": "top",
+        "color": COLOURS["muted"],
+        "fontsize": 10.5,
+        "linespacing": 1.3,
+        "transform": mixed,
+    }
+    first, last = max(across(0), 0.27), min(across(1), 0.63)
+    zero, one = percent(share["floor"]), percent(share["ceiling"])
+    axes.text(first, s=f"0%: by chance\n{zero} in common", ha="right", ma="left", **below)
+    axes.text(last, s=f"100%: same model again\n{one} in common", ha="left", ma="right", **below)
+    place = max(min(across(at), last - 0.085), first + 0.085)
+    axes.text(place, s=f"observed\n{percent(share['observed'])}", ha="center", **below)
+    # A thin line leads from the point to its words.
+    axes.plot([at, left + place * (right - left)], [-0.5, -1], color=COLOURS["muted"], linewidth=0.8)
 
 
 def unmeasured(findings: Findings, name: str) -> list[int]:
