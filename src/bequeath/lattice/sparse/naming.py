@@ -46,7 +46,7 @@ def rename(values, fours):
                 if b[both] == 0.0 and b[either] == 0.0:
                     continue
                 ends = np.sort(np.array([b[i], b[j], -b[both], -b[either]]))
-                best, least, smallest = 0.0, 5, np.inf
+                best, least, smallest = 0.0, np.int64(5), np.inf
                 for t in (ends[1], ends[2]):
                     terms = (b[i] != t) + (b[j] != t) + (b[both] != -t) + (b[either] != -t)
                     size = abs(b[either] + t)
