@@ -31,9 +31,9 @@ def comparison(kept_low, kept_high, relearned, samples=30, **more):
     ("low", "high", "verdict", "words"),
     [
         (0.4, 0.2, "supported", "Little is preserved"),
-        (0.2, 0.4, "contradicted", "more of the higher orders"),
+        (0.2, 0.4, "contradicted", "of high orders more than of low ones"),
         (0.9, 0.7, "contradicted", "Much is preserved"),
-        (0.3, 0.3, "undecided", "no clear difference"),
+        (0.3, 0.3, "undecided", "Little is preserved, but whether less of high orders"),
     ],
 )
 def test_f1(low, high, verdict, words):

@@ -122,26 +122,32 @@ def _f1(readings: Readings, bounds: Identifiability | None, called: Mapping[str,
             differs,
         )
     little, falls = _little(share), _above_zero(fall)
+    verdict = _both(little, falls)
     amount = {
         SUPPORTED: "Little is preserved",
         CONTRADICTED: "Much is preserved",
-        UNDECIDED: "It is open whether little or much is preserved",
+        UNDECIDED: "Whether little or much is preserved is open",
     }[little]
+    orders = {
+        SUPPORTED: "of high orders less than of low ones",
+        CONTRADICTED: "of high orders more than of low ones",
+        UNDECIDED: "whether less of high orders than of low ones is open",
+    }[falls]
+    by = f" (low less high orders: {_signed(fall, 100, 0)} points)"
     if not np.isfinite(fall.mean):
-        order = "how it depends on the order cannot be told, because one half of the orders is too weak to be read"
-    else:
-        order = {
-            SUPPORTED: "less of the higher orders than of the lower ones",
-            CONTRADICTED: "more of the higher orders than of the lower ones",
-            UNDECIDED: "no clear difference between low and high orders",
-        }[falls] + f" ({_signed(fall, 100, 0)} points between them)"
-    text = f"{amount}: {after} has {_corrected(share)} of what can be read of {before}; {order}."
+        orders, by = (
+            "whether less of high orders than of low ones cannot be told",
+            ": one half of them is too weak",
+        )
+    joint = ", but " if verdict == UNDECIDED and little == SUPPORTED else "; "
+    share_is = f"{after} has {_corrected(share)} of what can be read of {before}"
+    text = f"{amount}{joint}{orders}: {share_is}{by}."
     if bounds is not None and np.isfinite(bounds.least.mean):
         text += (
             f" Over all exact splits within {100 * bounds.slack:g}% of the sparsest, the observed share is between "
             f"{100 * bounds.least.mean:.0f}% and {100 * bounds.greatest.mean:.0f}%."
         )
-    return Claim(_both(little, falls), text, _F1_RULE, differs)
+    return Claim(verdict, text, _F1_RULE, differs)
 
 
 _F2_RULE = (

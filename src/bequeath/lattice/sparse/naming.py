@@ -22,9 +22,9 @@ def exchangeable(terms: Terms) -> NDArray[np.int64]:
         players = tuple(int(p) for p in terms.players[at] if p >= 0)
         place[players, int(terms.kinds[at])] = int(at)
     found = []
-    for (players, kind), at in place.items():
+    for (players, kind), either in place.items():
         if kind == OR and len(players) == 2:
-            four = [place.get(((players[0],), 0)), place.get(((players[1],), 0)), place.get((players, 0)), at]
+            four = [place.get(key) for key in ((players[:1], 0), (players[1:], 0), (players, 0))] + [either]
             if None not in four:
                 found.append(four)
     return np.array(sorted(found), dtype=np.int64).reshape(-1, 4)
@@ -46,9 +46,9 @@ def rename(values, fours):
                 if b[both] == 0.0 and b[either] == 0.0:
                     continue
                 ends = np.sort(np.array([b[i], b[j], -b[both], -b[either]]))
-                best, least, smallest = 0.0, np.int64(5), np.inf
+                best, least, smallest = 0.0, 5, np.inf
                 for t in (ends[1], ends[2]):
-                    terms = (b[i] != t) + (b[j] != t) + (b[both] != -t) + (b[either] != -t)
+                    terms = int(b[i] != t) + int(b[j] != t) + int(b[both] != -t) + int(b[either] != -t)
                     size = abs(b[either] + t)
                     if terms < least or (terms == least and size < smallest):
                         best, least, smallest = t, terms, size
