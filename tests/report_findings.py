@@ -69,6 +69,7 @@ def share(
         "floor_within_classes": None if floor is None else floor + 0.005,
         "corrected_within_classes": None if corrected is None else corrected - 0.02,
         "p_within_classes": 0.0125 if known else None,
+        "above_chance": True if known and not reason else None,
     }
 
 

@@ -161,6 +161,9 @@ def test_retests_make_a_ceiling_and_observed_is_across_them():
     assert found.reason is None
     assert found.corrected == pytest.approx(0.5, abs=0.12)
     assert found.p == pytest.approx(1 / 2000)
+    assert found.above_chance
+    assert bq.compare(**given).share("discarded").above_chance
+    assert not bq.compare(**planted(3, share=0.0)).share("preserved").above_chance
 
 
 def test_discarded_and_new_are_what_is_left():

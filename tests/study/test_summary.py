@@ -70,7 +70,7 @@ def test_courses(area: float, dropped: float | None, sentence: str) -> None:
 def test_two_models_seeds_and_held_out_masks() -> None:
     findings: dict[str, Any] = make_findings("text", "two")
     share = findings["knowledge"]["shares"]["preserved"]
-    share |= {"seeds": 3, "low": -0.1, "p": 0.2}
+    share |= {"seeds": 3, "low": -0.1, "p": 0.2, "above_chance": False}
     findings["faithfulness"]["held_out"] = {"a": {"r2": estimate(0.61)}, "b": {"r2": estimate(0.72)}}
     found = summary(findings)
     assert "Both of them classified the same 40 texts" in found["compared"]

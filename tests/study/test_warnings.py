@@ -10,7 +10,16 @@ from bequeath.study.findings.describe import near_chance
 
 
 def share(low: float | None, within: float | None = None, reason: str | None = None) -> dict[str, Any]:
-    return {"corrected": 0.3, "low": low, "high": 0.5, "p_within_classes": within, "reason": reason}
+    above = None if low is None or reason else low > 0
+    return {
+        "corrected": 0.3,
+        "low": low,
+        "high": 0.5,
+        "p": 0.3,
+        "p_within_classes": within,
+        "reason": reason,
+        "above_chance": above,
+    }
 
 
 @pytest.mark.parametrize(

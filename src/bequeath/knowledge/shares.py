@@ -23,6 +23,8 @@ OF = {"preserved": ("before", "after"), "relearned": ("before", "after", "contro
 
 SECONDS: tuple[Second, ...] = get_args(Second)
 
+# p up to which a share is called above chance.
+SIGNIFICANT = 0.05
 # Fewer samples bear no verdict.
 LEAST_SAMPLES = 8
 
@@ -61,6 +63,8 @@ class Share:
         95% interval of `observed`; NaN for one sample.
     floor_within_classes, corrected_within_classes, p_within_classes : float or None
         The same with other samples of the same class alone; None where no classes are known, or all have one sample.
+    is_rest : bool
+        Whether it is what is left: discarded or new.
     """
 
     observed: float
@@ -79,13 +83,26 @@ class Share:
     floor_within_classes: float | None = None
     corrected_within_classes: float | None = None
     p_within_classes: float | None = None
+    is_rest: bool = False
+
+    @property
+    def above_chance(self) -> bool | None:
+        """Whether more is in common than by chance: p is at most 5%, and the interval of what is in common is above 0.
+
+        None where the share is not measurable.
+        """
+        if self.reason is not None or self.corrected is None or self.p is None:
+            return None
+        return self.p <= SIGNIFICANT and (self.low > 0 if not self.is_rest else self.high < 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; NaN becomes None."""
-        return {
+        plain = {
             key: None if isinstance(value, float) and not np.isfinite(value) else value
             for key, value in asdict(self).items()
+            if key != "is_rest"
         }
+        return plain | {"above_chance": self.above_chance}
 
     @property
     def rest(self) -> Share:
@@ -106,6 +123,7 @@ class Share:
             high=1 - self.low,
             floor_within_classes=left(self.floor_within_classes),
             corrected_within_classes=left(self.corrected_within_classes),
+            is_rest=True,
         )
 
 
@@ -232,7 +250,7 @@ class Strengths:
             preserved = self.share("preserved", second)
             if preserved.reason:
                 return f"the preserved share is not measurable: {preserved.reason}"
-            if not preserved.low > 0:
+            if not preserved.above_chance:
                 return "what is preserved is not above chance, so there is nothing that could be relearned"
         return None
 

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from bequeath.knowledge.shares import SIGNIFICANT
 from bequeath.knowledge.statistics import mean_estimate
 from bequeath.lattice.sparse.growth import Look, why_enough
 from bequeath.study.findings.evidence import Evidence
@@ -18,8 +19,6 @@ from bequeath.study.loading.parts import StudyParts
 _FEW_SAMPLES = 20
 # Held-out R2 below which a reader is warned.
 _LITTLE = 0.5
-# p up to which something is called above chance.
-_SIGNIFICANT = 0.05
 # Strength, in units of the value, of a model whose values differ by rounding alone.
 _DEAD = 1e-3
 
@@ -222,15 +221,16 @@ def near_chance(shares: Json) -> list[str]:
     found = []
     for name in ("preserved", "relearned"):
         share = shares.get(name)
-        if share is None or share["reason"] or share["low"] is None:
+        if share is None or share["above_chance"] is None:
             continue
         within = share["p_within_classes"]
-        if share["low"] <= 0:
+        if not share["above_chance"]:
             found.append(
                 f"The {name} share is not clearly above chance: {_percent(share['corrected'])} "
-                f"[{_percent(share['low'])}, {_percent(share['high'])}] of the way from chance to what can be read."
+                f"[{_percent(share['low'])}, {_percent(share['high'])}] of the way from chance to what can be read "
+                f"(p = {share['p']:.2f})."
             )
-        elif within is not None and within > _SIGNIFICANT:
+        elif within is not None and within > SIGNIFICANT:
             found.append(
                 f"The {name} share is above that of other samples, but not above that of other samples of the same "
                 f"class (p = {within:.2f}): the models may have in common what they know of the classes, not of each "

@@ -68,7 +68,7 @@ def _compared(findings: Json) -> str:
 
 
 def _preserved(share: Json, before: str, after: str) -> str:
-    if share["low"] <= 0:
+    if not share["above_chance"]:
         return (
             f"{after} has no more of {before} than two unrelated models have in common, as far as can be told "
             f"({_interval(share)} of what can be read)."
@@ -79,7 +79,7 @@ def _preserved(share: Json, before: str, after: str) -> str:
 
 
 def _relearned(share: Json, control: str, after: str) -> str:
-    if share["low"] <= 0:
+    if not share["above_chance"]:
         return (
             f"{control} has learned nothing by itself of what {after} kept, as far as can be told "
             f"({_interval(share)})."
