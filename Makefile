@@ -1,5 +1,5 @@
 # make demo: the main job, end to end.   make test: the tests.   make check: lint, format, types.
-# make study-small: the small study suite, two hours on two cores, and docs/results.md from it (needs ../shared/data).
+# make study-small: the small study suite, two and a half hours on two cores, and docs/results.md from it (needs ../shared/data).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib
 
-from bequeath.report import figures
+from bequeath.report import scales
 from bequeath.study.run import Run
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("target", type=Path)
     args = parser.parse_args()
     with matplotlib.rc_context({"svg.hashsalt": "bequeath"}):
-        figure = figures.overview(Run(args.run).findings)
+        figure = scales.share_scale(Run(args.run).findings, "preserved")
         figure.savefig(args.target, metadata={"Date": None}, bbox_inches="tight", facecolor="white")
 
 

@@ -89,7 +89,8 @@ def test_the_demos_findings_are_sane_as_a_whole(quick_demo):
     for e in accuracy.values():
         assert 0 <= e["low"] <= e["mean"] <= e["high"] <= 1
     for e in shares.values():
-        assert 0 <= e["low"] <= e["observed"] <= e["high"] <= 1
+        assert 0 <= e["observed_low"] <= e["observed"] <= e["observed_high"] <= 1
+        assert e["reason"] or e["low"] <= e["corrected"] <= e["high"]
         assert 0 < e["floor"] < 1
     # Similarity to the final state grows to 1 along both runs.
     for name in ("finetuned", "scratch"):

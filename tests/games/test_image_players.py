@@ -79,6 +79,37 @@ def test_cells_of_a_ragged_grid_differ_by_one_pixel_and_lie_in_their_boxes():
         assert xs.max() <= x1 * 11
 
 
+@pytest.mark.parametrize("size", [(24, 24), (30, 21), (13, 17)])  # the same pixels whatever the resolution
+@pytest.mark.parametrize(("rest", "cells"), [("shown", None), ("hidden", [5, 0, 3])])
+def test_a_shift_moves_the_borders_between_cells(size, rest, cells):
+    rows, cols, shift = 2, 3, 2
+    players = bq.players.grid(rows, cols, cells, rest, shift=shift)
+    chosen = list(players.cells)
+    x = torch.randn(2, *size)
+    owner = torch.tensor(
+        [
+            [cell_of(max(r - shift, 0), max(c - shift, 0), *size, rows, cols) for c in range(size[1])]
+            for r in range(size[0])
+        ]
+    )
+    nobody = SHOWN if rest == "shown" else HIDDEN
+    owner.apply_(lambda cell: chosen.index(cell) if cell in chosen else nobody)
+    bound = bind(players, x, bq.baselines.given(9.0))
+    assert torch.equal(bound.owner[0], owner)
+    assert bound.names == bq.players.grid(rows, cols, cells).names()
+    assert players.boxes() is None
+    assert np.array_equal(players.label_map(x), owner.clamp(min=-1).numpy())
+    assert players == bq.players.grid(rows, cols, cells, rest).shifted(shift)
+    assert str(players).endswith("2 x 3 grid of image cells, shifted by 2 pixels")
+    assert players.only([1]).shift == shift
+
+
+def test_the_first_cell_grows_by_the_shift_and_the_last_one_shrinks():
+    owner = bind(bq.players.grid(1, 4, shift=3), torch.zeros(1, 5, 32)).owner[0, 0]
+    assert torch.bincount(owner).tolist() == [11, 8, 8, 5]
+    assert bq.players.grid(1, 4).label_map(torch.zeros(1, 5, 32)) is None
+
+
 @pytest.mark.parametrize(
     ("rows", "cols", "k", "expected"),
     [
@@ -103,6 +134,11 @@ def test_central_cells(rows, cols, k, expected):
         (lambda: bq.players.grid(3, 3, [9]), r"cells \[9\]"),
         (lambda: bq.players.grid(3, 3, []), r"cells \[\]"),
         (lambda: bq.players.grid(3, 3, 2, rest="gone"), '"shown" or "hidden", not \'gone\''),
+        (lambda: bq.players.grid(3, 3, shift=-1), "shift -1; give 0 or more pixels"),
+        (
+            lambda: bind(bq.players.grid(3, 1, shift=2), torch.zeros(1, 12, 9)),
+            "shift 2 on 3 x 1 cells of 12 x 9 pixels; give less than half a cell",
+        ),
         (lambda: bq.players.superpixels(0), "n_players 0, compactness 10"),
         (lambda: bind(bq.players.superpixels(9), torch.zeros(3, 4, 4)), "9 on only 4 x 4 pixels"),
         (lambda: bind(bq.players.superpixels(9), torch.zeros(4, 4)), r"image tensor .* not \(4, 4\)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,3 +35,28 @@ def models(count: int, seed: int = 0, **kwargs: int) -> dict[str, object]:
     if count > len(ROLES):
         given["twins"] = {"after": made[3], "control": made[4:]} if count > 4 else {"after": made[3]}
     return given
+
+
+def sparse_games(
+    samples: int, models: int, count: int = 160, n: int = 8, share: float = 0.5
+) -> tuple[Tensor, list[Tensor]]:
+    """Masks (count, n), and values (samples, count) of models that have a share of their planted terms in common."""
+    rng = np.random.default_rng(0)
+    masks = bq.draw_masks(n, count)
+    shown = masks.numpy()
+
+    def terms(how_many: int) -> list[tuple[list[int], float]]:
+        return [
+            (rng.choice(n, int(rng.integers(1, 3)), replace=False).tolist(), float(rng.laplace()))
+            for _ in range(how_many)
+        ]
+
+    values: list[list[Tensor]] = [[] for _ in range(models)]
+    for _ in range(samples):
+        common = terms(round(10 * share))
+        for model in range(models):
+            total = np.zeros(count)
+            for players, effect in common + terms(10 - round(10 * share)):
+                total += effect * shown[:, players].all(1)
+            values[model].append(torch.from_numpy(total + 0.05 * rng.normal(size=count)))
+    return masks, [torch.stack(one) for one in values]

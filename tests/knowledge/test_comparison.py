@@ -281,9 +281,16 @@ def test_sparse_readings_are_compared_on_the_union_of_their_terms():
     )
     assert comparison.orders.max() == 2
     assert comparison.preserved.shape[-1] < 2**7
+    halves = [{role: one.halves[half] for role, one in sparse.items()} for half in (0, 1)]
+    dense_halves = [
+        {role: bq.Interactions(i.and_, i.or_, i.offset, i.players) for role, i in half.items()}
+        for half in halves
+    ]
+    across = bq.compare(**dense_halves[0], retests=dense_halves[1])
     for name in comparison.measures:
-        got, expected = comparison.share(name), dense.share(name)
-        for key in ("observed", "floor", "low", "high"):
+        got, expected = comparison.share(name), across.share(name)
+        assert (got.second, expected.second) == ("split", "retest")
+        for key in ("observed", "floor", "ceiling", "corrected", "low", "high", "p"):
             assert getattr(got, key) == pytest.approx(getattr(expected, key), nan_ok=True)
     for name, total in comparison.by_order().items():
         assert total.shape == (5, 2, 3)  # orders that were looked for

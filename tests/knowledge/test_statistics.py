@@ -9,7 +9,7 @@ from bequeath.knowledge.statistics import (
     ratio_estimate,
     ratio_estimates,
     resampled,
-    sign_flip_test,
+    swap_test,
 )
 
 
@@ -110,15 +110,27 @@ def test_seeds_and_samples_both_widen_the_interval_and_ratios_are_resampled_toge
     assert np.isnan(ratio_estimate(0 * bottom, 0 * bottom).mean)
 
 
-def test_sign_flips_are_exact_for_few_samples_and_say_no_for_none():
-    # All of 2**6 flips: two of them are as extreme as all-positive.
-    assert sign_flip_test([1, 2, 3, 1, 2, 3]) == pytest.approx(2 / 64)
+def means_apart(first, second):
+    return (first[0] - second[0])[:, 0]
+
+
+def test_swaps_are_exact_for_few_samples_and_say_no_for_none():
+    def p(differences, seed=0):
+        values = np.asarray(differences, dtype=float)[..., None]
+        return swap_test(means_apart, [values], [np.zeros_like(values)], seed)
+
+    # All of 2**6 swaps: two of them are as extreme as all-positive.
+    assert p([1, 2, 3, 1, 2, 3]) == pytest.approx(2 / 64)
     rng = np.random.default_rng(9)
-    p = [sign_flip_test(rng.normal(size=20), seed=i) for i in range(60)]
-    assert 0.0 < np.mean(np.array(p) < 0.1) < 0.25  # about one in ten under the null
-    assert sign_flip_test(np.zeros(5)) == 1.0
+    found = [p(rng.normal(size=20), seed=i) for i in range(60)]
+    assert 0.0 < np.mean(np.array(found) < 0.1) < 0.25  # about one in ten under the null
+    assert p(np.zeros(5)) == 1.0
     both = rng.normal(size=(2, 12))
-    assert sign_flip_test(both) == sign_flip_test(both.mean(0))
+    assert p(both) == p(both.mean(0))
+    # For a mean it is the sign-flip test of scipy.
+    values = rng.normal(0.4, 1, size=15)
+    test = stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert p(values) == pytest.approx(test.pvalue, abs=0.03)
 
 
 def test_correlation_over_runs():

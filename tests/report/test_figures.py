@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from report_findings import CASTS, estimate, make_findings
 
-from bequeath.report import curves, figures, models, style
+from bequeath.report import curves, figures, models, scales, style
 
 
 def axes_of(figure: Figure) -> Axes:
@@ -91,13 +91,68 @@ def test_overview_keeps_its_labels_inside(
         assert box.x1 <= figure.bbox.x1, text.get_text()
 
 
-@pytest.mark.parametrize("share", ["preserved", "relearned"])
-def test_shares_leave_gaps_where_there_is_nothing(image_findings: dict[str, Any], share: str) -> None:
-    axes = axes_of(figures.share_by_order(image_findings, share))
-    points = {line.get_label(): line.get_ydata() for line in axes.lines}
-    assert list(points) == ["AND + OR", "AND", "OR"]
-    assert [y != y for y in points["OR"]] == [False] * 4 + [True]
-    assert points["AND"][0] == figures.rows_of(image_findings, "and")[0]["shares"][share]["mean"]
+@pytest.mark.parametrize(
+    ("name", "colours", "words"),
+    [
+        (
+            "preserved",
+            ["preserved", "discarded"],
+            ["preserved 50%", "discarded 50%", "Of imagenet: 50% [40%, 60%]"],
+        ),
+        ("new", ["preserved", "new"], ["imagenet has it 55%", "new 45%", "Of birds: 55% [45%, 65%]"]),
+        (
+            "relearned",
+            ["relearned", "preserved"],
+            ["cold has it 25%", "it has not 75%", "Of what is preserved: 25%"],
+        ),
+    ],
+)
+def test_a_share_is_drawn_from_chance_to_the_same_model(
+    image_findings: dict[str, Any], name: str, colours: list[str], words: list[str]
+) -> None:
+    axes = axes_of(scales.share_scale(image_findings, name))
+    assert [to_hex(p.get_facecolor()) for p in axes.patches] == [style.COLOURS[colour] for colour in colours]
+    at = axes.patches[0].get_width()
+    assert [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"] == pytest.approx([at])
+    texts = " ".join([*(text.get_text() for text in axes.texts), axes.get_title("left")])
+    for text in (*words, "10.0% in common", "70.0% in common", f"{10 + 60 * at:.1f}%"):
+        assert text in texts, text
+    assert axes.get_title("right") == "p < 0.001, n = 40"
+
+
+@pytest.mark.parametrize(
+    ("corrected", "low", "high"), [(-0.2, -0.6, 0.1), (1.1, 0.8, 1.4), (0.02, -0.1, 0.1)]
+)
+def test_a_share_may_lie_beside_its_scale(
+    image_findings: dict[str, Any], corrected: float, low: float, high: float
+) -> None:
+    image_findings["knowledge"]["shares"]["preserved"] |= {"corrected": corrected, "low": low, "high": high}
+    figure = scales.share_scale(image_findings, "preserved")
+    axes, renderer = axes_of(figure), figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    left, right = axes.get_xlim()
+    assert left < low
+    assert high < right
+    boxes = [text.get_window_extent(renderer) for text in axes.texts]
+    for box in boxes:
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_orders_that_are_not_measurable_are_left_out(image_findings: dict[str, Any]) -> None:
+    shares = image_findings["knowledge"]["shares_by_order"]["preserved"]
+    axes = axes_of(scales.corrected_by_order(image_findings, "preserved"))
+    (points,) = (line for line in axes.lines if line.get_marker() == "o")
+    assert list(points.get_xdata()) == [1, 2, 3, 4, 5]
+    assert list(points.get_ydata()) == [share["corrected"] for share in shares[:-1]]
+    assert scales.unmeasured(image_findings, "preserved") == [6]
+    drawn = [segment[:, 1].tolist() for lines in axes.collections for segment in lines.get_segments()]
+    assert drawn == [[share["low"], share["high"]] for share in shares[:-1]]
+    levels = {
+        line.get_label(): line for line in axes_of(scales.levels_by_order(image_findings, "preserved")).lines
+    }
+    assert list(levels) == ["same model again", "observed", "by chance"]
+    assert list(levels["observed"].get_ydata()) == [share["observed"] for share in shares]
 
 
 @pytest.mark.parametrize("cast", CASTS)
@@ -171,6 +226,11 @@ def test_long_names_stay_inside(draw: Any) -> None:
     )
 
 
+def runs_in(axes: Axes) -> list[Any]:
+    """Lines of runs, without those of chance levels and the like."""
+    return [line for line in axes.lines if not str(line.get_label()).startswith("_")]
+
+
 def rename(findings: dict[str, Any], old: str, new: str) -> None:
     """Call a model otherwise, in all that a figure reads."""
     roles = findings["roles"]
@@ -186,8 +246,8 @@ def test_curves_over_steps(image_findings: dict[str, Any]) -> None:
     similarity = axes_of(curves.similarity_over_steps(image_findings))
     accuracy = axes_of(curves.accuracy_over_steps(image_findings))
     for axes in (similarity, accuracy):
-        assert [line.get_label() for line in axes.lines] == ["birds", "cold"]
-        assert list(axes.lines[0].get_xdata()) == [0, 1, 3, 10, 32, 100, 240]
+        assert [line.get_label() for line in runs_in(axes)] == ["birds", "cold"]
+        assert list(runs_in(axes)[0].get_xdata()) == [0, 1, 3, 10, 32, 100, 240]
         assert len(axes.collections) == 2
     assert similarity.get_xlim() == accuracy.get_xlim()
     assert similarity.lines[0].get_ydata()[-1] == 1
@@ -197,6 +257,20 @@ def test_curves_over_steps(image_findings: dict[str, Any]) -> None:
         third.lines[1].get_ydata()[2] == image_findings["dynamics"]["runs"]["cold"][2]["by_order"][2]["mean"]
     )
     assert third.get_title("left") == "Order 3"
+
+
+def test_similarity_is_corrected_and_chance_is_drawn_faintly(image_findings: dict[str, Any]) -> None:
+    birds = image_findings["dynamics"]["runs"]["birds"]
+    birds[1]["corrected"] |= {"mean": -0.1, "low": -0.3}
+    corrected = axes_of(curves.similarity_over_steps(image_findings))
+    assert list(runs_in(corrected)[0].get_ydata()) == [point["corrected"]["mean"] for point in birds]
+    assert corrected.get_ylim()[0] <= -0.3
+    counted = axes_of(curves.levels_over_steps(image_findings))
+    assert list(runs_in(counted)[0].get_ydata()) == [point["observed"]["mean"] for point in birds]
+    faint = [line for line in counted.lines if line.get_alpha()]
+    assert [list(line.get_ydata()) for line in faint] == [
+        [point["floor"]["mean"] for point in points] for points in image_findings["dynamics"]["runs"].values()
+    ]
 
 
 def bands(axes: Axes) -> list[list[tuple[float, float]]]:
@@ -278,8 +352,8 @@ def test_any_number_of_runs_is_drawn(image_findings: dict[str, Any], names: list
     image_findings["dynamics"]["runs"] = dict.fromkeys(names, points)
     image_findings["models"] = {name: {"role": None} for name in names}
     axes = axes_of(curves.similarity_over_steps(image_findings))
-    assert [line.get_label() for line in axes.lines] == names
-    assert len({(line.get_color(), line.get_marker()) for line in axes.lines}) == len(names)
+    assert [line.get_label() for line in runs_in(axes)] == names
+    assert len({(line.get_color(), line.get_marker()) for line in runs_in(axes)}) == len(names)
     assert len(axes_of(curves.strength_over_steps(image_findings, "cold")).lines) == 6
     assert len(axes_of(curves.mean_order_over_steps(image_findings)).lines) == len(names)
 
@@ -308,7 +382,7 @@ def test_svg_keeps_text_follows_the_page_and_reads_aloud(image_findings: dict[st
 
 def test_figures_save_to_files(image_findings: dict[str, Any], tmp_path: Any) -> None:
     path = tmp_path / "shares.png"
-    figures.share_by_order(image_findings, "preserved").savefig(path)
+    scales.levels_by_order(image_findings, "preserved").savefig(path)
     assert path.read_bytes()[:4] == b"\x89PNG"
 
 

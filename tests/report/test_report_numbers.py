@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from report_findings import share as make_share
 
 from bequeath.report import text
 
@@ -61,13 +62,30 @@ def test_interval_takes_the_decimals_of_its_mean() -> None:
     assert text.interval(None) == ""
 
 
-def test_shares_have_intervals_and_chance_levels() -> None:
-    share = {"observed": 0.2, "low": 0.181, "high": 0.22, "floor": 0.185, "floor_within_classes": 0.19}
-    assert text.interval(share, "percent") == "[18.1, 22.0]"
-    assert text.by_chance(share) == "by chance 18.5%, within classes 19%"
-    assert text.by_chance({**share, "floor_within_classes": None}) == "by chance 18.5%"
-    assert text.by_chance({"floor": None, "floor_within_classes": None}) == "by chance –"
-    assert text.interval({**share, "observed": None}, "percent") == ""
+def test_shares_have_levels_or_a_reason() -> None:
+    share = make_share(0.25, 0.1, 0.7)
+    assert text.corrected(share) == "25% [15%, 35%]"
+    assert text.likelihood(share) == "p < 0.001"
+    assert text.levels(share) == "observed 25.0%, by chance 10.0%, same model again 70.0%"
+    once = make_share(0.25, 0.1, None, "read once")
+    assert text.corrected(once) == "not measurable"
+    assert text.why_not(once) == "read once"
+    assert text.bracket(once) == text.likelihood(once) == ""
+    assert text.levels(once) == "observed 25.0%, by chance 10.0%"
+    # A reason outweighs any figure.
+    assert text.corrected(share | {"reason": "only 5 samples; a verdict needs 8"}) == "not measurable"
+    assert text.whole(-0.024) == "−2%"
+
+
+def test_a_difference_can_be_told_the_other_way_round() -> None:
+    assert text.opposite({"mean": -2.0, "low": -3.0, "high": 1.0, "n": 4}) == {
+        "mean": 2.0,
+        "low": -1.0,
+        "high": 3.0,
+        "n": 4,
+    }
+    assert text.opposite({"mean": 1.0, "low": None, "high": None, "n": 1})["low"] is None  # type: ignore[index]
+    assert text.opposite(None) is None
 
 
 def test_long_names_keep_both_ends() -> None:

@@ -1,5 +1,7 @@
 """What a terminal shows of findings."""
 
+# ruff: noqa: RUF001 -- the terminal prints real dashes.
+
 from __future__ import annotations
 
 from typing import Any
@@ -26,25 +28,27 @@ def test_shares_passage_and_claims(
     image_findings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = shown(image_findings, capsys)
+    places = []
     for text in (
-        "preserved and-or 60.0% [57.0%, 63.9%] 18.5%, within classes 19% "
-        "AND alone 55.0% [52.3%, 58.6%] 18.5%, within classes 19% raw units 66.3%",
-        "new and-or 50.0%",
-        "relearned and-or 30.0%",
+        "birds was compared with imagenet.",
+        "preserved 50% [40%, 60%] < 0.001 40.0% 10.0% 70.0%",
+        "discarded 50% [40%, 60%] < 0.001 60.0% 90.0% 30.0%",
+        "relearned 25% [15%, 35%] < 0.001 25.0% 10.0% 70.0%",
         "Preserved: of imagenet, in birds too; discarded: not in it; new: of birds alone; "
         "relearned (R): of what is preserved, in cold too.",
-        "Accuracy of birds: 91.0% [86.5%, 96.9%]",
+        "Half of it is left.",
+        "Not measurable. What training removes: there are no halves.",
         "birds at step 4.2 [3.86, 4.64], cold at step 52.5 [48.3, 58]. "
         "cold takes 12.5 [10, 15.8] times as many steps as birds.",
+        "F1 supported. The sentence of F1. Whether little is preserved, by another reading "
+        "(exact, as the papers read): contradicted: 57%",
         "F2 contradicted. The sentence of F2.",
+        "F4 not measurable. The sentence of F4.",
+        "Not by accident.",
     ):
         assert text in words, text
-    # By default each model is on its own scale: that is the first line.
-    assert "own scale" not in words
-    image_findings["study"]["normalise"] = "none"
-    words = shown(image_findings, capsys)
-    assert "own scale" in words
-    assert "raw units" not in words
+        places.append(words.index(text))
+    assert places == sorted(places)
 
 
 def test_two_models_have_no_control(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,11 +63,10 @@ def test_two_models_have_no_control(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_any_model_and_any_name_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     findings = make_findings(cast="five")
-    findings["models"]["[bold]x"] = findings["models"]["dinov2"]
+    findings["summary"]["compared"] = "[bold]x was compared with dinov2."
     findings["dynamics"]["lead"] = None
     words = shown(findings, capsys)
-    assert "Accuracy of dinov2: 88.0%" in words
-    assert "Accuracy of [bold]x: 88.0%" in words
+    assert "[bold]x was compared with" in words
     assert "resnet50-birds-augreg-v2-seed-2 at step 6.1" in words
     assert "times as many" not in words
 
@@ -71,12 +74,21 @@ def test_any_model_and_any_name_is_shown(capsys: pytest.CaptureFixture[str]) -> 
 def test_what_cannot_be_measured_says_why(
     image_findings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    share = image_findings["knowledge"]["shares"]["relearned"]
-    share |= dict.fromkeys(("observed", "low", "high", "floor")) | {"reason": "nothing is preserved"}
-    image_findings["knowledge"]["shares"]["new"] |= {"floor": None, "floor_within_classes": None}
+    shares = image_findings["knowledge"]["shares"]
+    shares["preserved"] |= {"reason": "too near [to tell]"}
+    shares["discarded"] |= {"reason": "too near [to tell]"}
+    shares["relearned"] |= dict.fromkeys(("observed", "floor", "ceiling", "corrected", "low", "high", "p"))
+    image_findings["summary"]["not_measurable"] = [
+        "How much is left: too near [to tell].",
+        "The course: too short.",
+    ]
     words = shown(image_findings, capsys)
-    assert "relearned and-or nothing is preserved" in words
-    assert "new and-or 50.0% [47.5%, 53.2%] - " in words
+    assert "preserved not measurable 40.0% 10.0% 70.0%" in words
+    assert "relearned not measurable – – –" in words
+    assert "preserved, discarded: not measurable: too near [to tell]." in words
+    # A reason is given once.
+    assert words.count("too near") == 1
+    assert "Not measurable. The course: too short." in words
 
 
 def test_an_incomplete_run_says_so(
@@ -92,5 +104,5 @@ def test_the_table_fits_a_terminal_of_80_columns(
     monkeypatch.setenv("COLUMNS", "80")
     show_findings(make_findings(cast="five"))
     out = capsys.readouterr().out
-    assert "│ relearned │ and-or    │ 30.0%  [28.5%, 31.9%] │ 11.2%, within classes 12% │" in out
+    assert "│ relearned │ 25% [15%, 35%]  │ < 0.001 │ 25.0%    │ 10.0%     │ 70.0%      │" in out
     assert "…" not in out

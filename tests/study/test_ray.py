@@ -26,6 +26,7 @@ def with_ray(study_dir, code):
 @pytest.fixture
 def expected(study_dir, edit):
     edit("engine", {"kind": "local", "threads": 1})
+    edit("retest", {"shift": 2, "samples": 2})
     Study.from_yaml(study_dir / "study.yaml").run(study_dir / "calm")
     return findings_of(study_dir / "calm")
 

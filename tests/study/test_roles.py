@@ -75,7 +75,9 @@ def test_names_reach_the_page_and_the_claims(two, monkeypatch):
     assert "v1.2-b" in page
     assert "colours 7" in page
     assert "scratch" not in page
-    assert found.findings["claims"]["F1"]["text"].startswith("v1.2-b preserved ")
+    assert found.findings["claims"]["F1"]["text"].startswith(
+        "What v1.2-b preserved of colours 7 cannot be told"
+    )
 
 
 def test_five_models_with_a_twin_and_one_without_a_role(study_dir, without_report):
@@ -90,7 +92,8 @@ def test_five_models_with_a_twin_and_one_without_a_role(study_dir, without_repor
     assert len(findings["knowledge"]["pairs"]) == 5 * 4
     assert len(findings["regions"]) == 7
     assert set(findings["dynamics"]["runs"]) == {"finetuned", "scratch"}
-    assert len(findings["claims"]) == 3
+    assert list(findings["claims"]) == ["F1", "F2", "F3", "F4"]
+    assert findings["knowledge"]["shares"]["preserved"]["second"] == "twin"  # exact readings have no halves
 
 
 def test_the_order_of_models_in_the_file_changes_nothing(study_dir, without_report):

@@ -31,7 +31,7 @@ def estimates(node):
 
 def test_a_run_writes_consistent_findings_and_a_page(study_dir):
     findings = run(study_dir)
-    assert findings["schema"] == "bequeath.findings/3"
+    assert findings["schema"] == "bequeath.findings/4"
     assert findings["ledger_error"] < 1e-9
     assert findings["faithfulness"]["max_reconstruction_error"] < 1e-9
     certificates = findings["certificates"]
@@ -121,7 +121,7 @@ def test_models_without_checkpoints_leave_f3_open(study_dir, edit):
         edit(f"models.{name}", {"architecture": "tiny_net_for_study:build", "weights": weights})
     findings = run(study_dir)
     assert findings["dynamics"] is None
-    assert findings["claims"]["F3"]["verdict"] == "undecided"
+    assert findings["claims"]["F3"]["verdict"] == "not measurable"
     assert any("F3" in warning for warning in findings["warnings"])
     assert (study_dir / "out/report.html").exists()
 

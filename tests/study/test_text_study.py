@@ -53,6 +53,7 @@ def test_a_text_study_runs_from_files_to_findings(encoder_folder, tmp_path):
         "players": {"kind": "words", "n": 4},
         "baseline": "mask_token",
         "samples": 4,
+        "retest": {"baseline": "pad", "samples": 2},
     }
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     findings = Study.from_yaml(tmp_path / "study.yaml").run(tmp_path / "out").findings
@@ -60,6 +61,7 @@ def test_a_text_study_runs_from_files_to_findings(encoder_folder, tmp_path):
     # The probe reads sentiment off the frozen encoder; random heads do not.
     assert findings["models"]["pretrained"]["accuracy"]["mean"] == 1.0
     assert findings["masks"]["number"] == 16  # there are no more
+    assert findings["study"]["retest"] == {"shift": None, "baseline": "pad", "n_samples": 2}
     words = [example["words"] for example in findings["examples"]]
     assert all(len(w) == 4 for w in words)
     page = (tmp_path / "out/report.html").read_text()

@@ -6,27 +6,34 @@ from typing import Any
 
 import pytest
 
-from bequeath.study.findings.describe import by_chance
+from bequeath.study.findings.describe import near_chance
 
 
-def share(low: float | None, floor: float | None, within: float | None) -> dict[str, Any]:
-    return {"observed": 0.3, "low": low, "floor": floor, "floor_within_classes": within}
+def share(low: float | None, within: float | None = None, reason: str | None = None) -> dict[str, Any]:
+    above = None if low is None or reason else low > 0
+    return {
+        "corrected": 0.3,
+        "low": low,
+        "high": 0.5,
+        "p": 0.3,
+        "p_within_classes": within,
+        "reason": reason,
+        "above_chance": above,
+    }
 
 
 @pytest.mark.parametrize(
-    ("low", "floor", "within", "said"),
+    ("given", "said"),
     [
-        (0.25, 0.1, 0.2, None),
-        (0.25, 0.1, None, None),
-        (None, 0.1, 0.2, None),
-        (0.25, None, None, None),
-        (0.25, 0.28, 0.1, "is not above chance: 30.0%, and interactions of other samples share 28.0%"),
-        (0.25, 0.1, 0.27, "but not above that of other samples of the same class (27.0%)"),
+        (share(0.1, 0.01), None),
+        (share(0.1), None),
+        (share(None), None),
+        (share(-0.1, reason="only 7 samples"), None),  # said as not measurable, not twice
+        (share(-0.1), "is not clearly above chance: 30% [-10%, 50%]"),
+        (share(0.1, 0.27), "but not above that of other samples of the same class (p = 0.27)"),
     ],
 )
-def test_shares_that_chance_reaches_are_named(
-    low: float | None, floor: float | None, within: float | None, said: str | None
-) -> None:
-    found = by_chance({"preserved": share(low, floor, within), "discarded": share(0.1, 0.9, 0.9)})
+def test_shares_that_chance_reaches_are_named(given: dict[str, Any], said: str | None) -> None:
+    found = near_chance({"preserved": given, "discarded": share(-0.5)})
     assert len(found) == (said is not None)
     assert said is None or said in found[0]

@@ -8,11 +8,12 @@ import re
 from typing import Any
 
 import pytest
-from report_findings import CASTS, estimate, make_findings
+from report_findings import CASTS, estimate, make_findings, share
 
+from bequeath.knowledge.claims import VERDICTS
 from bequeath.report import style
 from bequeath.suite import figures
-from bequeath.suite.page import render
+from bequeath.suite.page import CLAIMS, render
 
 
 def _pooled(cast: str) -> dict[str, Any]:
@@ -20,12 +21,8 @@ def _pooled(cast: str) -> dict[str, Any]:
     knowledge = findings["knowledge"]
     keys = ("roles", "models", "ledger", "regions", "dynamics", "claims", "warnings")
     return {
-        "study": findings["study"] | {"seeds": 2},
-        "knowledge": {key: knowledge[key] for key in ("shares", "by_and", "scaled", "raw", "identifiability")}
-        | {
-            "strength": {role: estimate(3.0) for role in findings["ledger"]},
-            "preserved_by_order": [estimate(0.6 - 0.1 * order) for order in range(4)],
-        },
+        "study": findings["study"] | {"seeds": 2, "masks": 512, "majority": 0.2},
+        "knowledge": knowledge | {"strength": {role: estimate(3.0) for role in findings["ledger"]}},
         **{key: findings[key] for key in keys},
     }
 
@@ -38,7 +35,7 @@ def make_results(*casts: str, causal: bool = True) -> dict[str, Any]:
     for cast in casts:
         pooled = _pooled(cast)
         starts = {
-            start: {"accuracy": estimate(0.9), "raw": pooled["knowledge"]["raw"]["preserved"]}
+            start: {"accuracy": estimate(0.9)}
             | {
                 key: pooled["knowledge"]["shares"][key]
                 for key in ("preserved", "relearned")
@@ -52,14 +49,29 @@ def make_results(*casts: str, causal: bool = True) -> dict[str, Any]:
                 "seed": seed,
                 "accuracy": 0.8 + 0.05 * seed,
                 "preserved": 0.3 + 0.1 * seed,
-                "raw": 0.2,
+                "observed": 0.2,
             }
             for start in starts
             for seed in range(2)
         ]
         told = {"starts": starts, "runs": runs, "correlations": correlations} if causal else None
-        rows.append({"key": cast, "name": f"Row of {cast}", "error": None, "pooled": pooled, "causal": told})
-    rows.append({"key": "bad", "name": "Row that failed", "error": "no disk", "pooled": None, "causal": None})
+        papers = {
+            "players": "3 x 3 grid",
+            "shares": {"preserved": share(0.2, 0.185, None)},
+            "verdicts": {"F1": "supported"},
+        }
+        rows.append(
+            {
+                "key": cast,
+                "name": f"Row of {cast}",
+                "error": None,
+                "pooled": pooled,
+                "papers": papers,
+                "causal": told,
+            }
+        )
+    failed = {"key": "bad", "name": "Row that failed", "error": "no disk"}
+    rows.append(failed | dict.fromkeys(("pooled", "papers", "causal")))
     verdicts = {
         claim: {
             verdict: sum(
@@ -67,12 +79,12 @@ def make_results(*casts: str, causal: bool = True) -> dict[str, Any]:
                 for row in rows
                 if row["pooled"]
             )
-            for verdict in ("supported", "contradicted", "undecided")
+            for verdict in VERDICTS
         }
-        for claim in ("F1", "F2", "F3")
+        for claim in CLAIMS
     }
     return {
-        "schema": "bequeath.results/2",
+        "schema": "bequeath.results/3",
         "rows": rows,
         "verdicts": verdicts,
         "correlations": correlations if causal else None,
@@ -103,20 +115,31 @@ def test_every_table_is_one(page: str) -> None:
         assert len({line.count("|") for line in block}) == 1, block
 
 
-def test_shares_have_chance_levels_and_rows_without_a_control_dashes(page: str) -> None:
-    head = "| row | accuracy: before"
-    three, two = (_line(page, f"| Row of {cast} |", head) for cast in ("three", "two"))
-    assert three[4:6] == ["60% [57, 64], by chance 18%", "21.0% to 64.0%"]
-    assert three[8:] == ["44.0% to 81.0%", "30% [28, 32], by chance 11%"]
-    assert two[3:4] + two[5:6] + two[8:] == ["–", "–", "–", "–"]
-    assert two[4] == three[4]
+def test_shares_stand_between_chance_and_what_is_read_again(page: str) -> None:
+    made = make_findings(cast="three")["knowledge"]["shares"]["preserved"]
+    cells = _line(page, "| Row of three |", "| row | observed | by chance | read again")
+    assert cells[1:4] == [f"{100 * made[level]:.1f}%" for level in ("observed", "floor", "ceiling")]
+    assert cells[4].startswith(f"**{100 * made['corrected']:.0f}% [")
+    assert cells[5] == "< 0.001"
+    assert "Row of two" not in page[page.index("R, of what is preserved") :].partition("What another seed")[0]
     claims = "| row | F1: little is preserved"
-    assert _line(page, "| Row of two |", claims)[1:] == ["supported", "–", "–"]
-    assert _line(page, "| Row of three |", claims)[1:] == ["supported", "contradicted", "undecided"]
-    assert (
-        "F2 (the control has little of it) is supported in 0, contradicted in 2, undecided in 0 of the 2 rows"
-        in page
-    )
+    two, three = (_line(page, f"| Row of {cast} |", claims)[1:] for cast in ("two", "three"))
+    assert two[1:3] == ["–", "–"]
+    assert set(three) <= set(VERDICTS)
+    papers = _line(page, "| Row of two |", "| row | players | preserved, observed")
+    assert papers[1:] == ["3 x 3 grid", "20.0%", "18.5%", "supported", "–", "–", "–"]
+    assert "F1 would be supported in 3 of 3 rows" in page
+
+
+def test_what_is_not_measurable_is_no_number_in_bold() -> None:
+    document = make_results("three")
+    knowledge = document["rows"][0]["pooled"]["knowledge"]
+    knowledge["shares"]["relearned"]["reason"] = "cold is not better than always naming the largest class"
+    page = render(document, {}, "x")
+    part = page[page.index("R, of what is preserved") :].partition("What another seed")[0]
+    assert "| not measurable |" in part
+    assert "**" not in part.replace("**corrected**", "")
+    assert "- Not measurable: relearned of Row of three, because cold is not better" in part
 
 
 def test_models_are_called_by_their_names(page: str) -> None:
@@ -154,8 +177,9 @@ def test_pictures_are_drawn(casts: tuple[str, ...]) -> None:
             assert "var(" not in svg
     shares = figures.shares(document)
     assert len(shares.axes) == (1 if casts == ("two",) else 2)
-    chance = [line for line in shares.axes[0].lines if line.get_marker() == "|" and len(line.get_xdata())]
-    assert [line.get_xdata()[0] for line in chance] == [0.185] * 3 * len(casts)
+    made = make_findings(cast=casts[0])["knowledge"]["shares"]["preserved"]["corrected"]
+    dots = [line.get_xdata()[0] for line in shares.axes[0].lines if line.get_marker() == "o"]
+    assert dots == pytest.approx([made] * len(casts))
     if "five" in casts:
         legend = figures.courses(document).legends[0]
         assert [text.get_text() for text in legend.get_texts()] == ["after", "control", "after twin"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -122,26 +122,32 @@ def _f1(readings: Readings, bounds: Identifiability | None, called: Mapping[str,
             differs,
         )
     little, falls = _little(share), _above_zero(fall)
+    verdict = _both(little, falls)
     amount = {
         SUPPORTED: "Little is preserved",
         CONTRADICTED: "Much is preserved",
-        UNDECIDED: "It is open whether little or much is preserved",
+        UNDECIDED: "Whether little or much is preserved is open",
     }[little]
+    orders = {
+        SUPPORTED: "of high orders less than of low ones",
+        CONTRADICTED: "of high orders more than of low ones",
+        UNDECIDED: "whether less of high orders than of low ones is open",
+    }[falls]
+    by = f" (low less high orders: {_signed(fall, 100, 0)} points)"
     if not np.isfinite(fall.mean):
-        order = "how it depends on the order cannot be told, because one half of the orders is too weak to be read"
-    else:
-        order = {
-            SUPPORTED: "less of the higher orders than of the lower ones",
-            CONTRADICTED: "more of the higher orders than of the lower ones",
-            UNDECIDED: "no clear difference between low and high orders",
-        }[falls] + f" ({_signed(fall, 100, 0)} points between them)"
-    text = f"{amount}: {after} has {_corrected(share)} of what can be read of {before}; {order}."
+        orders, by = (
+            "whether less of high orders than of low ones cannot be told",
+            ": one half of them is too weak",
+        )
+    joint = ", but " if verdict == UNDECIDED and little == SUPPORTED else "; "
+    share_is = f"{after} has {_corrected(share)} of what can be read of {before}"
+    text = f"{amount}{joint}{orders}: {share_is}{by}."
     if bounds is not None and np.isfinite(bounds.least.mean):
         text += (
             f" Over all exact splits within {100 * bounds.slack:g}% of the sparsest, the observed share is between "
             f"{100 * bounds.least.mean:.0f}% and {100 * bounds.greatest.mean:.0f}%."
         )
-    return Claim(_both(little, falls), text, _F1_RULE, differs)
+    return Claim(verdict, text, _F1_RULE, differs)
 
 
 _F2_RULE = (
@@ -205,11 +211,14 @@ def _f3(strengths: Strengths, courses: Mapping[str, Dynamics], called: Mapping[s
         CONTRADICTED: ("later", "less steadily"),
         UNDECIDED: ("neither clearly earlier nor later", "neither clearly more nor less steadily"),
     }
+    more, less, drop = control, after, ahead.dropped
+    if drop.mean < 0:
+        more, less, drop = after, control, replace(drop, mean=-drop.mean, low=-drop.high, high=-drop.low)
     return Claim(
         _both(earlier, steadier),
         f"{after} gets to its own final knowledge {words[earlier][0]} than {control} "
-        f"(area {_signed(ahead.area, 1, 2)}; {_p(ahead.area_p)}), and {words[steadier][1]} (of what each learned, "
-        f"{control} later dropped {_signed(ahead.dropped, 100, 0)} points more; {_p(ahead.dropped_p)}).",
+        f"(area {_signed(ahead.area, 1, 2)}; {_p(ahead.area_p)}), and {words[steadier][1]}: of what each learned, "
+        f"{more} later dropped {_signed(drop, 100, 0)} points more than {less} ({_p(ahead.dropped_p)}).",
         _F3_RULE,
     )
 
@@ -249,11 +258,11 @@ def _f4(strengths: Strengths, course: Dynamics, called: Mapping[str, str]) -> Cl
     )
 
 
-def paper_verdict(share: Share) -> str:
+def paper_verdict(observed: float | None) -> str:
     """What the papers' own rule says: no floor, no ceiling, little is less than half of what is observed."""
-    if not np.isfinite(share.observed):
+    if observed is None or not np.isfinite(observed):
         return NOT_MEASURABLE
-    return SUPPORTED if share.observed < _LITTLE else CONTRADICTED
+    return SUPPORTED if observed < _LITTLE else CONTRADICTED
 
 
 def _differing(readings: Readings, name: str, share: Share) -> dict[str, str]:
@@ -263,7 +272,7 @@ def _differing(readings: Readings, name: str, share: Share) -> dict[str, str]:
     for reading, strengths in readings.others.items():
         other = strengths.share(name)
         exact = reading in ("exact", "paper")
-        said = paper_verdict(other) if exact else NOT_MEASURABLE if other.reason else _little(other)
+        said = paper_verdict(other.observed) if exact else NOT_MEASURABLE if other.reason else _little(other)
         if said == verdict:
             continue
         text = f"{said}: {100 * other.observed:.0f}% observed"

@@ -181,8 +181,8 @@ class Comparison:
         for role in (first, second):
             if role not in self.effects:
                 raise BequeathError(f"pair: no model {role!r}; there are {', '.join(self.effects)}")
-        kind = self._repeated.usual
-        crossed = self._repeated.of[kind].pair(first, second)
+        kind, both = self._repeated.usual
+        crossed = both.pair(first, second)
         reasons = {
             place: self.not_measurable[role]
             for place, role in (("before", first), ("after", second))

@@ -24,7 +24,7 @@ def pairwise(
 ) -> dict[tuple[str, str], Share]:
     """s(A, B) of all ordered pairs of models, from its zero to its one; arguments as of `bequeath.compare`."""
     repeated = Repeated(readings, {}, normalise, salient)
-    both, second = repeated.of[repeated.usual], repeated.usual
+    second, both = repeated.usual
     reasons = not_measurable or {}
     classes = None if labels is None else np.asarray(labels)
     found: dict[tuple[str, str], Share] = {}

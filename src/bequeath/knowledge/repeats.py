@@ -38,7 +38,7 @@ def scale_of(effects: Tensor, reading: Interactions, normalise: Normalise) -> fl
     if normalise == "none":
         return 1.0
     if normalise == "output":
-        scale = reading.total.abs().mean().item()
+        scale = reading.total.abs().nanmean().item()
         if not math.isfinite(scale):
             raise BequeathError(
                 'normalise: "output" needs v(N), which a sparse reading does not know; evaluate the full mask, too'
@@ -106,6 +106,8 @@ class Repeats:
         found: dict[str, dict[str, Tensor]] = {"first": {}, "second": {}}
         for (which, name), one in given.items():
             effects = salient_part(aligned.effects[f"{which} {name}"], salient)
+            # A sample that was not read has no v(0), whether or not others have terms.
+            effects[one.offset.isnan().reshape(-1)] = torch.nan
             found[which][name] = effects / scale_of(effects, one, normalise)
         return cls(
             found["first"],
@@ -208,27 +210,27 @@ class Repeated:
     @cached_property
     def of(self) -> dict[Second, Repeats]:
         """By kind of second reading; twins are read as the models are, across halves where these have them."""
-        how, halves = (self.normalise, self.salient), halves_of(self.readings)
-        found: dict[Second, Repeats] = {}
-        if halves is not None:
-            found["split"] = Repeats.of(*halves, *how)
+        second, usual = self.usual
+        found: dict[Second, Repeats] = {} if second == "once" else {second: usual}
         if self.retests and all(role in self.retests for role in ROLES if role in self.readings):
             first = {role: self.readings[role] for role in self.retests}
-            found["retest"] = Repeats.of(first, self.retests, *how)
-        once = found.get("split") or Repeats.of(self.readings, None, *how)
+            found["retest"] = Repeats.of(first, self.retests, self.normalise, self.salient)
         if any(self._twins.values()):
-            found["twin"] = once
-        return found or {"once": once}
+            found["twin"] = usual
+        return found or {second: usual}
 
     @property
     def seconds(self) -> tuple[Second, ...]:
         """Kinds of second readings that there are."""
         return tuple(self.of)
 
-    @property
-    def usual(self) -> Second:
-        """The kind of readings that every model has."""
-        return "split" if "split" in self.of else "twin" if "twin" in self.of else "once"
+    @cached_property
+    def usual(self) -> tuple[Second, Repeats]:
+        """What every model has: two halves of its masks, or else one reading."""
+        halves = halves_of(self.readings)
+        if halves is None:
+            return "once", Repeats.of(self.readings, None, self.normalise, self.salient)
+        return "split", Repeats.of(*halves, self.normalise, self.salient)
 
     @property
     def _twins(self) -> dict[str, list[str]]:

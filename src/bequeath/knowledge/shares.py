@@ -23,6 +23,8 @@ OF = {"preserved": ("before", "after"), "relearned": ("before", "after", "contro
 
 SECONDS: tuple[Second, ...] = get_args(Second)
 
+# p up to which a share is called above chance.
+SIGNIFICANT = 0.05
 # Fewer samples bear no verdict.
 LEAST_SAMPLES = 8
 
@@ -48,7 +50,7 @@ class Share:
         None where there is no ceiling, or none that lies above the floor by more than its error.
     low, high : float
         95% bootstrap interval of `corrected` over samples (and seeds), observed share, floor and ceiling computed anew
-        in each resample; NaN where `corrected` is None.
+        in each resample; NaN where `corrected` is None. Of `observed` where nothing was read twice (`second`: "once").
     p : float or None
         How rarely the samples in another order share as much (permutation test), whatever their strengths are.
     n, seeds : int
@@ -61,6 +63,8 @@ class Share:
         95% interval of `observed`; NaN for one sample.
     floor_within_classes, corrected_within_classes, p_within_classes : float or None
         The same with other samples of the same class alone; None where no classes are known, or all have one sample.
+    is_rest : bool
+        Whether it is what is left: discarded or new.
     """
 
     observed: float
@@ -79,13 +83,26 @@ class Share:
     floor_within_classes: float | None = None
     corrected_within_classes: float | None = None
     p_within_classes: float | None = None
+    is_rest: bool = False
+
+    @property
+    def above_chance(self) -> bool | None:
+        """Whether more is in common than by chance: p is at most 5%, and the interval of what is in common is above 0.
+
+        None where the share is not measurable.
+        """
+        if self.reason is not None or self.corrected is None or self.p is None:
+            return None
+        return self.p <= SIGNIFICANT and (self.low > 0 if not self.is_rest else self.high < 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; NaN becomes None."""
-        return {
+        plain = {
             key: None if isinstance(value, float) and not np.isfinite(value) else value
             for key, value in asdict(self).items()
+            if key != "is_rest"
         }
+        return plain | {"above_chance": self.above_chance}
 
     @property
     def rest(self) -> Share:
@@ -106,6 +123,7 @@ class Share:
             high=1 - self.low,
             floor_within_classes=left(self.floor_within_classes),
             corrected_within_classes=left(self.corrected_within_classes),
+            is_rest=True,
         )
 
 
@@ -195,7 +213,7 @@ class Strengths:
         seeds = 1 if crossed.whole.ndim == 2 else len(crossed.whole)
         halves = np.zeros((most, 2))
         halves[: max(1, most // 2), 0] = halves[max(1, most // 2) :, 1] = 1
-        parts = self._shares("preserved", crossed.over(halves), None)
+        parts = self._shares("preserved", self._of("preserved").over(halves), None)
         if n < 2 or any(part.corrected is None for part in parts):
             return Estimate(np.nan, np.nan, np.nan, n, seeds)
         drawn = resampled_levels(crossed.over(halves)).corrected
@@ -232,7 +250,7 @@ class Strengths:
             preserved = self.share("preserved", second)
             if preserved.reason:
                 return f"the preserved share is not measurable: {preserved.reason}"
-            if not preserved.low > 0:
+            if not preserved.above_chance:
                 return "what is preserved is not above chance, so there is nothing that could be relearned"
         return None
 
@@ -274,15 +292,20 @@ def _share(
     if n < LEAST_SAMPLES:
         reason = f"only {n} sample{'s' if n > 1 else ''}; a verdict needs {LEAST_SAMPLES}"
     corrected = number(at.corrected) if above else None
-    low, high = (np.nan, np.nan) if corrected is None else interval(drawn.corrected[:, g], n)
     observed_low, observed_high = interval(drawn.observed[:, g], n)
+    low, high = np.nan, np.nan
+    if corrected is not None:
+        low, high = interval(drawn.corrected[:, g], n)
+        low, high = min(low, corrected), max(high, corrected)
+    elif second == "once":
+        low, high = observed_low, observed_high
     return Share(
         float(at.observed[g]),
         number(at.floor),
         number(at.ceiling),
         corrected,
-        low if corrected is None else min(low, corrected),
-        high if corrected is None else max(high, corrected),
+        low,
+        high,
         number(p),
         n,
         reason,

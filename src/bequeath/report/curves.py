@@ -84,14 +84,49 @@ def similarity_over_steps(findings: Findings, order: int = 0) -> Figure:
     findings
         A findings document with dynamics.
     order
-        0: all orders together, in a large figure; else this order only, in a small one without a legend.
+        0: all orders together, corrected (0 is chance, 1 the last checkpoint read again), in a large figure; else this
+        order only, as counted, in a small one without a legend.
     """
     figure, axes = canvas(SMALL, left=36, top=24, bottom=36) if order else canvas(LARGE)
-    _over_steps(figure, axes, findings, "by_order" if order else "similarity", order=order)
-    axes.set_ylim(0, 1.03)
-    axes.set_title(f"Order {order}" if order else "Similarity to the run's own final state")
-    if not order:
-        axes.set_ylabel("similarity")
+    _over_steps(figure, axes, findings, "by_order" if order else "corrected", order=order)
+    if order:
+        axes.set_ylim(0, 1.03)
+        axes.set_title(f"Order {order}")
+        return figure
+    points = [point["corrected"] for run in findings["dynamics"]["runs"].values() for point in run]
+    every = [x for e in points for x in ends(e) if not math.isnan(x)]
+    axes.set_ylim(min([-0.03, *every]), max([1.03, *every]))
+    for level in (0, 1):
+        axes.axhline(level, color=COLOURS["muted"], linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+    axes.text(
+        0.99,
+        0,
+        "chance",
+        ha="right",
+        va="bottom",
+        color=COLOURS["muted"],
+        size=9.5,
+        transform=axes.get_yaxis_transform(),
+    )
+    axes.set_title("Similarity to the run's own final state, corrected")
+    axes.set_ylabel("from chance to same model")
+    return figure
+
+
+@styled
+def levels_over_steps(findings: Findings) -> Figure:
+    """Similarity of each run's interactions to those of its own last checkpoint, as counted, with its chance level."""
+    figure, axes = canvas(LARGE)
+    looks = models(findings)
+    for name, points in findings["dynamics"]["runs"].items():
+        steps = [float(point["step"]) for point in points]
+        floor = [mean(point["floor"]) for point in points]
+        axes.plot(steps, floor, color=COLOURS[looks[name].colour], alpha=0.5, linewidth=1, linestyle=":")
+    _over_steps(figure, axes, findings, "observed")
+    top = [ends(point["observed"])[1] for run in findings["dynamics"]["runs"].values() for point in run]
+    axes.set_ylim(0, 1.06 * max((x for x in top if x > 0), default=1.0))
+    axes.set_title("Similarity as counted, and by chance")
+    axes.set_ylabel("similarity")
     return figure
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from bequeath.errors import BequeathError
 from bequeath.report.models import Model
 
-GROUPS = ("preserved", "discarded", "new")
+GROUPS = ("preserved", "discarded", "new", "flipped")
 # More than this many a group crowd the page; the findings hold the rest.
 SHOWN = 3
 # Width of a drawn picture in its own SVG units; its height follows from its shape.

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from bequeath.report.models import compared, region, short
 from bequeath.report.style import COLOURS, KINDS, canvas, legend_below, styled
@@ -148,50 +148,9 @@ def strength_by_order(findings: Findings, role: str, kind: str = "all") -> Figur
     axes.set_title(f"{name}, {KINDS[kind]}")
     if large:
         axes.set_ylabel("mean strength per sample")
-        axes.legend(loc="best", reverse=True)
+        legend_below(figure, axes)
     else:
         axes.set_xlabel("order")
-    return figure
-
-
-@styled
-def share_by_order(findings: Findings, share: str) -> Figure:
-    """A share of strength by order: all types, AND and OR side by side.
-
-    Parameters
-    ----------
-    findings
-        A findings document.
-    share
-        `"preserved"` or `"relearned"`.
-    """
-    figure, axes = canvas(LARGE)
-    colour = COLOURS[share]
-    for kind, marker, shift in (("all", "o", 0.0), ("and", "s", -0.2), ("or", "^", 0.2)):
-        if not any_strength(findings, kind):
-            continue
-        rows = rows_of(findings, kind)
-        x = [row["order"] + shift for row in rows]
-        estimates = [row["shares"][share] for row in rows]
-        _whiskers(axes, x, estimates)
-        axes.plot(
-            x,
-            [mean(e) for e in estimates],
-            marker=marker,
-            markersize=7 if kind == "all" else 5.5,
-            linestyle="-" if kind == "all" else "none",
-            color=colour,
-            markerfacecolor=colour if kind == "all" else COLOURS["paper"],
-            markeredgewidth=1.4,
-            label=KINDS[kind],
-            zorder=5,
-        )
-    _order_axis(axes, [row["order"] for row in rows_of(findings, "all")])
-    axes.set_ylim(0, 1)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_title(f"{share.capitalize()} share by order")
-    axes.set_ylabel("share")
-    legend_below(figure, axes)
     return figure
 
 

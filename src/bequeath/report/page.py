@@ -11,9 +11,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from bequeath.errors import BequeathError
-from bequeath.report import curves, examples, figures, models, style, text
+from bequeath.report import curves, examples, figures, models, scales, style, tables, text
 
-SCHEMA = "bequeath.findings/3"
+SCHEMA = "bequeath.findings/4"
 
 
 @cache
@@ -27,6 +27,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(text.FILTERS)
+    environment.filters["reading"] = tables.named
     return environment
 
 
@@ -34,8 +35,8 @@ def _figures(findings: dict[str, Any]) -> dict[str, Markup]:
     """Every figure by its id on the page; its own title and what its function says are its text alternative."""
     drawn: dict[str, Markup] = {}
 
-    def add(name: str, draw: Callable[..., Figure], *of: Any) -> None:
-        figure, about = draw(findings, *of), (draw.__doc__ or name).partition("\n")[0]
+    def add(name: str, draw: Callable[..., Figure], *of: Any, told: str = "") -> None:
+        figure, about = draw(findings, *of), f"{told} {(draw.__doc__ or name).partition(chr(10))[0]}".strip()
         drawn[name] = style.to_svg(figure, name, figure.axes[0].get_title("left") or about, about)
 
     add("overview", figures.overview)
@@ -47,10 +48,20 @@ def _figures(findings: dict[str, Any]) -> dict[str, Markup]:
         for kind in style.KINDS:
             if kind == "all" or figures.any_strength(findings, kind):
                 add(f"strength-{role}-{kind}", figures.strength_by_order, role, kind)
-    for share in findings["knowledge"]["by_order"][0]["shares"]:
-        add(f"share-{share}", figures.share_by_order, share)
+    for share in _drawn(findings):
+        of = findings["knowledge"]["shares"][share]
+        add(
+            f"scale-{share}",
+            scales.share_scale,
+            share,
+            told=f"{share}: {text.corrected(of)}, {text.levels(of)}.",
+        )
+    for share in findings["knowledge"]["shares_by_order"]:
+        add(f"corrected-{share}", scales.corrected_by_order, share)
+        add(f"levels-{share}", scales.levels_by_order, share)
     if findings["dynamics"]:
         add("similarity", curves.similarity_over_steps)
+        add("similarity-levels", curves.levels_over_steps)
         add("accuracy", curves.accuracy_over_steps)
         add("mean-order", curves.mean_order_over_steps)
         # Names of users' models are no ids.
@@ -61,13 +72,40 @@ def _figures(findings: dict[str, Any]) -> dict[str, Markup]:
     return drawn
 
 
+def _drawn(findings: dict[str, Any]) -> list[str]:
+    """Shares whose scale is drawn."""
+    shares = findings["knowledge"]["shares"]
+    return [name for name in scales.SCALES if name in shares and text.measured(shares[name])]
+
+
+def _words(findings: dict[str, Any]) -> dict[str, Any]:
+    """What the page says that takes more than a look-up."""
+    every = models.models(findings).values()
+    unmeasured = {
+        name: scales.unmeasured(findings, name) for name in findings["knowledge"]["shares_by_order"]
+    }
+    return {
+        "thing": {"text": "text", "table": "row"}.get(findings["study"]["modality"], "picture"),
+        "twins": any(" twin" in (model.role or "") for model in every),
+        "probed": any("linear probe" in model["source"] for model in findings["models"].values()),
+        "scales": _drawn(findings),
+        "readings": tables.readings(findings),
+        "notes": tables.notes(findings),
+        "about": tables.about(findings),
+        "unmeasured": unmeasured,
+        "ledger_without_shares": [
+            findings["roles"][role] for role, rows in findings["ledger"].items() if rows[0]["share"] is None
+        ],
+    }
+
+
 def render(findings: dict[str, Any]) -> str:
     """Make the report.
 
     Parameters
     ----------
     findings
-        A findings document of version 3 (see `docs/findings.md`), as read from `findings.json`.
+        A findings document of version 4 (see `docs/findings.md`), as read from `findings.json`.
 
     Returns
     -------
@@ -85,6 +123,8 @@ def render(findings: dict[str, Any]) -> str:
         )
     every, called = models.models(findings), models.compared(findings)
     samples = {sample["id"]: sample for sample in findings["samples"]}
+    # Before the figures, which take long: a picture that cannot be shown is refused at once.
+    shown = [examples.prepare(one, n, samples, called) for n, one in enumerate(findings["examples"])]
     parts = ("before", "preserved", "discarded", "after", "new", "control", "relearned")
     return (
         _environment()
@@ -97,16 +137,14 @@ def render(findings: dict[str, Any]) -> str:
             control=called.get("control"),
             parts=parts if "control" in called else parts[:-2],
             shares=list(findings["knowledge"]["shares"]),
-            pairs={(pair["first"], pair["second"]): pair for pair in findings["knowledge"]["pairs"]},
+            pairs={(pair["first"], pair["second_model"]): pair for pair in findings["knowledge"]["pairs"]},
             region=lambda members: models.region(members, called),
             regions=figures.ordered_regions(findings),
-            examples=[
-                examples.prepare(one, place, samples, called)
-                for place, one in enumerate(findings["examples"])
-            ],
+            examples=shown,
             width=examples.WIDTH,
             colours=style.COLOURS,
             dark=style.DARK,
             shades=style.SHADES,
+            **_words(findings),
         )
     )

@@ -10,34 +10,69 @@ from rich.markup import escape
 from rich.table import Table
 
 from bequeath.report.models import compared
+from bequeath.report.tables import named
+from bequeath.report.text import corrected, likelihood, measured, percent, why_not
 
 
 def show_findings(findings: dict[str, Any]) -> None:
-    """Print shares with their chance levels, accuracies, verdicts, and what is missing."""
+    """Print what came out in plain words, the shares on their scales, verdicts, and what is missing."""
     called = compared(findings)
-    before, after = (escape(called[role].name) for role in ("before", "after"))
+    after = escape(called["after"].name)
     control = escape(called["control"].name) if "control" in called else None
-    study, knowledge = findings["study"], findings["knowledge"]
-    readings = {"shares": escape(study["decomposition"].split(",")[0])}
-    readings |= {"by_and": "AND alone", "scaled": "own scale", "raw": "raw units"}
-    readings.pop({"l1": "scaled", "none": "raw"}.get(study["normalise"], ""), None)  # the first one again
-    table = Table("share", "", "[95% interval]", "by chance", title=escape(study["name"]))
-    for name in knowledge["shares"]:
-        for reading, words in readings.items():
-            row = name if reading == "shares" else ""
-            table.add_row(row, words, *_share(knowledge[reading][name]))
-        table.add_section()
-    _print(table)
-    relearned = f"; relearned (R): of what is preserved, in {control} too" if control else ""
-    _print(f"Preserved: of {before}, in {after} too; discarded: not in it; new: of {after} alone{relearned}.")
-    for name, model in findings["models"].items():
-        _print(f"Accuracy of {escape(name)}: {escape(_percent(model['accuracy']))}")
+    summary = findings["summary"]
+    if findings["missing"]:
+        _print(f"[bold]Incomplete.[/bold] {escape(findings['warnings'][0])}")
+    _print(escape(summary["compared"]))
+    _print(_shares(findings))
+    reasons = _reasons(findings)
+    for reason, names in reasons.items():
+        _print(f"{', '.join(names)}: [bold]not measurable:[/bold] {escape(reason)}.")
+    _print(_about(findings, after, control))
+    for text in summary["findings"]:
+        _print(f"[bold]{escape(text)}[/bold]")
+    for text in summary["not_measurable"]:
+        if not any(reason in text for reason in reasons):
+            _print(f"[bold]Not measurable.[/bold] {escape(text)}")
     if findings["dynamics"]:
         _print(_half_way(findings["dynamics"], after, control))
     for name, claim in findings["claims"].items():
         _print(f"[bold]{name} {claim['verdict']}.[/bold] {escape(claim['text'])}")
-    if findings["missing"]:
-        _print(f"[bold]Incomplete.[/bold] {escape(findings['warnings'][0])}")
+        for reading, text in claim["differs"].items():
+            what = "Whether little is preserved, by" if name == "F1" else "By"
+            _print(f"   {what} another reading ({escape(named(reading))}): {escape(text)}.")
+    for text in summary["sure"]:
+        _print(f"[dim]{escape(text)}[/dim]")
+
+
+def _shares(findings: dict[str, Any]) -> Table:
+    heads = ("share", "corrected [95%]", "p", "observed", "by chance", "same model\nagain")
+    table = Table(*heads, title=escape(findings["study"]["name"]))
+    for name, share in findings["knowledge"]["shares"].items():
+        counted = [percent(share[key]) for key in ("observed", "floor", "ceiling")]
+        if measured(share):
+            p = likelihood(share).removeprefix("p ").removeprefix("= ")
+            table.add_row(name, f"[bold]{escape(corrected(share))}[/bold]", p, *counted)
+        else:
+            table.add_row(name, "not measurable", "", *counted)
+    return table
+
+
+def _reasons(findings: dict[str, Any]) -> dict[str, list[str]]:
+    """Why shares are not measurable: the shares by their reason."""
+    found: dict[str, list[str]] = {}
+    for name, share in findings["knowledge"]["shares"].items():
+        if not measured(share):
+            found.setdefault(why_not(share), []).append(name)
+    return found
+
+
+def _about(findings: dict[str, Any], after: str, control: str | None) -> str:
+    before = escape(compared(findings)["before"].name)
+    relearned = f"; relearned (R): of what is preserved, in {control} too" if control else ""
+    return (
+        f"Preserved: of {before}, in {after} too; discarded: not in it; new: of {after} alone{relearned}. "
+        "Corrected: from chance (0%) to the same model read again (100%); of discarded and new, what is left of that."
+    )
 
 
 def _half_way(dynamics: dict[str, Any], after: str, control: str | None) -> str:
@@ -45,7 +80,7 @@ def _half_way(dynamics: dict[str, Any], after: str, control: str | None) -> str:
         f"{escape(name)} at step {escape(_shown(course['first_passage'], rounded))}"
         for name, course in dynamics["courses"].items()
     )
-    text = f"Similarity of {dynamics['level']} to its own final knowledge: {passages}."
+    text = f"Corrected similarity of {dynamics['level']} to its own final knowledge: {passages}."
     if dynamics["lead"]:
         times = escape(_shown(dynamics["lead"]["steps"], rounded))
         text += f" {control} takes {times} times as many steps as {after}."
@@ -126,26 +161,12 @@ def size(count: float) -> str:
     return f"{count:.3g} TB"
 
 
-def _share(share: dict[str, Any]) -> tuple[str, str]:
-    """A share with its interval, and its chance level."""
-    if share["observed"] is None:
-        return escape(share["reason"] or "-"), ""
-    chance = "-" if share["floor"] is None else f"{100 * share['floor']:.1f}%"
-    if share["floor_within_classes"] is not None:
-        chance += f", within classes {100 * share['floor_within_classes']:.0f}%"
-    return escape(_percent({"mean": share["observed"], **share})), chance
-
-
-def _percent(estimate: dict[str, Any]) -> str:
-    return _shown(estimate, lambda x: f"{100 * x:.1f}%", "  ")
-
-
-def _shown(estimate: dict[str, Any], show: Callable[[float], str], gap: str = " ") -> str:
+def _shown(estimate: dict[str, Any], show: Callable[[float], str]) -> str:
     if estimate["mean"] is None:
         return "-"
     text = show(estimate["mean"])
     if estimate["low"] is not None:
-        text += f"{gap}[{show(estimate['low'])}, {show(estimate['high'])}]"
+        text += f" [{show(estimate['low'])}, {show(estimate['high'])}]"
     return text
 
 

@@ -11,6 +11,7 @@ from bequeath.report.models import short
 from bequeath.report.style import KINDS
 
 Estimate = dict[str, Any] | None
+Share = dict[str, Any]
 
 NONE = "–"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -77,28 +78,58 @@ def chance(p: float) -> str:
     return "p < 0.001" if p < 1e-3 else f"p = {p:.3f}"
 
 
-def middle(figure: Estimate) -> float | None:
-    """The figure itself of an estimate or of a share."""
-    if figure is None:
-        return None
-    value: float | None = figure["observed"] if "observed" in figure else figure["mean"]
-    return value
-
-
-def interval(figure: Estimate, unit: str = "number") -> str:
-    """An estimate's or a share's interval in brackets, with the decimals of the figure; empty where there is none."""
-    mean = middle(figure)
-    if figure is None or mean is None or any(absent(x) for x in (mean, figure["low"], figure["high"])):
+def interval(estimate: Estimate, unit: str = "number") -> str:
+    """An estimate's interval in brackets, with the decimals of its mean; empty where there is none."""
+    if estimate is None or any(absent(estimate[key]) for key in ("mean", "low", "high")):
         return ""
-    scale, digits = (100, 1) if unit in ("percent", "points") else (1, _digits(mean))
-    return f"[{fixed(scale * figure['low'], digits)}, {fixed(scale * figure['high'], digits)}]"
+    scale, digits = (100, 1) if unit in ("percent", "points") else (1, _digits(estimate["mean"]))
+    return f"[{fixed(scale * estimate['low'], digits)}, {fixed(scale * estimate['high'], digits)}]"
 
 
-def by_chance(share: dict[str, Any]) -> str:
-    """What a share must be read against."""
-    within = share["floor_within_classes"]
-    text = f"by chance {percent(share['floor'])}"
-    return text if within is None else f"{text}, within classes {fixed(100 * within, 0)}%"
+def whole(x: float | None) -> str:
+    """A share as a whole percentage: corrected shares are not known more finely."""
+    return NONE if x is None or absent(x) else f"{fixed(100 * x, 0)}%"
+
+
+def measured(share: Share) -> bool:
+    """Whether a share has a figure that may be relied on."""
+    return not share["reason"] and not absent(share["corrected"])
+
+
+def why_not(share: Share) -> str:
+    """Why a share is not measurable."""
+    return share["reason"] or "there is nothing to take a share of"
+
+
+def bracket(share: Share) -> str:
+    """The interval of a corrected share; empty where there is none."""
+    if absent(share["low"]) or absent(share["high"]):
+        return ""
+    return f"[{whole(share['low'])}, {whole(share['high'])}]"
+
+
+def corrected(share: Share) -> str:
+    """A corrected share with its interval, or that it is not measurable."""
+    return f"{whole(share['corrected'])} {bracket(share)}".strip() if measured(share) else "not measurable"
+
+
+def likelihood(share: Share) -> str:
+    """The p-value of a share; empty where there is none."""
+    return "" if absent(share["p"]) else chance(share["p"])
+
+
+def levels(share: Share) -> str:
+    """What a corrected share is made of: the share as counted, its zero and its one."""
+    parts = (("observed", "observed"), ("by chance", "floor"), ("same model again", "ceiling"))
+    return ", ".join(f"{words} {percent(share[key])}" for words, key in parts if not absent(share[key]))
+
+
+def opposite(estimate: Estimate) -> Estimate:
+    """A difference the other way round."""
+    if estimate is None or estimate["mean"] is None:
+        return estimate
+    ends = {"mean": "mean", "low": "high", "high": "low"}
+    return estimate | {to: None if estimate[of] is None else -estimate[of] for to, of in ends.items()}
 
 
 def power(text: str) -> str:
@@ -123,7 +154,14 @@ FILTERS = {
     "points": points,
     "chance": chance,
     "interval": interval,
-    "by_chance": by_chance,
+    "opposite": opposite,
+    "whole": whole,
+    "measured": measured,
+    "why_not": why_not,
+    "bracket": bracket,
+    "corrected": corrected,
+    "likelihood": likelihood,
+    "levels": levels,
     "kind": KINDS.__getitem__,
     "short": short,
     "scale": _NORMALISE.__getitem__,

@@ -99,7 +99,8 @@ def forecast(config: StudyConfig, out: Path) -> Forecast:
     for name, one in timed.items():
         counts = [left.evaluations[c] for c in plan.of(name)]
         evaluate += (one.load + one.accuracy) * sum(count > 0 for count in counts)
-        evaluate += one.table / entries * sum(counts)
+        again = left.evaluations[plan.retests[name]] if name in plan.retests else 0
+        evaluate += one.load * (again > 0) + one.table / entries * (sum(counts) + again)
     todo, undone = sum(left.tables), sum(left.interactions)
     table, interactions = _bytes_each(prepared)
     growing = config.decomposition.sparse and config.sampling.number == "auto"
@@ -166,9 +167,9 @@ class _Left:
 
 def _left(prepared: Prepared, out: Path) -> tuple[_Left, int]:
     """What each checkpoint lacks, and how many tables are whole."""
-    checkpoints, samples = len(prepared.plan.checkpoints), len(prepared.plan.samples)
-    entries = prepared.axes().size
-    left = _Left([samples] * checkpoints, [samples * entries] * checkpoints, [samples] * checkpoints)
+    plan, entries = prepared.plan, prepared.axes().size
+    asked = [len(plan.retest_samples if one.retest else plan.samples) for one in plan.checkpoints]
+    left = _Left([*asked], [samples * entries for samples in asked], [*asked])
     if (out / STORE).exists():
         carrier = Carrier(Store.open(out / STORE, "r"), prepared.axes(), prepared.identity)
         for checkpoint, values in carrier.values_kept().items():
@@ -176,7 +177,7 @@ def _left(prepared: Prepared, out: Path) -> tuple[_Left, int]:
             left.evaluations[checkpoint] -= sum(values)
         for checkpoint, count in carrier.kept("interactions").items():
             left.interactions[checkpoint] -= count
-    return left, checkpoints * samples - sum(left.tables)
+    return left, sum(asked) - sum(left.tables)
 
 
 def _existing(path: Path) -> Path:
@@ -210,6 +211,8 @@ def _time_model(prepared: Prepared, name: str, cache: Path) -> _Timed:
     parts.inputs.correct(runner.model, few)
     each = _seconds(lambda: parts.inputs.correct(runner.model, few)) / len(few)
     game = parts.games.game(runner.model, plan.samples[0], checkpoint.label)
+    if name in plan.retests:  # refused here already where it does not fit
+        parts.games.game(runner.model, plan.samples[0], checkpoint.label, retest=True)
     sampling = prepared.axes().sampling
     every = masks(game.n_players) if sampling is None else torch.from_numpy(sampling.shown)
     entries = len(every)

@@ -42,7 +42,10 @@ class Prepared:
     @property
     def findings_key(self) -> str:
         """Short for everything that findings depend on."""
-        told = self.config.model_dump(mode="json", exclude={"engine", "evaluation", "store", "training"})
+        # What a retest is stands in the identity.
+        told = self.config.model_dump(
+            mode="json", exclude={"engine", "evaluation", "store", "training", "retest"}
+        )
         return key_of(SCHEMA, __version__, self.identity, told)
 
     @property

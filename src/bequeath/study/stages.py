@@ -197,6 +197,9 @@ class Stages:
                 )
             none = torch.zeros(1, game.n_players, dtype=torch.bool)
             values(model, game.masked, game.value, none, parts.inputs.how, name)
+            if name in plan.retests:
+                again = parts.games.game(model, plan.samples[0], name, retest=True)
+                values(model, again.masked, again.value, none, parts.inputs.how, name)
             if parts.inputs.how.autocast is not None:
                 effects[name] = effect_on_values(game, **asdict(parts.inputs.how))
             self.status.advance(stage, 1)

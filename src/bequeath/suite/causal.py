@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bequeath.knowledge.statistics import correlation
-from bequeath.suite.pool import pool
+from bequeath.suite.pool import pool_shares
 from bequeath.suite.rows import Row
 
 Json = dict[str, Any]
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 UNDISTURBED = "none"
 PAIRS = (
     ("preserved", "accuracy"),
-    ("raw", "accuracy"),
+    ("observed", "accuracy"),
     ("relearned", "accuracy"),
     ("preserved", "relearned"),
 )
@@ -30,21 +30,21 @@ def disturbances(row: Row, undisturbed: Json) -> Json | None:
     Returns
     -------
     dict or None
-        ``starts``: by disturbance, estimate of ``accuracy``, ``preserved`` share, the same in ``raw`` units, and, with
-        a control, ``relearned`` share R; ``runs``: the same of each seed, as plain numbers; ``correlations``
-        over the runs, those with a frozen backbone left out: they are not trained as the others. None where nothing
+        ``starts``: by disturbance, estimate of ``accuracy``, ``preserved`` share, and, with a control, ``relearned``
+        share R; ``runs``: the same of each seed, as plain numbers, and what is ``observed``; ``correlations`` over the
+        runs, those with a frozen backbone left out: they are not trained as the others. None where nothing
         was disturbed.
     """
     if not row.disturbed:
         return None
     groups = {UNDISTURBED: row.seeds, **row.disturbed}
     runs = [
-        {"start": start, "seed": seed} | {name: _mean(e) for name, e in _figures(run.findings).items()}
+        {"start": start, "seed": seed, **_numbers(_figures(run.findings))}
         for start, group in groups.items()
         for seed, run in enumerate(group)
     ]
-    pooled = {UNDISTURBED: undisturbed} | {start: pool(group) for start, group in row.disturbed.items()}
-    starts = {start: _figures(together) for start, together in pooled.items()}
+    starts = {UNDISTURBED: _figures(undisturbed)}
+    starts |= {start: _of_shares(**pool_shares(group)) for start, group in row.disturbed.items()}
     return {"starts": starts, "runs": runs, "correlations": correlations([runs])}
 
 
@@ -68,20 +68,23 @@ def correlations(rows: Sequence[Sequence[Json]]) -> list[Json]:
 
 def _figures(findings: Json) -> Json:
     """Estimates and shares from findings of one seed, or of several pooled."""
-    knowledge, after = findings["knowledge"], findings["roles"]["after"]
-    figures = {
-        "accuracy": findings["models"][after]["accuracy"],
-        "preserved": knowledge["shares"]["preserved"],
-        "raw": knowledge["raw"]["preserved"],
+    after = findings["models"][findings["roles"]["after"]]
+    return _of_shares(after["accuracy"], findings["knowledge"]["shares"])
+
+
+def _of_shares(accuracy: Json, shares: Json) -> Json:
+    found = {"accuracy": accuracy, "preserved": shares["preserved"]}
+    return found | ({"relearned": shares["relearned"]} if "relearned" in shares else {})
+
+
+def _numbers(figures: Json) -> Json:
+    """Accuracy and corrected shares, measurable or not, and what is observed of the preserved one."""
+    corrected = {name: figures[name]["corrected"] for name in figures if name != "accuracy"}
+    return {
+        "accuracy": figures["accuracy"]["mean"],
+        **corrected,
+        "observed": figures["preserved"]["observed"],
     }
-    if "relearned" in knowledge["shares"]:
-        figures["relearned"] = knowledge["shares"]["relearned"]
-    return figures
-
-
-def _mean(figure: Json) -> float | None:
-    mean: float | None = figure["observed"] if "observed" in figure else figure["mean"]
-    return mean
 
 
 def _standard(values: Sequence[float]) -> Any:

@@ -60,25 +60,28 @@ def _figure(width: float, height: float) -> Figure:
 def _panel(axes: Axes, count: int, title: str) -> None:
     axes.set_title(title)
     axes.set_ylim(count - 0.4, -0.6)
-    axes.set_xlim(0, 1)
+    axes.set_xlim(-0.25, 1.15)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.xaxis.set_major_locator(FixedLocator([0, 0.2, 0.4, 0.6, 0.8]))
+    axes.xaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")
+    for level in (0, 1):
+        axes.axvline(level, color=COLOURS["ink"], linewidth=1, zorder=1)
 
 
 def _point(axes: Axes, share: Json, y: float, colour: str, marker: str, name: str | None) -> None:
-    """A share with its interval, and a stroke at its chance level."""
-    estimate = {**share, "mean": share["observed"]}
+    """A share with its interval on the scale from chance to what can be read again; not measurable: said so."""
+    if share["reason"] or share["corrected"] is None:
+        axes.text(0.5, y, "not measurable", color=COLOURS["muted"], fontsize=8, ha="center", va="center")
+        return
+    estimate = {**share, "mean": share["corrected"]}
     axes.hlines(y, *ends(estimate), colors=colour, linewidth=2, zorder=3)
     axes.plot([mean(estimate)], [y], marker, color=colour, markersize=6, zorder=4, label=name)
-    if share["floor"] is not None:
-        axes.plot([share["floor"]], [y], "|", color=colour, markersize=9, markeredgewidth=2, zorder=3)
 
 
 @styled
 def shares(document: Json) -> Figure:
-    """Preserved share and R of every row, with intervals and chance levels; grey: what equally sparse splits allow.
+    """Corrected preserved share and R of every row, with intervals: 0% is chance, 100% what can be read again.
 
     The panel of R is left out where no row has a control.
     """
@@ -88,33 +91,24 @@ def shares(document: Json) -> Figure:
     figure = _figure(_WIDTH, high)
     place = {"left": _NAMES / _WIDTH, "right": 0.98, "top": 1 - 46 / high, "bottom": 24 / high, "wspace": 0.1}
     panels = figure.subplots(1, wide, sharey=True, squeeze=False, gridspec_kw=place)[0]
-    titles = {"preserved": "Preserved share", "relearned": "R: of what is preserved, in the control too"}
-    readings = (
-        ("shares", -0.2, COLOURS["preserved"], "o", "as asked for"),
-        ("raw", 0.02, COLOURS["relearned"], "s", "raw units"),
-        ("by_and", 0.24, COLOURS["muted"], "D", "AND alone"),
-    )
+    titles = {"preserved": "Preserved share, corrected", "relearned": "R, corrected: the control has it, too"}
+    names: dict[str, None] = {}
     for axes, (share, title) in zip(panels, titles.items(), strict=False):
         _panel(axes, len(rows), title)
         for y, row in enumerate(rows):
             knowledge = row["pooled"]["knowledge"]
-            if share in knowledge["shares"]:
-                for reading, shift, colour, marker, name in readings:
-                    label = name if axes is panels[0] and y == 0 else None
-                    _point(axes, knowledge[reading][share], y + shift, colour, marker, label)
-    bounds = {y: row["pooled"]["knowledge"]["identifiability"] for y, row in enumerate(rows)}
-    bounds = {y: of for y, of in bounds.items() if of}
-    if bounds:
-        least, greatest = ([mean(of[end]) for of in bounds.values()] for end in ("least", "greatest"))
-        lengths = [high - low for low, high in zip(least, greatest, strict=True)]
-        grey, label = COLOURS["line"], "any equally sparse split"
-        panels[0].barh(list(bounds), lengths, left=least, height=0.62, color=grey, label=label)
-    panels[0].plot([], [], "|", color=COLOURS["ink"], markersize=9, markeredgewidth=2, label="by chance")
+            readings = {"another reading is 100%": (knowledge["shares"], -0.13, COLOURS["preserved"], "o")}
+            if "twin" in knowledge["by_second"]:
+                twin = (knowledge["by_second"]["twin"], 0.17, COLOURS["relearned"], "s")
+                readings["another seed is 100%"] = twin
+            for name, (of, shift, colour, marker) in readings.items():
+                if share not in of:
+                    continue
+                _point(axes, of[share], y + shift, colour, marker, None if name in names else name)
+                if of[share]["corrected"] is not None:
+                    names[name] = None
     panels[0].set_yticks(range(len(rows)), [textwrap.fill(row["name"], _NAME) for row in rows])
     panels[0].tick_params(axis="y", labelcolor=COLOURS["ink"])
-    for axes in panels[1:]:
-        paper = COLOURS["discarded"]
-        axes.axvspan(0.13, 0.45, color=paper, alpha=0.15, linewidth=0, label="the paper's range of R")
     figure.legend(loc="upper center", ncols=6, borderaxespad=0.1, fontsize=9)
     return figure
 
@@ -162,9 +156,9 @@ def _over_steps(document: Json, key: str) -> tuple[Figure, list[Axes]]:
 
 @styled
 def courses(document: Json) -> Figure:
-    """Similarity to each run's own final knowledge over training steps, one panel a row."""
-    figure, panels = _over_steps(document, "similarity")
-    panels[0].set_ylim(0, 1.03)
+    """Corrected similarity to each run's own final knowledge over training steps, one panel a row."""
+    figure, panels = _over_steps(document, "corrected")
+    panels[0].set_ylim(-0.1, 1.1)
     return figure
 
 
@@ -176,7 +170,7 @@ def phases(document: Json) -> Figure:
 
 @styled
 def causal(document: Json) -> Figure:
-    """Accuracy against preserved share of the models after, by what was done to their start; one panel a row."""
+    """Accuracy against corrected preserved share of the models after, by start; one panel a row."""
     rows = disturbed(document)
     figure, panels = _grid(rows, 58, sharey=False)
     names: dict[str, Any] = {}
@@ -184,6 +178,8 @@ def causal(document: Json) -> Figure:
         for run in row["causal"]["runs"]:
             colour, marker = _STARTS[run["start"]]
             x, y = run["preserved"], run["accuracy"]
+            if x is None:
+                continue
             (dot,) = axes.plot(x, y, marker, color=colour, markersize=7, alpha=0.85, linestyle="none")
             names.setdefault(run["start"], dot)
         axes.margins(0.12)
@@ -191,7 +187,7 @@ def causal(document: Json) -> Figure:
             axis.set_major_formatter(PercentFormatter(1))
             axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     panels[0].set_ylabel("accuracy")
-    figure.supxlabel("preserved share", fontsize=10, color=COLOURS["muted"])
+    figure.supxlabel("preserved share, corrected", fontsize=10, color=COLOURS["muted"])
     figure.legend(
         list(names.values()),
         ["undisturbed" if name == "none" else name for name in names],
@@ -204,8 +200,8 @@ def causal(document: Json) -> Figure:
 
 # Name -> what draws it, the rows that it is of, its title.
 ALL: dict[str, tuple[Callable[[Json], Figure], Callable[[Json], list[Json]], str]] = {
-    "shares": (shares, finished, "Preserved share and R of every row"),
-    "courses": (courses, followed, "Similarity to the final knowledge over training"),
+    "shares": (shares, finished, "Preserved share and R of every row, corrected"),
+    "courses": (courses, followed, "Corrected similarity to the final knowledge over training"),
     "phases": (phases, followed, "Mean order of the interactions over training"),
     "causal": (causal, disturbed, "Accuracy and preserved share of models trained from disturbed starts"),
 }

@@ -7,12 +7,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from bequeath.knowledge.claims import VERDICTS
 from bequeath.report import text
 from bequeath.report.models import ROLES, compared, region
 from bequeath.suite import figures
 
-VERDICTS = ("supported", "contradicted", "undecided")
-CLAIMS = ("F1", "F2", "F3")
+CLAIMS = ("F1", "F2", "F3", "F4")
 
 Json = dict[str, Any]
 
@@ -26,7 +26,8 @@ def render(document: Json, pictures: dict[str, str], command: str) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(percent=_percent, share=_share, points=_points, plain=_plain, steps=_steps)
+    environment.filters.update(percent=_percent, points=_points, plain=_plain, steps=_steps)
+    environment.filters.update(levels=_levels, corrected=_corrected, ceiling=_ceiling)
     environment.filters.update(place=_without_folders, share_of=text.percent, small=text.small)
     return environment.get_template("results.md.j2").render(
         d=document,
@@ -39,7 +40,19 @@ def render(document: Json, pictures: dict[str, str], command: str) -> str:
         region=region,
         claims=CLAIMS,
         verdicts=VERDICTS,
+        said=_said_by_the_papers(document),
     )
+
+
+def _said_by_the_papers(document: Json) -> dict[str, Json]:
+    """By claim: in how many rows the papers' own reading and rule would support it, of how many."""
+    found: dict[str, Json] = {}
+    for row in figures.finished(document):
+        for claim, verdict in (row["papers"] or {"verdicts": {}})["verdicts"].items():
+            counts = found.setdefault(claim, {"supported": 0, "all": 0})
+            counts["all"] += 1
+            counts["supported"] += verdict == "supported"
+    return found
 
 
 def _estimate(estimate: Json | None, scale: float, digits: int, sign: str, unit: str = "") -> str:
@@ -60,12 +73,32 @@ def _percent(estimate: Json | None) -> str:
     return _estimate(estimate, 100, 0, "", "%")
 
 
-def _share(share: Json | None) -> str:
-    """A share of strength, and its chance level."""
-    if share is None or share["observed"] is None:
+def _corrected(share: Json | None) -> str:
+    """A share from chance to what can be read again."""
+    if share is None:
         return text.NONE
-    floor = text.NONE if share["floor"] is None else f"{text.fixed(100 * share['floor'], 0)}%"
-    return f"{_percent({'mean': share['observed'], **share})}, by chance {floor}"
+    if share["reason"] or share["corrected"] is None:
+        return "not measurable"
+    return _percent({**share, "mean": share["corrected"]})
+
+
+def _p(p: float | None) -> str:
+    return text.NONE if p is None else "< 0.001" if p < 1e-3 else f"{p:.3f}"
+
+
+def _ceiling(share: Json | None) -> str:
+    return text.NONE if share is None else text.percent(share["ceiling"])
+
+
+def _levels(share: Json) -> str:
+    """Cells of a share: observed, by chance, read again, corrected, p; corrected and p among samples of one class."""
+    keys = ("p", "p_within_classes", "corrected_within_classes")
+    p, within, own_class = (None if share["reason"] else share[key] for key in keys)
+    cells = [text.percent(share[key]) for key in ("observed", "floor", "ceiling")]
+    corrected = _corrected(share)
+    cells += [corrected if share["reason"] else f"**{corrected}**", _p(p)]
+    cells += [text.percent(own_class), _p(within)]
+    return " | ".join(cells)
 
 
 def _points(estimate: Json | None) -> str:

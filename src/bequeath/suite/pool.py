@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from bequeath.errors import BequeathError
+from bequeath.knowledge.shares import Strengths
 from bequeath.knowledge.statistics import mean_estimate
-from bequeath.study.findings.known import Known, findings_of
+from bequeath.study.findings.evidence import Evidence
+from bequeath.study.findings.known import Known, findings_of, not_measurable, shares
 from bequeath.study.findings.plain import plain
 from bequeath.study.run import Run
 
@@ -32,9 +38,8 @@ def pool(runs: Sequence[Run]) -> Json:
     BequeathError
         If there are none, or they are not of the same models, samples, players and checkpoints.
     """
-    evidence = [run.evidence() for run in runs]
-    beside = [[other for other in evidence if other is not one] for one in evidence]
-    known = Known.stacked([one.known_beside(others) for one, others in zip(evidence, beside, strict=True)])
+    evidence = _alike([run.evidence() for run in runs])
+    known = Known.stacked([one.known_beside(others) for one, others in _with_others(evidence)])
     documents = [run.findings for run in runs]
     first = documents[0]
     raw = known.readings.others.get("raw", known.readings.strengths)
@@ -43,7 +48,12 @@ def pool(runs: Sequence[Run]) -> Json:
         "strength": {role: plain(mean_estimate(raw.total(role))) for role in known.names},
     }
     return {
-        "study": {**first["study"], "seeds": len(runs)},
+        "study": {
+            **first["study"],
+            "seeds": len(runs),
+            "majority": known.majority,
+            "masks": None if first["masks"] is None else first["masks"]["number"],
+        },
         "roles": first["roles"],
         "models": {
             name: {
@@ -57,6 +67,41 @@ def pool(runs: Sequence[Run]) -> Json:
         "regions": _regions(known),
         "warnings": alarms(documents),
     }
+
+
+def pool_shares(runs: Sequence[Run]) -> Json:
+    """``accuracy`` of the model after, and ``shares``, of several seeds' runs; without what takes longer."""
+    evidence = _alike([run.evidence() for run in runs])
+    names = evidence[0].compared
+    strengths = Strengths.stacked(
+        [one.with_seconds(others).strengths for one, others in _with_others(evidence)]
+    )
+    correct = {
+        role: np.stack([one.correct[one.final(name)] for one in evidence]) for role, name in names.items()
+    }
+    reasons = not_measurable({names[role]: values for role, values in correct.items()}, evidence[0].majority)
+    by_role = {role: reasons[name] for role, name in names.items() if name in reasons}
+    return {
+        "accuracy": plain(mean_estimate(correct["after"])),
+        "shares": shares(replace(strengths, not_measurable=by_role)),
+    }
+
+
+def _alike(evidence: list[Evidence]) -> list[Evidence]:
+    """Several seeds' evidence, of the same models on the same samples."""
+    if not evidence:
+        raise BequeathError("seeds: none given")
+    first = evidence[0]
+    if any(one.compared != first.compared for one in evidence):
+        raise BequeathError("seeds: runs of other models or roles; all need the same")
+    if any(one.samples != first.samples for one in evidence):
+        raise BequeathError("seeds: runs on other samples; all need the same")
+    return evidence
+
+
+def _with_others(evidence: Sequence[Evidence]) -> list[tuple[Evidence, list[Evidence]]]:
+    """Each seed's evidence, and that of the other seeds."""
+    return [(one, [other for other in evidence if other is not one]) for one in evidence]
 
 
 def _regions(known: Known) -> list[Json]:

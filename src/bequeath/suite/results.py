@@ -9,14 +9,16 @@ from typing import Any
 
 from bequeath.errors import BequeathError, IncompleteRun
 from bequeath.files import write_whole
+from bequeath.knowledge.claims import VERDICTS
 from bequeath.report import style
 from bequeath.suite import figures
 from bequeath.suite.causal import correlations, disturbances
-from bequeath.suite.page import CLAIMS, VERDICTS, render
+from bequeath.suite.page import CLAIMS, render
+from bequeath.suite.papers import as_the_papers
 from bequeath.suite.pool import pool
 from bequeath.suite.rows import Row
 
-SCHEMA = "bequeath.results/2"
+SCHEMA = "bequeath.results/3"
 
 Json = dict[str, Any]
 
@@ -28,19 +30,30 @@ def results(rows: Sequence[Row]) -> Json:
     -------
     dict
         ``rows``: for each study its ``key``, ``name``, ``error``, what `pool` makes of its seeds (``pooled``; null
-        where none was finished), and ``causal``; ``verdicts``: for each claim how many rows say what;
+        where none was finished), what the ``papers`` would have said, and ``causal``; ``verdicts``: for each claim how
+        many rows say what;
         ``correlations``: of the disturbed runs of all rows together.
     """
     found: list[Json] = []
     for row in rows:
-        pooled, causal, error = None, None, row.error
+        pooled, causal, papers, error = None, None, None, row.error
         if row.seeds:
             try:
                 pooled = pool(row.seeds)
                 causal = disturbances(row, pooled)
+                papers = as_the_papers(None if row.papers is None else row.papers.findings, pooled)
             except BequeathError as refused:  # samples that failed in one seed and not in another
                 pooled, error = None, str(refused)
-        found.append({"key": row.key, "name": row.name, "error": error, "pooled": pooled, "causal": causal})
+        found.append(
+            {
+                "key": row.key,
+                "name": row.name,
+                "error": error,
+                "pooled": pooled,
+                "papers": papers,
+                "causal": causal,
+            }
+        )
     judged = [row["pooled"]["claims"] for row in found if row["pooled"]]
     runs = [row["causal"]["runs"] for row in found if row["causal"]]
     return {

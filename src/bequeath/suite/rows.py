@@ -12,6 +12,7 @@ from bequeath.study.config import load_study
 from bequeath.study.progress import bars
 from bequeath.study.run import Run, Study
 from bequeath.study.train import disturbed_name, train
+from bequeath.suite.papers import paper_form
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ class Row:
         Each seed's run, in the order of the seeds.
     disturbed : dict of str to list of Run
         The same of the runs with disturbed starts, by disturbance.
+    papers : Run or None
+        The first seed's models, read as the interaction papers do.
     error : str or None
         Why the row is not complete.
     """
@@ -36,6 +39,7 @@ class Row:
     name: str
     seeds: list[Run] = field(default_factory=list)
     disturbed: dict[str, list[Run]] = field(default_factory=dict)
+    papers: Run | None = None
     error: str | None = None
 
 
@@ -80,11 +84,20 @@ def run_rows(
             for seed in config.training.seeds:
                 trained, run = folder / f"trained/seed-{seed}", folder / f"seed-{seed}"
                 say(f"  seed {seed}")
-                row.seeds.append(_run(trained / "study.yaml", run, None, progress))
+                row.seeds.append(_run(Study.from_yaml(trained / "study.yaml"), run, None, progress))
+                papers = paper_form(load_study(trained / "study.yaml")) if len(row.seeds) == 1 else None
+                if papers is not None:
+                    say(f"  seed {seed}, read as the papers do")
+                    row.papers = _run(Study(papers), folder / f"seed-{seed}-papers", None, progress)
                 for disturbance in config.training.disturbed:
                     name = disturbed_name(disturbance)
                     say(f"  seed {seed}, {disturbance}")
-                    found = _run(trained / f"{name}.yaml", folder / f"seed-{seed}-{name}", run, progress)
+                    found = _run(
+                        Study.from_yaml(trained / f"{name}.yaml"),
+                        folder / f"seed-{seed}-{name}",
+                        run,
+                        progress,
+                    )
                     row.disturbed.setdefault(disturbance, []).append(found)
         except FolderInUse:
             raise
@@ -95,6 +108,5 @@ def run_rows(
     return rows
 
 
-def _run(file: Path, out: Path, like: Path | None, progress: bool) -> Run:
-    study = Study.from_yaml(file)
+def _run(study: Study, out: Path, like: Path | None, progress: bool) -> Run:
     return study.finished(out) or study.run(out, progress=progress, like=like)

@@ -17,10 +17,13 @@ from bequeath.games.players.family import Box, Players
 from bequeath.games.players.masked import HIDDEN, SHOWN, MaskedTensor, Rest
 
 
-def cells(height: int, width: int, rows: int, cols: int) -> Tensor:
-    """The cell r * cols + c of each point: (height, width); cells differ by a point where the sides do not divide."""
-    row = torch.arange(height) * rows // height
-    col = torch.arange(width) * cols // width
+def cells(height: int, width: int, rows: int, cols: int, shift: int = 0) -> Tensor:
+    """The cell r * cols + c of each point: (height, width); cells differ by a point where the sides do not divide.
+
+    All borders lie `shift` points further down and right: an axis' first cell is larger by that, its last one smaller.
+    """
+    row = (torch.arange(height) - shift).clamp(min=0) * rows // height
+    col = (torch.arange(width) - shift).clamp(min=0) * cols // width
     return row[:, None] * cols + col
 
 
@@ -32,6 +35,11 @@ def cell_boxes(rows: int, cols: int) -> list[Box]:
 def cell_names(rows: int, cols: int) -> tuple[str, ...]:
     """Row and column of each cell, counted from 1: ``r1c1``, ..."""
     return tuple(f"r{r + 1}c{c + 1}" for r in range(rows) for c in range(cols))
+
+
+def shift_fits(shift: int, sides: Sequence[int], counts: Sequence[int]) -> bool:
+    """Whether a shift is less than half a cell on each axis that is cut, of so many pixels and cells."""
+    return all(2 * shift * count < side for side, count in zip(sides, counts, strict=True) if count > 1)
 
 
 def central(rows: int, cols: int, k: int) -> tuple[int, ...]:
@@ -72,6 +80,8 @@ class Grid(Players):
         The cells that are players, in their order.
     rest : "shown" or "hidden"
         What the other cells always are.
+    shift : int
+        Pixels of the image by which all borders between cells lie further down and right.
     """
 
     fusable = True
@@ -79,10 +89,13 @@ class Grid(Players):
     cols: int
     cells: tuple[int, ...]
     rest: Rest = "shown"
+    shift: int = 0
 
     def __post_init__(self) -> None:
         if self.rest not in ("shown", "hidden"):
             raise BequeathError(f'players grid: rest is "shown" or "hidden", not {self.rest!r}')
+        if self.shift < 0:
+            raise BequeathError(f"players grid: shift {self.shift}; give 0 or more pixels (down and right)")
         count = self.rows * self.cols
         if (
             not self.cells
@@ -104,24 +117,46 @@ class Grid(Players):
         every = cell_names(self.rows, self.cols)
         return tuple(every[cell] for cell in self.cells)
 
-    def boxes(self) -> list[Box]:
-        """(x0, y0, x1, y1) of each player as fractions of the picture."""
+    def boxes(self) -> list[Box] | None:
+        """(x0, y0, x1, y1) of each player as fractions of every picture; None with a shift, which is in pixels."""
+        if self.shift:
+            return None
         every = cell_boxes(self.rows, self.cols)
         return [every[cell] for cell in self.cells]
+
+    def label_map(self, x: Any) -> NDArray[np.int64] | None:
+        """The player of each pixel of x, -1 where there is none: (height, width). None without a shift: see `boxes`."""
+        if not self.shift:
+            return None
+        place = np.full(self.rows * self.cols, -1)
+        place[list(self.cells)] = range(self.n_players)
+        return np.asarray(place[self._owner(checked(x, "grid")).numpy()])
 
     def only(self, indices: Sequence[int]) -> Grid:
         """Some of the cells; the others are what `rest` says."""
         return replace(self, cells=tuple(self.cells[i] for i in indices))
 
+    def shifted(self, shift: int) -> Grid:
+        """The same cells, all borders `shift` pixels further down and right than without a shift."""
+        return replace(self, shift=shift)
+
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
         """Cells of x, shape (channels, height, width); cells differ by a pixel where the sides do not divide."""
         x = checked(x, "grid")
+        whole = masked(x, self._owner(x), cell_names(self.rows, self.cols), baseline)
+        return whole.only(self.cells, self.rest)
+
+    def _owner(self, x: Tensor) -> Tensor:
+        """The cell of each pixel: (height, width)."""
         height, width = x.shape[1:]
         if height < self.rows or width < self.cols:
             raise BequeathError(f"players grid: {self.rows} x {self.cols} cells on {height} x {width} pixels")
-        owner = cells(height, width, self.rows, self.cols)
-        whole = masked(x, owner, cell_names(self.rows, self.cols), baseline)
-        return whole.only(self.cells, self.rest)
+        if not shift_fits(self.shift, (height, width), (self.rows, self.cols)):
+            raise BequeathError(
+                f"players grid: shift {self.shift} on {self.rows} x {self.cols} cells of {height} x {width} pixels; "
+                "give less than half a cell"
+            )
+        return cells(height, width, self.rows, self.cols, self.shift)
 
     def __str__(self) -> str:
         some = (
@@ -129,7 +164,8 @@ class Grid(Players):
             if self.n_players == self.rows * self.cols
             else f"{self.n_players} cells (the rest {self.rest}) of a "
         )
-        return f"{some}{self.rows} x {self.cols} grid of image cells"
+        shifted = f", shifted by {self.shift} pixels" if self.shift else ""
+        return f"{some}{self.rows} x {self.cols} grid of image cells{shifted}"
 
 
 # eq=False: comparing two tensors gives a tensor, so a generated __eq__ could only fail.
@@ -176,7 +212,9 @@ class Regions(Players):
         return f"{self.n_players} given regions"
 
 
-def grid(rows: int, cols: int, cells: int | Sequence[int] | None = None, rest: Rest = "shown") -> Grid:
+def grid(
+    rows: int, cols: int, cells: int | Sequence[int] | None = None, rest: Rest = "shown", shift: int = 0
+) -> Grid:
     """Players are cells of a rows x cols grid over the image.
 
     Parameters
@@ -188,17 +226,21 @@ def grid(rows: int, cols: int, cells: int | Sequence[int] | None = None, rest: R
         `most_influential` finds those that matter.
     rest : "shown" or "hidden"
         What the other cells always are.
+    shift : int
+        Pixels of the image given by which all borders between cells are moved down and right, less than half a cell.
+        The first cell of each axis gets larger by them, the last one smaller; the number of players stays the same.
 
     Raises
     ------
     BequeathError
-        If the grid or a cell is out of range.
+        If the grid, a cell or the shift is out of range.
     """
     if rows < 1 or cols < 1:
         raise BequeathError(f"players grid: {rows} x {cols}; both must be at least 1")
     if cells is None:
-        return Grid(rows, cols, tuple(range(rows * cols)), rest)
-    return Grid(rows, cols, central(rows, cols, cells) if isinstance(cells, int) else tuple(cells), rest)
+        return Grid(rows, cols, tuple(range(rows * cols)), rest, shift)
+    chosen = central(rows, cols, cells) if isinstance(cells, int) else tuple(cells)
+    return Grid(rows, cols, chosen, rest, shift)
 
 
 def regions(masks: Any, names: Sequence[str] | None = None, rest: Rest = "shown") -> Regions:

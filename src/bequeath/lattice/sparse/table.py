@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bequeath.lattice.sparse.candidates import grown
 from bequeath.lattice.sparse.certificate import duality_gap
 from bequeath.lattice.sparse.kernels import products
+from bequeath.lattice.sparse.naming import exchangeable, rename, renamed
 from bequeath.lattice.sparse.search import strongest
 from bequeath.lattice.sparse.selection import (
     PENALTIES,
@@ -51,7 +52,7 @@ class Shared:
 
     `masks` bool (K, n) and their bits; `used` (64 * words,); `folds` (64 * words,), -1 behind the last mask; `halves`:
     masks of each resample, (resamples, 64 * words); `terms` and `bits`: all terms of different columns, None where
-    candidates are grown; `weights` (order + 1,) by order.
+    candidates are grown; `weights` (order + 1,) by order; `fours`: what two names there are for (`exchangeable`).
     """
 
     masks: NDArray[np.bool_]
@@ -65,6 +66,7 @@ class Shared:
     kind: str
     weights: Floats
     full: int
+    fours: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ def shared(masks: NDArray[np.bool_], order: int, kind: str, seed: int, resamples
         terms, bits = terms[kept], np.ascontiguousarray(bits[:, kept])
     weights: Floats = np.power(ORDER_WEIGHT, np.arange(order + 1) - 1.0)
     place = int(full[0]) if len(full) else -1
-    return Shared(masks, packed, used, folds, halves, terms, bits, order, kind, weights, place)
+    fours = exchangeable(terms) if terms is not None else np.empty((0, 4), np.int64)
+    return Shared(masks, packed, used, folds, halves, terms, bits, order, kind, weights, place, fours)
 
 
 def read(design: Shared, values: Floats) -> Reading:
@@ -154,11 +157,13 @@ def read(design: Shared, values: Floats) -> Reading:
     norm = float(np.abs(shrunk) @ weight[places])
     shared_part = ridge * float(shrunk @ shrunk)
     gap = duality_gap(values - values.mean(), r, float(penalties[last] * k), norm, largest, shared_part)
+    fours = design.fours if design.terms is not None else exchangeable(terms)
+    members, b = renamed(members, b, len(terms), fours)
     some = terms[members]
     x = _columns(bits, members, k)
     constant = float(values.mean() - x.mean(0) @ b)
     fitted = constant + x @ b
-    shares, error = _resampled(design, bits, weight, y, penalties, choice, validation, members, b)
+    shares, error = _resampled(design, bits, weight, y, penalties, choice, validation, members, b, fours)
     return Reading(
         some,
         b,
@@ -269,6 +274,7 @@ def _resampled(
     validation: Validation,
     members: NDArray[np.int64],
     b: Floats,
+    fours: NDArray[np.int64],
 ) -> tuple[Floats, Floats]:
     """Of each term, over the fits on half samples: share with this sign, and standard error; nan without half samples.
 
@@ -284,5 +290,6 @@ def _resampled(
             bits, weight, rows, y, penalties * 2**0.5, choice, validation.plain, validation.sharing
         )
         row[found] = coefficients
+    rename(values, fours)
     halves = values[:, members]
     return (np.sign(halves) == np.sign(b)).mean(0), np.sqrt(((halves - b) ** 2).mean(0))

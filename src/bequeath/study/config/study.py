@@ -11,7 +11,6 @@ from pydantic import Field, ValidationError, model_validator
 from bequeath.errors import BequeathError
 from bequeath.lattice.sparse.checks import usual_order
 from bequeath.lattice.subsets import check_players
-from bequeath.models.hub import hub_entry
 from bequeath.study.config.data import DataConfig, modality
 from bequeath.study.config.decomposition import BoundsConfig, Decomposition, DecompositionConfig
 from bequeath.study.config.engine import EngineConfig, LocalConfig
@@ -25,7 +24,9 @@ from bequeath.study.config.games import (
 from bequeath.study.config.masks import Masks, MasksConfig, check_masks
 from bequeath.study.config.models import ModelConfig, checkpoint_files
 from bequeath.study.config.own import own_names
+from bequeath.study.config.places import absolute, is_type, line_of
 from bequeath.study.config.players import PlayersConfig
+from bequeath.study.config.retest import RetestConfig
 from bequeath.study.config.roles import RolesConfig, check_names, roles_told
 from bequeath.study.config.section import Section
 from bequeath.study.config.training import TrainingConfig, trained_names
@@ -61,6 +62,8 @@ class StudyConfig(Section):
     """Of sparse readings: 512 of each sample if left out. Exact readings take all 2**n."""
     bounds: BoundsConfig = None
     """Bounds of the preserved share over all equally sparse splits: some seconds for each sample of 9 players."""
+    retest: RetestConfig | None = None
+    """Each model with a role read a second time, on an equivalent game."""
     normalise: Literal["none", "output", "l1"] = "l1"
     salient: float | None = Field(None, gt=0, lt=1)
     """Count only interactions above this share of their sample's largest; 0.05 with decomposition: paper."""
@@ -108,6 +111,9 @@ class StudyConfig(Section):
         if any(m.probe for m in self.models.values()) and not self.data.has_train:
             raise ValueError("data.train: needed by a model with probe: true (the probe is fitted on it)")
         self._check_training()
+        if self.retest is not None:
+            reading = self.decomposition.kind
+            self.retest.check(self.data, self.players, self.baseline, reading, self.samples)
         if self.bounds is not None and (self.decomposition.kind != "and-or" or self.salience is not None):
             raise ValueError(
                 "bounds: are over all equally sparse AND-OR splits: they go with decomposition: {kind: and-or} and "
@@ -214,52 +220,6 @@ def with_engine(config: StudyConfig, engine: dict[str, Any]) -> StudyConfig:
         ) from None
 
 
-def _line_of(text: str, path: tuple[Any, ...]) -> int | None:
-    """Line of a key path in a YAML text, as far as the path exists."""
-    node, line = yaml.compose(text), None
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    line, node = key.start_mark.line + 1, value
-                    break
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
-
-
-def _is_type(part: str | int) -> bool:
-    """Whether a part of an error's place is the type that was tried there, not a key."""
-    return isinstance(part, str) and (
-        "[" in part or ":" in part or part.endswith("Config") or part in ("str", "int", "float")
-    )
-
-
-def _absolute(value: Any, base: Path, key: str = "") -> Any:
-    """Paths in a study file are relative to the file; what options hold is their functions' own."""
-    if key == "options":
-        return value
-    if isinstance(value, dict):
-        # A model that is a string is a folder of checkpoints.
-        inside = "checkpoints" if key == "models" else None
-        return {
-            name: _absolute(item, base, inside if inside and isinstance(item, str) else name)
-            for name, item in value.items()
-        }
-    if key in ("weights", "base", "path", "train", "tokenizer", "checkpoints"):
-        if isinstance(value, str):
-            return value if key in ("weights", "base") and hub_entry(value) is not None else str(base / value)
-        if isinstance(value, list):
-            return [str(base / item) if isinstance(item, str) else item for item in value]
-    if key == "architecture" and isinstance(value, str) and value.startswith("transformers"):
-        source, _, name = value.partition(":")
-        return f"{source}:{base / name}" if (base / name).is_dir() else value
-    if key == "dataset" and isinstance(value, str) and (base / value).is_dir():
-        return str(base / value)
-    return value
-
-
 def load_study(path: str | Path, *, small: bool = False) -> StudyConfig:
     """Read and check a study file.
 
@@ -291,12 +251,12 @@ def load_study(path: str | Path, *, small: bool = False) -> StudyConfig:
             raise BequeathError(f"{path}: small: no such section; the study has no small form")
         raw |= instead
     try:
-        config = StudyConfig.model_validate(_absolute(raw, path.parent.resolve()))
+        config = StudyConfig.model_validate(absolute(raw, path.parent.resolve()))
     except ValidationError as error:
         first = error.errors()[0]
         inside = small and instead is not None and first["loc"][:1] and first["loc"][0] in instead
-        line = _line_of(text, ("small", *first["loc"]) if inside else first["loc"])
-        place = ".".join(str(part) for part in first["loc"] if not _is_type(part))
+        line = line_of(text, ("small", *first["loc"]) if inside else first["loc"])
+        place = ".".join(str(part) for part in first["loc"] if not is_type(part))
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = "unknown key"
@@ -313,13 +273,15 @@ def load_study(path: str | Path, *, small: bool = False) -> StudyConfig:
     }
     if isinstance(config.baseline, GivenConfig):
         named["baseline",] = {"path": config.baseline.path}
+    if config.retest is not None and isinstance(config.retest.baseline, GivenConfig):
+        named["retest", "baseline"] = {"path": config.retest.baseline.path}
     if config.training is not None and config.training.pretraining is not None:
         named["training", "pretraining", "data"] = config.training.pretraining.data.paths()
     for section, files in named.items():
         for key, value in files.items():
             if not value.exists():
                 inside = ("small",) if small and section[0] in instead else ()
-                line = _line_of(text, (*inside, *section, key))
+                line = line_of(text, (*inside, *section, key))
                 place = ".".join((*section, key))
                 raise BequeathError(f"{path}:{line}: {place}: no such file or folder: {value}")
     return config

@@ -76,9 +76,11 @@ class Agenda:
             if places:
                 yield Task(stage, checkpoint, ())
             return
-        size, samples = self._sizes[stage], self._store.shape[1]
+        size = self._sizes[stage]
+        asked = self._store.asked(stage, checkpoint)
         for group in sorted({place // size for place in places}):
-            yield Task(stage, checkpoint, tuple(range(group * size, min((group + 1) * size, samples))))
+            together = range(group * size, min((group + 1) * size, len(asked)))
+            yield Task(stage, checkpoint, tuple(place for place in together if asked[place]))
 
     def next(self, at: int | None = None) -> Task | None:
         """The next task for a worker that has checkpoint `at` loaded: of the same one, else of one that nobody has."""
@@ -106,10 +108,10 @@ class Agenda:
 
 
 def missing(store: Store, stage: Stage, checkpoint: int | None) -> list[int]:
-    """Samples that are not done and can be: interactions need a table, bounds the interactions of two checkpoints."""
+    """Samples asked for that are not done and can be: interactions need a table, bounds both models' interactions."""
     if checkpoint is None and stage == "interactions":
         return sorted({place for each in range(store.shape[0]) for place in missing(store, stage, each)})
-    left = store.state(stage, checkpoint) != DONE
+    left = store.asked(stage, checkpoint) & (store.state(stage, checkpoint) != DONE)
     if stage == "interactions" and left.any():
         left &= store.state("table", checkpoint) == DONE
     if stage == "bounds" and left.any():
@@ -127,4 +129,4 @@ def is_whole(store: Store, bounds: bool) -> bool:
         for stage in ("table", "accuracy", "interactions")
     ]
     rows += [("bounds", None)] if bounds else []
-    return all(bool((store.state(*row) == DONE).all()) for row in rows)
+    return all(bool((store.state(*row) == DONE)[store.asked(*row)].all()) for row in rows)

@@ -89,10 +89,9 @@ class Worker:
         return self._runner
 
     def _evaluate(self, checkpoint: int, samples: Sequence[int], runner: Runner) -> None:
-        label = self.spec.plan.checkpoints[checkpoint].label
-        games = [
-            self.parts.games.game(runner.model, self.spec.plan.samples[sample], label) for sample in samples
-        ]
+        plan, make = self.spec.plan, self.parts.games.game
+        one = plan.checkpoints[checkpoint]
+        games = [make(runner.model, plan.samples[s], one.label, retest=one.retest) for s in samples]
         if not self.store.sparse:
             started = [game.start(runner) for game in games]
             runner.flush()

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from bequeath.knowledge.shares import SIGNIFICANT
 from bequeath.knowledge.statistics import mean_estimate
 from bequeath.lattice.sparse.growth import Look, why_enough
 from bequeath.study.findings.evidence import Evidence
@@ -18,8 +19,6 @@ from bequeath.study.loading.parts import StudyParts
 _FEW_SAMPLES = 20
 # Held-out R2 below which a reader is warned.
 _LITTLE = 0.5
-# p up to which something is called above chance.
-_SIGNIFICANT = 0.05
 # Strength, in units of the value, of a model whose values differ by rounding alone.
 _DEAD = 1e-3
 
@@ -40,6 +39,7 @@ def study(evidence: Evidence, parts: StudyParts) -> Json:
         "data": parts.inputs.data.source,
         "preprocessing": preprocessing(parts),
         "n_samples": len(evidence.samples),
+        "retest": _retest(evidence, parts),
     }
 
 
@@ -55,6 +55,15 @@ def preprocessing(parts: StudyParts) -> Json | None:
             "most_tokens": limit if limit < 10**9 else None,
         }
     return None
+
+
+def _retest(evidence: Evidence, parts: StudyParts) -> Json | None:
+    """The equivalent game in words, and on how many samples any model was read on it; None: there is none."""
+    if evidence.config.retest is None:
+        return None
+    read = [one.offset.isfinite() for one in evidence.retests.values()]
+    count = int(torch.stack(read).any(0).sum()) if read else 0
+    return {**parts.games.retest_described, "n_samples": count}
 
 
 def _decomposition(evidence: Evidence) -> str:
@@ -150,10 +159,12 @@ def provenance(evidence: Evidence) -> Json:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed as a package"
+    entries = evidence.tables[0].shape[1]
+    again = entries * sum(int(one.offset.isfinite().sum()) for one in evidence.retests.values())
     return {
         "versions": versions,
         "seed": evidence.config.seed,
-        "evaluations": sum(table.numel() for table in evidence.tables),
+        "evaluations": sum(table.numel() for table in evidence.tables) + again,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 
@@ -210,15 +221,16 @@ def near_chance(shares: Json) -> list[str]:
     found = []
     for name in ("preserved", "relearned"):
         share = shares.get(name)
-        if share is None or share["reason"] or share["low"] is None:
+        if share is None or share["above_chance"] is None:
             continue
         within = share["p_within_classes"]
-        if share["low"] <= 0:
+        if not share["above_chance"]:
             found.append(
                 f"The {name} share is not clearly above chance: {_percent(share['corrected'])} "
-                f"[{_percent(share['low'])}, {_percent(share['high'])}] of the way from chance to what can be read."
+                f"[{_percent(share['low'])}, {_percent(share['high'])}] of the way from chance to what can be read "
+                f"(p = {share['p']:.2f})."
             )
-        elif within is not None and within > _SIGNIFICANT:
+        elif within is not None and within > SIGNIFICANT:
             found.append(
                 f"The {name} share is above that of other samples, but not above that of other samples of the same "
                 f"class (p = {within:.2f}): the models may have in common what they know of the classes, not of each "
@@ -256,12 +268,16 @@ def _about_models(evidence: Evidence, findings: Json) -> list[str]:
 
 
 def _missing_text(missing: Json) -> str:
-    text = (
+    parts = [
         f"{missing['interactions']} of {missing['of']} pairs of checkpoint and sample failed and are missing."
-    )
+    ]
     for what in ("checkpoints", "samples"):
         if missing[what]:
-            text += f" Left out for it: {what} {', '.join(missing[what])}."
+            parts.append(f"Left out for it: {what} {', '.join(missing[what])}.")
+    if not missing["interactions"] and not missing["checkpoints"]:
+        parts = []  # retests alone are missing
+    for name, count in missing["retests"].items():
+        parts.append(f"The retest of {name} failed on {count} of its samples.")
     if missing["failures"]:
-        text += f" The first error: {missing['failures'][0]['error']}"
-    return text
+        parts.append(f"The first error: {missing['failures'][0]['error']}")
+    return " ".join(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import combinations
 from pathlib import Path
@@ -29,6 +29,7 @@ from bequeath.study.findings.known import Known
 from bequeath.study.findings.missing import comparable_part
 from bequeath.study.findings.other_readings import other_readings
 from bequeath.study.findings.plain import Json
+from bequeath.study.findings.retests import read_retests
 from bequeath.study.loading.plan import Checkpoint
 from bequeath.study.store.carry import STORE
 from bequeath.study.store.store import DONE, Store
@@ -62,6 +63,8 @@ class Evidence:
         Share of the accuracy samples that belong to the largest class.
     states : dict
         By label of a checkpoint: what its model is (`bequeath.study.store.identity`).
+    retests : dict of str to Interactions
+        By name of the models that have any: readings of the equivalent game on the samples, NaN where there is none.
     """
 
     config: StudyConfig
@@ -79,7 +82,7 @@ class Evidence:
     missing: Json | None
     majority: float | None
     states: Json
-    retests: dict[str, Interactions] = field(default_factory=dict)
+    retests: dict[str, Interactions]
 
     @classmethod
     def read(cls, config: StudyConfig, folder: Path) -> Evidence:
@@ -123,6 +126,7 @@ class Evidence:
             part.missing,
             store.majority,
             store.identity["checkpoints"],
+            read_retests(store, every, part.samples),
         )
 
     def of(self, model: str) -> list[int]:

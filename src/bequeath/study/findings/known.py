@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bequeath.errors import BequeathError
 from bequeath.knowledge.approach import HALF_WAY
 from bequeath.knowledge.bounds import identifiability
 from bequeath.knowledge.claims import Readings, judge
@@ -60,20 +59,14 @@ class Known:
 
     @classmethod
     def stacked(cls, seeds: Sequence[Known]) -> Known:
-        """That of several seeds, which differ in the seed of training alone.
+        """That of several seeds, which differ in the seed of training alone: of the same models and samples.
 
         Raises
         ------
         BequeathError
-            If there are none, or they are not of the same models, samples, players and checkpoints.
+            If they are not of the same players and checkpoints.
         """
-        if not seeds:
-            raise BequeathError("seeds: none given")
         first = seeds[0]
-        if any(one.names != first.names for one in seeds):
-            raise BequeathError("seeds: runs of other models or roles; all need the same")
-        if any(one.samples != first.samples for one in seeds):
-            raise BequeathError("seeds: runs on other samples; all need the same")
         bounds = [one.bounds for one in seeds if one.bounds is not None]
         return cls(
             first.names,
@@ -91,18 +84,17 @@ class Known:
             first.majority,
         )
 
-    def not_measurable(self) -> dict[str, str]:
-        """By name: why there is nothing to be read in a model, where that is so."""
-        if self.majority is None:
-            return {}
-        reasons = {
-            name: without_skill(name, correct, self.majority) for name, correct in self.correct.items()
-        }
-        return {name: reason for name, reason in reasons.items() if reason is not None}
-
 
 def _stack(seeds: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     return {name: np.stack([one[name] for one in seeds]) for name in seeds[0]}
+
+
+def not_measurable(correct: Mapping[str, Array], majority: float | None) -> dict[str, str]:
+    """By name: why there is nothing to be read in a model, where that is so."""
+    if majority is None:
+        return {}
+    reasons = {name: without_skill(name, of, majority) for name, of in correct.items()}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def shares(strengths: Strengths, second: Second | None = None) -> Json:
@@ -112,7 +104,7 @@ def shares(strengths: Strengths, second: Second | None = None) -> Json:
 
 def findings_of(known: Known) -> Json:
     """``knowledge`` (but what needs single interactions), ``ledger``, ``dynamics`` and ``claims`` of the findings."""
-    unskilled = known.not_measurable()
+    unskilled = not_measurable(known.correct, known.majority)
     by_role = {role: unskilled[name] for role, name in known.names.items() if name in unskilled}
 
     def judged(strengths: Strengths) -> Strengths:

@@ -33,26 +33,37 @@ class Part:
 def comparable_part(store: Store, checkpoints: tuple[Checkpoint, ...], folder: Path) -> Part:
     """Leave out checkpoints that failed on most samples, then samples that any checkpoint left lacks.
 
+    Retests are no part of it: one that is missing is told, and takes nothing else with it.
+
     Raises
     ------
     IncompleteRun
         If a model's last checkpoint, or all but one sample, would have to go.
     """
-    every = range(len(checkpoints))
-    there = np.array([store.state("interactions", checkpoint) == DONE for checkpoint in every])
-    counted = [bool((store.state("accuracy", c) == DONE).all()) for c in every]
-    if there.all() and all(counted):
-        return Part(tuple(every), tuple(range(there.shape[1])), None)
+    own = [c for c, checkpoint in enumerate(checkpoints) if not checkpoint.retest]
+    there = np.array([store.state("interactions", c) == DONE for c in own])
+    counted = [bool((store.state("accuracy", c) == DONE).all()) for c in own]
+    retests = {
+        checkpoint.model: lacking
+        for c, checkpoint in enumerate(checkpoints)
+        if checkpoint.retest
+        and (
+            lacking := int((store.asked("interactions", c) & (store.state("interactions", c) != DONE)).sum())
+        )
+    }
+    if there.all() and all(counted) and not retests:
+        return Part(tuple(own), tuple(range(there.shape[1])), None)
     failures = read_json(folder / FAILURES_FILE) if (folder / FAILURES_FILE).exists() else []
     why = f"; the first error: {failures[0]['error']}" if failures else ""
-    kept = [c for c, row in enumerate(there) if counted[c] and (~row).mean() <= _MOST_LACKING]
-    finals = {checkpoint.model: place for place, checkpoint in enumerate(checkpoints)}
+    enough = [ok and (~row).mean() <= _MOST_LACKING for ok, row in zip(counted, there, strict=True)]
+    kept = [c for c, one in zip(own, enough, strict=True) if one]
+    finals = {checkpoints[c].model: c for c in own}
     for name, final in finals.items():
         if final not in kept:
             raise IncompleteRun(
                 f"{folder}: {name} failed on too many samples to be compared ({folder / FAILURES_FILE}){why}"
             )
-    samples = np.flatnonzero(there[kept].all(0)).tolist()
+    samples = np.flatnonzero(there[enough].all(0)).tolist()
     if len(samples) < _LEAST_SAMPLES:
         raise IncompleteRun(
             f"{folder}: {len(samples)} samples came through in all models ({folder / FAILURES_FILE}){why}"
@@ -61,8 +72,9 @@ def comparable_part(store: Store, checkpoints: tuple[Checkpoint, ...], folder: P
     missing = {
         "interactions": int((~there).sum()),
         "of": int(there.size),
-        "checkpoints": [checkpoints[c].label for c in every if c not in kept],
+        "checkpoints": [checkpoints[c].label for c in own if c not in kept],
         "samples": [names[s] for s in range(len(names)) if s not in samples],
+        "retests": retests,
         "failures": failures[:_TOLD],
     }
     return Part(tuple(kept), tuple(samples), missing)

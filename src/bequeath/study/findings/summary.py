@@ -18,9 +18,9 @@ def summary(findings: Json) -> Json:
         ``compared``: a text; ``findings``: up to three sentences; ``sure``: texts on how far they can be relied on;
         ``not_measurable``: what could not be told, with the reason, a list of texts.
     """
-    roles, knowledge = findings["roles"], findings["knowledge"]
+    roles, shares, claims = findings["roles"], findings["knowledge"]["shares"], findings["claims"]
     before, after, control = roles["before"], roles["after"], roles["control"]
-    preserved, relearned = knowledge["shares"]["preserved"], knowledge["shares"].get("relearned")
+    preserved, relearned = shares["preserved"], shares.get("relearned")
     told, not_told = [], []
     if preserved["reason"]:
         not_told.append(f"How much of {before} is left in {after}: {preserved['reason']}.")
@@ -28,15 +28,19 @@ def summary(findings: Json) -> Json:
         told.append(_preserved(preserved, before, after))
     if relearned is not None and control is not None:
         if relearned["reason"]:
-            not_told.append(f"How much of that {control} has found by itself: {relearned['reason']}.")
+            not_told.append(f"How much of that {control} learned by itself: {relearned['reason']}.")
         else:
             told.append(_relearned(relearned, control, after))
-    course = findings["claims"].get("F3") or findings["claims"].get("F4")
-    if course is not None:
-        if course["verdict"] == "not measurable":
-            not_told.append(course["text"])
-        else:
-            told.append(course["text"])
+    for name, sentence, subject in (
+        ("F3", _course, "Who learns earlier and more steadily"),
+        ("F4", _turnover, "Whether fine-tuning removes noise"),
+    ):
+        if name not in claims:
+            continue
+        if claims[name]["verdict"] == "not measurable":
+            not_told.append(f"{subject}: {claims[name]['text']}")
+        elif len(told) < 3:
+            told.append(sentence(findings))
     return {
         "compared": _compared(findings),
         "findings": told,
@@ -48,60 +52,99 @@ def summary(findings: Json) -> Json:
 def _compared(findings: Json) -> str:
     study, roles, models = findings["study"], findings["roles"], findings["models"]
     thing = _THINGS[study["modality"]]
-
-    def right(name: str) -> str:
-        accuracy = models[name]["accuracy"]
-        return f"{name} is right in {_percent(accuracy['mean'])}"
-
     names = [roles["before"], roles["after"]] + ([roles["control"]] if roles["control"] else [])
-    text = f"{roles['before']} was compared with {roles['after']}"
+    first, *right = [_percent(models[name]["accuracy"]["mean"]) for name in names]
+    others = " and ".join(f"{name} {share}" for name, share in zip(names[1:], right, strict=True))
+    tested = max(models[name]["accuracy"]["n"] for name in names)
+    text = f"{roles['after']} was compared with {roles['before']}"
     if roles["control"]:
-        text += f", and with {roles['control']}, which did not begin as {roles['before']} did"
+        text += f", and both with {roles['control']}, which did not start from {roles['before']}"
+    every = "All" if roles["control"] else "Both"
     return (
-        f"{text}. Each was asked about the same {study['n_samples']} {thing}s while parts of them were hidden, and "
-        f"what the parts do together was read off the answers. On held-out {thing}s "
-        f"{', '.join(right(name) for name in names)}."
+        f"{text}. {every} of them classified the same {study['n_samples']} {thing}s many times, each time with other "
+        "parts hidden. Their answers show which parts they use together, and how strongly: that is the knowledge "
+        f"compared here. Of {tested} test {thing}s, {names[0]} gets {first} right, {others}."
     )
 
 
 def _preserved(share: Json, before: str, after: str) -> str:
-    if share["low"] <= 0:
+    if not share["above_chance"]:
         return (
-            f"{after} has no more in common with {before} than two unrelated models would "
+            f"{after} has no more of {before} than two unrelated models have in common, as far as can be told "
             f"({_interval(share)} of what can be read)."
         )
     return (
-        f"Of what can be read of {before}, {after} still has {_interval(share)}; the rest it does otherwise."
+        f"Of what can be read of {before}, {after} still has {_interval(share)}. The rest is gone or changed."
     )
 
 
 def _relearned(share: Json, control: str, after: str) -> str:
-    if share["low"] <= 0:
-        return f"{control} has found none of what {after} kept, as far as can be told ({_interval(share)})."
-    return f"Of what {after} kept, {control} has found {_interval(share)} by itself."
+    if not share["above_chance"]:
+        return (
+            f"{control} has learned nothing by itself of what {after} kept, as far as can be told "
+            f"({_interval(share)})."
+        )
+    return f"Of what {after} kept, {control} has learned {_interval(share)} by itself."
+
+
+def _course(findings: Json) -> str:
+    """Who was earlier and steadier; what is not clear is called so."""
+    roles, dynamics = findings["roles"], findings["dynamics"]
+    after, control, lead = roles["after"], roles["control"], dynamics["lead"]
+    earlier = _sign(lead["area"])
+    steadier = _sign(lead["dropped"])
+    approach = {
+        1: f"In training, {after} comes near to its final knowledge earlier than {control}",
+        -1: f"In training, {after} comes near to its final knowledge later than {control}",
+        0: f"In training, neither {after} nor {control} clearly comes near to its final knowledge earlier",
+    }[earlier]
+    dropped = [_percent(dynamics["courses"][name]["dropped"]["mean"]) for name in (after, control)]
+    drop = {1: "drops less again", -1: "drops more again", 0: "drops about as much again"}[steadier]
+    joined = "but" if earlier and steadier and earlier != steadier else "and"
+    who = after if not earlier else "it"
+    return f"{approach}, {joined} {who} {drop} of what it learned on the way ({dropped[0]} against {dropped[1]})."
+
+
+def _turnover(findings: Json) -> str:
+    return {
+        "supported": "Fine-tuning first removes what is mostly noise, and later adds noise.",
+        "contradicted": "Fine-tuning does not first remove noise and then add it.",
+        "undecided": "Whether fine-tuning first removes noise and then adds it is open.",
+    }[findings["claims"]["F4"]["verdict"]]
+
+
+def _sign(estimate: Json) -> int:
+    """Where an interval lies: 1 above 0, -1 below, else 0."""
+    if estimate["low"] is None:
+        return 0
+    return int(estimate["low"] > 0) - int(estimate["high"] < 0)
 
 
 def _sure(findings: Json, share: Json) -> list[str]:
-    said = [
-        "0% is what unrelated models have in common by chance, 100% what two readings of one and the same model have. "
-        f"In brackets: the range that holds the true figure in 95 of 100 such studies of {share['n']} samples"
-        + (f" and {share['seeds']} training runs." if share["seeds"] > 1 else ".")
-    ]
-    if share["p"] is not None and not share["reason"]:
-        rare = (
-            "less than once in 1,000 times"
-            if share["p"] < 1e-3
-            else f"in {_percent(share['p'], 1)} of all cases"
+    thing = _THINGS[findings["study"]["modality"]]
+    said = []
+    if not share["reason"]:
+        runs = f" and {share['seeds']} training runs" if share["seeds"] > 1 else ""
+        said.append(
+            "0% is what unrelated models have in common by chance. 100% is what one and the same model has in common "
+            f"with itself when it is read a second time. In brackets: a range that holds the true figure in 95 "
+            f"of 100 such studies (this one is of {share['n']} {thing}s{runs})."
         )
-        said.append(f"By accident so much would be in common {rare}.")
+        if share["p"] is not None:
+            rare = "fewer than 1 in 1,000" if share["p"] < 1e-3 else f"{_percent(share['p'], 1)}"
+            said.append(
+                f"If the {thing}s of one model are shuffled, {rare} of the shuffles have as much in common by accident."
+            )
     if share["seeds"] == 1:
-        said.append("These figures come from one training run of each model; another run gives others.")
+        said.append("These figures come from one training run of each model. Another run gives others.")
     held_out = findings.get("faithfulness", {}).get("held_out", {})
     explained = [one["r2"]["mean"] for one in held_out.values() if one["r2"]["mean"] is not None]
     if explained:
+        least, most = _percent(min(explained)), _percent(max(explained))
+        span = least if least == most else f"{least} to {most}"
         said.append(
-            f"What was read predicts {_percent(min(explained))} to {_percent(max(explained))} of how the models' "
-            "answers change when other parts are hidden; the rest was not read."
+            f"What was read predicts {span} of how the answers change when other parts are hidden. The rest was not "
+            "read."
         )
     return said
 

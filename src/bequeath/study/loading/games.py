@@ -9,17 +9,18 @@ from torch import Tensor, nn
 
 from bequeath.games.baselines import Baseline
 from bequeath.games.game import Game
-from bequeath.games.players import Players
+from bequeath.games.players import Grid, Players
 from bequeath.lattice.subsets import check_players
 from bequeath.study.config import StudyConfig
 from bequeath.study.config.games import make_baseline, make_value
 from bequeath.study.config.masks import check_masks
 from bequeath.study.config.own import own_names
+from bequeath.study.config.retest import RetestConfig
 from bequeath.study.loading.inputs import StudyInputs
 
 
 class GameMaker:
-    """Makes the game of any model on any sample.
+    """Makes the game of any model on any sample: the study's own, or the equivalent one of its `retest` section.
 
     Attributes
     ----------
@@ -61,11 +62,21 @@ class GameMaker:
         shared = () if self.choosing else self._every.names()
         return list(shared) or [f"player {i + 1}" for i in range(self.n_players)]
 
-    def players(self, index: int | None = None) -> Players:
+    @cached_property
+    def _moved(self) -> Players:
+        """Those of the equivalent game."""
+        shift, every = self._retest.shift, self._every
+        if shift is None:
+            return every
+        assert isinstance(every, Grid)  # the study file was refused otherwise
+        return every.shifted(shift)
+
+    def players(self, index: int | None = None, *, retest: bool = False) -> Players:
         """The players of one sample, or of any where they are alike."""
+        every = self._moved if retest else self._every
         if index is not None and index in self.cells:
-            return self._every.only(self.cells[index])
-        return self._every
+            return every.only(self.cells[index])
+        return every
 
     def captions(self, index: int) -> tuple[str, ...] | None:
         """What stands in each player's place in one sample, for people to read; None where it is to be seen."""
@@ -75,6 +86,24 @@ class GameMaker:
     def baseline(self) -> Baseline:
         """The study's baseline."""
         return make_baseline(self.config.baseline, self.inputs.mean_of)
+
+    @property
+    def _retest(self) -> RetestConfig:
+        assert self.config.retest is not None  # nobody asks for a retest otherwise
+        return self.config.retest
+
+    @cached_property
+    def _other_baseline(self) -> Baseline:
+        """That of the equivalent game."""
+        other = self._retest.baseline
+        return self.baseline if other is None else make_baseline(other, self.inputs.mean_of)
+
+    @property
+    def retest_described(self) -> dict[str, int | str | None]:
+        """What differs in the equivalent game: pixels, and a baseline in words; None where it does not."""
+        other = self._retest.baseline
+        words = None if other is None else (own_names(other) or [str(self._other_baseline)])[0]
+        return {"shift": self._retest.shift, "baseline": words}
 
     @property
     def described(self) -> dict[str, str]:
@@ -88,14 +117,14 @@ class GameMaker:
         """The study's value function for one label."""
         return make_value(self.config.value, label, self.inputs.answers)
 
-    def game(self, model: nn.Module, index: int, name: str) -> Game:
-        """The game of one model on one held-out sample."""
+    def game(self, model: nn.Module, index: int, name: str, *, retest: bool = False) -> Game:
+        """The game of one model on one held-out sample; `retest`: the equivalent one."""
         sample = self.inputs.data[index]
         return Game(
             model,
             sample.x if isinstance(sample.x, str) else sample.x.to(self.inputs.how.device),
-            self.players(index),
-            self.baseline,
+            self.players(index, retest=retest),
+            self._other_baseline if retest else self.baseline,
             self.value(sample.label),
             name=f"{name}, sample {sample.id}",
         )

@@ -12,6 +12,7 @@ import numpy as np
 
 from bequeath.files import replacing
 from bequeath.study.store.layout import Axes
+from bequeath.study.store.retested import retested
 from bequeath.study.store.store import DONE, Stage, Store
 
 STORE = "tables.zarr"
@@ -52,6 +53,9 @@ def topics(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, ...]:
             found.append(f"{part}: {', '.join(told)}")
         elif list(before) != list(now):
             found.append(f"order of {part}")
+    retests = [one["retest"]["samples"] for one in (old, new) if "retest" in one]
+    if len(retests) == 2 and retests[0] != retests[1]:
+        found.append(f"retest samples: {len(retests[1])} instead of {len(retests[0])}")
     if old["accuracy"] != new["accuracy"]:
         found.append("accuracy samples")
     found += [part for part in ("decomposition", "dtype") if old[part] != new[part]]
@@ -95,6 +99,7 @@ class Carrier:
         }
         self._checkpoints = _places(list(axes.checkpoints), old["checkpoints"], identity["checkpoints"])
         self._samples = _places(list(axes.samples), old["samples"], identity["samples"])
+        self._retested = retested(identity)
 
     def change(self) -> Change | None:
         """None where nothing has changed."""
@@ -139,8 +144,11 @@ class Carrier:
             done = np.array(
                 [self._store.file("table", checkpoint, place).exists() for place in range(len(done))]
             )
+        asked = self._retested.get(self._checkpoints[checkpoint])
         return [
-            (place, self._samples[place]) for place in np.flatnonzero(done).tolist() if place in self._samples
+            (place, now)
+            for place in np.flatnonzero(done).tolist()
+            if (now := self._samples.get(place)) is not None and (asked is None or asked[now])
         ]
 
     def into(self, path: Path) -> Store:

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from bequeath.data.samples import Sample
+from bequeath.study.config import StudyConfig
 from bequeath.study.config.own import own_names, source_of
 from bequeath.study.loading.digests import file_digest, key_of
 from bequeath.study.loading.parts import StudyParts
@@ -31,7 +32,7 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
     dict
         ``game``: by topic, what all tables depend on; ``checkpoints``: by label, what the model is; ``samples``: by
         id, what the sample is; ``accuracy``: which samples accuracies are measured on; ``decomposition``; ``masks``:
-        how many, None for all 2**n; ``dtype``.
+        how many, None for all 2**n; ``dtype``; ``retest``, where there is one: which checkpoints and samples.
     """
     inputs, games, config = parts.inputs, parts.games, parts.games.config
     models = config.models
@@ -41,11 +42,7 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
     if inputs.train is not None:
         train = key_of(getattr(inputs.train, "ids", None), inputs.train.labels)
     # The user's own functions are what stands in their modules.
-    own = [
-        source
-        for name in own_names(config.players, config.baseline, config.value)
-        if (source := source_of(name)) is not None
-    ]
+    own = _sources(config.players, config.baseline, config.value)
     sampling = config.sampling if config.decomposition.sparse else None
     game = {
         "data": config.data.model_dump(mode="json", exclude={"path", "train"}),
@@ -72,6 +69,7 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
             "state": file_digest(checkpoint.file),
             "base": bases[checkpoint.model],
             "training data": train if models[checkpoint.model].probe else None,
+            **(_other_game(config, train) if checkpoint.retest else {}),
         }
         for checkpoint in plan.checkpoints
     }
@@ -90,8 +88,28 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
         "masks": None if sampling is None else [sampling.number, sampling.limit],
         "dtype": config.store.dtype,
     }
+    if config.retest is not None:
+        found["retest"] = {
+            "checkpoints": [plan.checkpoints[i].label for i in plan.retests.values()],
+            "samples": [inputs.data[i].id for i in plan.retest_samples],
+        }
     plain: Json = json.loads(json.dumps(found))
     return plain
+
+
+def _other_game(config: StudyConfig, train: str | None) -> Json:
+    """What the tables of a retest depend on beside what all tables do."""
+    retest = config.retest
+    assert retest is not None
+    return {
+        "game": retest.model_dump(mode="json", exclude={"samples"}),
+        "mean of": train if retest.baseline == "dataset_mean" else None,
+        "files": [file_digest(path) for path in (*_given(retest.baseline), *_sources(retest.baseline))],
+    }
+
+
+def _sources(*settings: Any) -> list[Path]:
+    return [source for name in own_names(*settings) if (source := source_of(name)) is not None]
 
 
 def _given(baseline: Any) -> list[Path]:

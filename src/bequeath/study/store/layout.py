@@ -41,6 +41,10 @@ _BOTH = (
     "correct: 1 where the checkpoint classifies an accuracy sample rightly. *_done: 1 done, 2 failed, 0 not yet; where "
     "it is not 1, the arrays hold nothing of use. step -1: none."
 )
+_RETEST = (
+    " Checkpoints model (retest)/name: the model's last one on the equivalent game (identity), of some samples, "
+    "without accuracy."
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Axes:
     """The coordinates of a run's arrays."""
 
     checkpoints: Sequence[str]
-    """Named ``model/checkpoint``."""
+    """Named ``model/checkpoint``, retests ``model (retest)/checkpoint``."""
     steps: Sequence[int | None]
     samples: Sequence[str]
     labels: Sequence[str]
@@ -182,7 +186,9 @@ def make_group(
     group.attrs.update(
         {
             "coordinates": "model step label" + (" order" if axes.sampling is None else ""),
-            "about": (_EXACT if axes.sampling is None else _SPARSE) + _BOTH,
+            "about": (_EXACT if axes.sampling is None else _SPARSE)
+            + _BOTH
+            + (_RETEST if "retest" in identity else ""),
             "identity": identity,
             "format": FORMAT,  # last: its absence marks a store whose making was cut off
         }

@@ -24,6 +24,7 @@ from bequeath.study.config.decomposition import is_certified
 from bequeath.study.store import terms
 from bequeath.study.store.arrays import Arrays, to_disk
 from bequeath.study.store.layout import FIELDS, FORMAT, Axes, make_group
+from bequeath.study.store.retested import retested
 
 Stage = Literal["table", "accuracy", "interactions", "bounds"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -47,6 +48,7 @@ class Store(Arrays):
         self._certified = is_certified(self.identity["decomposition"]["kind"])
         self.sparse = self.identity["masks"] is not None
         self._of_stage = _ARRAYS | ({"interactions": _SPARSE_ARRAYS} if self.sparse else {})
+        self._retested = retested(self.identity)
 
     @classmethod
     def create(
@@ -157,6 +159,13 @@ class Store(Arrays):
         return [str(name) for name in self.read(axis)]
 
     # Marks: the leading process alone writes them.
+
+    def asked(self, stage: Stage, checkpoint: int | None = None) -> NDArray[np.bool_]:
+        """What of a checkpoint is to be done, axes as of `state`: of a retest some samples, and no accuracy."""
+        some = self._retested.get(checkpoint)
+        if stage == "accuracy":
+            return np.array([some is None])
+        return np.ones(self.array("table").shape[1], dtype=bool) if some is None else some
 
     def state(self, stage: Stage, checkpoint: int | None = None) -> NDArray[np.int8]:
         """Per sample of a checkpoint (bounds: of all) 0 (not yet), `DONE` or `FAILED`.
