@@ -57,8 +57,9 @@ def row(name: str, results: Sequence[tuple[float, ...]]) -> str:
     covered = ((low <= true.mean()) & (true.mean() <= high))[measured]
     spread = error.std(ddof=1) / len(error) ** 0.5 if len(error) > 1 else np.nan
     mark = " **" if len(error) and abs(error.mean()) > 0.05 else ""
+    of_terms = "-" if np.isnan(exact).any() else f"{np.mean(exact):.3f}"
     return (
-        f"| {name} | {true.mean():.3f} | {np.mean(exact):.3f} | {observed.mean():.3f} | {floor.mean():.3f} | "
+        f"| {name} | {true.mean():.3f} | {of_terms} | {observed.mean():.3f} | {floor.mean():.3f} | "
         f"{ceiling.mean():.3f} | {kappa[measured].mean() if measured.any() else np.nan:.3f} | "
         f"{error.mean() if len(error) else np.nan:+.3f}{mark} | {spread:.3f} | "
         f"{covered.sum()}/{measured.sum()} | {len(kappa) - measured.sum()} |"
