@@ -1,6 +1,7 @@
 """What calibrated shares must pass (METHOD 5f): tables of docs/calibration.md.
 
     python benchmarks/calibration.py planted [--what preserved relearned] [--draws 20]
+    python benchmarks/calibration.py ceilings
     python benchmarks/calibration.py null [--sizes 8 12 24] [--cases plain sizes popular classes]
     python benchmarks/calibration.py false-alarms
     python benchmarks/calibration.py intervals
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 
+import calibration_ceilings
 import calibration_models
 import calibration_null
 import calibration_planted
@@ -33,17 +35,19 @@ def main() -> None:
     null = commands.add_parser("null")
     null.add_argument("--sizes", type=int, nargs="+", default=list(calibration_null.SIZES))
     null.add_argument("--cases", nargs="+", default=list(calibration_null.CASES))
-    alarms, intervals = commands.add_parser("false-alarms"), commands.add_parser("intervals")
+    others = [commands.add_parser(name) for name in ("ceilings", "false-alarms", "intervals")]
     real = [commands.add_parser(name) for name in REAL]
     for command in real:
         command.add_argument("--only", nargs="+", choices=list(calibration_models.PAIRS), default=[])
         command.add_argument("--threads", type=int, default=1)
-    for command in (planted, null, alarms, intervals, *real):
+    for command in (planted, null, *others, *real):
         command.add_argument("--quick", action="store_true")
         command.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     if given.command == "planted":
         calibration_planted.planted(3 if given.quick else given.draws, given.jobs, given.what)
+    if given.command == "ceilings":
+        calibration_ceilings.ceilings(3 if given.quick else 20, given.jobs)
     number = 40 if given.quick else 1000
     if given.command == "null":
         calibration_null.null(number, given.jobs, given.quick, given.sizes, given.cases)
