@@ -54,10 +54,10 @@ def crossed(first: Tensor, second: Tensor, orders: Tensor, most: int) -> Array:
         (samples, samples, orders from 1): the sum of min(abs(a), abs(b)) where signs agree, of the first on sample i
         and the second on sample j; in units of the interactions. nan where one of them was not read.
     """
-    a = np.ascontiguousarray(first.reshape(len(first), -1).numpy(), dtype=np.float64)
-    b = np.ascontiguousarray(second.reshape(len(second), -1).numpy().T, dtype=np.float64)
+    a = np.ascontiguousarray(first.reshape(len(first), -1).cpu().numpy(), dtype=np.float64)
+    b = np.ascontiguousarray(second.reshape(len(second), -1).cpu().numpy().T, dtype=np.float64)
     out = np.zeros((len(a), most + 1, b.shape[1]))
-    _add_shared(a, b, np.tile(orders.numpy(), first.shape[1]), out)
+    _add_shared(a, b, np.tile(orders.cpu().numpy(), first.shape[1]), out)
     out[np.isnan(a).any(1)] = np.nan
     out[..., np.isnan(b).any(0)] = np.nan
     return np.ascontiguousarray(np.swapaxes(out, 1, 2)[..., 1:])
@@ -66,7 +66,7 @@ def crossed(first: Tensor, second: Tensor, orders: Tensor, most: int) -> Array:
 def strength(effects: Tensor, orders: Tensor, most: int) -> Array:
     """Sum of abs(I) over types, by order from 1: (samples, most)."""
     size = effects.abs().sum(-2)
-    return size.new_zeros(len(size), most + 1).index_add_(-1, orders, size)[:, 1:].numpy()
+    return size.new_zeros(len(size), most + 1).index_add_(-1, orders, size)[:, 1:].cpu().numpy()
 
 
 def of_strength_one(effects: Tensor) -> Tensor:
