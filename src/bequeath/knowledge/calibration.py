@@ -104,11 +104,22 @@ def levels(
         floor = top / bottom
         ceiling = np.full_like(size, np.nan)
         if crossed.again:
-            product = np.ones_like(size)
-            for found, strength in crossed.again:
-                product = product * (total(found) / total(strength))
-            ceiling = product ** (1 / len(crossed.again))
+            again = [total(found) / total(strength) for found, strength in crossed.again]
+            ceiling = np.prod(again, axis=0) ** (1 / len(again))
+        if crossed.third:
+            first, second, third = (total(found) / total(strength) for found, strength in crossed.third)
+            ceiling = ceiling * _with_less_reliable(np.sqrt(first * second), third)
     return Levels(observed, floor, ceiling)
+
+
+def _with_less_reliable(usual: Array, other: Array) -> Array:
+    """How much lower a ceiling is where a third model's reliability is not the usual one.
+
+    What readings of reliabilities r and q share is 1 - (((1 - r)^4 + (1 - q)^4) / 2)^(1/4), to 0.005 on planted games
+    (docs/calibration.md): the less reliable one decides.
+    """
+    both = 1 - (((1 - usual) ** 4 + (1 - other) ** 4) / 2) ** 0.25
+    return np.asarray(both / usual)
 
 
 def point(crossed: Crossed, classes: NDArray[Any] | None = None) -> Levels:
