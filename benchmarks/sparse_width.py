@@ -47,10 +47,10 @@ def _exact(tables: np.ndarray) -> bq.Interactions:
 
 def _row(name: str, share: bq.Share, number: int) -> dict[str, float]:
     assert share.floor is not None
-    wide, above = share.high - share.low, share.observed - share.floor
+    wide, above = share.observed_high - share.observed_low, share.observed - share.floor
     print(
-        f"{name}: preserved {share.observed:.3f} [{share.low:.3f}, {share.high:.3f}], floor {share.floor:.3f}; width "
-        f"{wide:.3f}, {wide / above:.2f} of what is above the floor",
+        f"{name}: preserved {share.observed:.3f} [{share.observed_low:.3f}, {share.observed_high:.3f}], "
+        f"floor {share.floor:.3f}; width {wide:.3f}, {wide / above:.2f} of what is above the floor",
         flush=True,
     )
     return {"width": wide, "width / (observed - floor)": wide / above}

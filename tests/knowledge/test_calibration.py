@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -247,6 +248,32 @@ def test_a_twin_of_the_model_after_takes_the_place_of_the_control():
     twin = given["retests"]["after"]
     comparison = bq.compare(before=given["before"], after=given["after"], control=twin, twins={"after": twin})
     assert comparison.share("relearned").corrected == pytest.approx(1)
+
+
+def test_a_control_that_is_read_worse_is_not_told_to_have_less():
+    """A control that has all that is preserved has all of it, however noisy its readings are."""
+    kappas = []
+    for seed in range(5):
+        rng = torch.Generator().manual_seed(seed)
+        values = torch.randn(30, 64, generator=rng, dtype=torch.float64) * (
+            torch.rand(30, 64, generator=rng) < 0.2
+        )
+        values[:, 0] = 0
+        sure = [noisy(values, 10 * seed + i, 0.02) for i in range(4)]
+        unsure = [noisy(values, 10 * seed + i, 0.1) for i in (4, 5)]
+        found = bq.compare(
+            before=sure[0],
+            after=sure[1],
+            control=unsure[0],
+            retests={"before": sure[2], "after": sure[3], "control": unsure[1]},
+        )
+        crossed = found.strengths.crossed["retest"]["relearned"].over(np.ones((6, 1)))
+        kappas.append(
+            [found.share("relearned").corrected, calibration.point(replace(crossed, third=())).corrected[0]]
+        )
+    ours, without = np.mean(kappas, axis=0)
+    assert ours == pytest.approx(1, abs=0.1)
+    assert without < ours - 0.05
 
 
 def test_few_samples_bear_no_verdict():

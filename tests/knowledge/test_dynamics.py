@@ -168,6 +168,11 @@ def test_the_lead_is_paired_and_its_p_swaps_the_runs():
     assert ahead.area.mean == pytest.approx(early.approach.area().mean - late.approach.area().mean)
     assert ahead.area_p == pytest.approx(2 / 2**7)
     assert lead(early, early).area_p == 1
+    # Runs of other checkpoints: those that are missing lie on straight lines.
+    early, late = (apart(shares, [1, 7, 31], samples=7) for shares in ((0.6, 0.9, 1.0), (0.0, 0.2, 1.0)))
+    denser = apart((0.6, 0.75, 0.9, 0.95, 1.0), [1, 3, 7, 15, 31], samples=7)
+    assert lead(denser, late).area.mean == pytest.approx(lead(early, late).area.mean)
+    assert lead(denser, late).area_p == pytest.approx(lead(early, late).area_p)
 
 
 def test_mean_order_is_weighted_by_strength():

@@ -162,8 +162,11 @@ def test_a_retest_that_is_added_keeps_what_is_finished(small, edit, done):
         key: own[key] for key in own if key != "checkpoints"
     }
     assert own["checkpoints"].items() <= identity["checkpoints"].items()
-    for key in ("knowledge", "models", "claims", "certificates", "warnings"):
+    for key in ("models", "certificates", "regions"):
         assert after[key] == before[key]
+    # An exact reading has no halves: its shares are told by the retest now.
+    assert (before["knowledge"]["second"], after["knowledge"]["second"]) == ("once", "retest")
+    assert after["knowledge"]["shares"]["preserved"]["n"] == 4
     done.clear()
     assert run(small) == after
     assert not done
@@ -255,7 +258,12 @@ def test_a_retest_that_fails_takes_nothing_else_with_it(small, edit, monkeypatch
     assert (found["missing"]["checkpoints"], found["missing"]["samples"]) == ([], [])
     told = "The retest of scratch failed on 1 of its samples. The first error: ValueError: not this one"
     assert found["warnings"][0] == told
-    assert found["knowledge"] == expected["knowledge"]
+    assert found["knowledge"]["by_order"] == expected["knowledge"]["by_order"]
+    shares = found["knowledge"]["shares"]
+    assert (shares["preserved"]["n"], shares["relearned"]["n"]) == (
+        4,
+        3,
+    )  # samples retested in the models concerned
     retests = study.evidence().retests
     assert [int(one.offset.isfinite().sum()) for one in retests.values()] == [4, 4, 3]
     assert found["study"]["retest"]["n_samples"] == 4

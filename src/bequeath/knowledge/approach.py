@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Approach:
         (samples, 1): of two readings of the last checkpoint; 1 where it was read once.
     """
 
-    steps: NDArray[np.int64]
+    steps: NDArray[Any]
     observed: Array
     floor: Array
     ceiling: Array
@@ -162,8 +163,37 @@ def area_ahead(first: Approach, second: Approach) -> tuple[Estimate, float]:
         return np.asarray(first._area(*means[:3]) - second._area(*means[3:]))
 
     both = resampled_means(*first.parts, *second.parts)
-    p = swap_test(lambda one, two: difference(*one, *two), first.parts, second.parts)
+    one, two = _on_common_steps(first, second)
+    p = swap_test(
+        lambda a, b: np.asarray(one._area(*a) - one._area(*b)),
+        one.parts,
+        two.parts,
+    )
     return first._estimates(difference(*both)[:, None])[0], p
+
+
+def _on_common_steps(first: Approach, second: Approach) -> tuple[Approach, Approach]:
+    """Both runs at the checkpoints of either, as parts of their ranges of log(1 + step), to be swapped."""
+    if first.steps.tolist() == second.steps.tolist():
+        return first, second
+    places = [_places(run.steps) for run in (first, second)]
+    grid = np.union1d(*places)
+    steps = np.expm1(grid)
+
+    def at(values: Array, places: Array) -> Array:
+        return np.asarray(np.apply_along_axis(lambda row: np.interp(grid, places, row), -1, values))
+
+    one, two = (
+        Approach(steps, at(run.observed, where), at(run.floor, where), run.ceiling)
+        for run, where in zip((first, second), places, strict=True)
+    )
+    return one, two
+
+
+def _places(steps: NDArray[Any]) -> Array:
+    """Of checkpoints, from 0 at the first to 1 at the last, in log(1 + step)."""
+    x = np.log1p(steps.astype(np.float64))
+    return np.asarray((x - x[0]) / (x[-1] - x[0]))
 
 
 def passage_ratio(first: Approach, second: Approach, level: float = HALF_WAY) -> Estimate:

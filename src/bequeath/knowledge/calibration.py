@@ -104,11 +104,22 @@ def levels(
         floor = top / bottom
         ceiling = np.full_like(size, np.nan)
         if crossed.again:
-            product = np.ones_like(size)
-            for found, strength in crossed.again:
-                product = product * (total(found) / total(strength))
-            ceiling = product ** (1 / len(crossed.again))
+            again = [total(found) / total(strength) for found, strength in crossed.again]
+            ceiling = np.prod(again, axis=0) ** (1 / len(again))
+        if crossed.third:
+            first, second, third = (total(found) / total(strength) for found, strength in crossed.third)
+            ceiling = ceiling * _with_less_reliable(np.sqrt(first * second), third)
     return Levels(observed, floor, ceiling)
+
+
+def _with_less_reliable(usual: Array, other: Array) -> Array:
+    """How much lower a ceiling is where a third model is read less reliably than usual: a factor, at most 1.
+
+    What readings of reliabilities r and q share is 1 - (((1 - r)^4 + (1 - q)^4) / 2)^(1/4), to 0.005 on planted games
+    (docs/calibration.md): the less reliable one decides.
+    """
+    both = 1 - (((1 - usual) ** 4 + (1 - other) ** 4) / 2) ** 0.25
+    return np.asarray(np.minimum(both / usual, 1.0))
 
 
 def point(crossed: Crossed, classes: NDArray[Any] | None = None) -> Levels:
@@ -176,3 +187,17 @@ def p_values(crossed: Crossed, classes: Sequence[Any] | None = None) -> Array | 
     # Sums in another order differ in the last digits; that makes no share larger.
     exceeding = (mixed >= observed - 1e-9 * np.abs(observed) - 1e-12).sum(0)
     return np.asarray((1 + exceeding) / (1 + len(orders)))
+
+
+def unreliable(floor: float, ceiling: float, least_room: float, n: int) -> str | None:
+    """Why there is no scale between floor and ceiling; None where there is one."""
+    if not np.isfinite(floor):
+        return "no other sample to compare with" if n < 2 else "no strength to take a share of"
+    if not np.isfinite(ceiling):
+        return "no second reading of the models; exact readings need retests or twins for a ceiling"
+    if not least_room > 0:
+        return (
+            f"a second reading of the same models finds {100 * ceiling:.1f}% again, and other samples share "
+            f"{100 * floor:.1f}%: too near to each other to tell knowledge from noise; more masks or samples may help"
+        )
+    return None

@@ -14,6 +14,8 @@ from torch import Tensor
 from bequeath.errors import BequeathError
 
 Array = NDArray[np.float64]
+Reliabilities = tuple[tuple[Array, Array], ...]
+"""What second readings find again, and the strength it is of, of each model."""
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -54,10 +56,10 @@ def crossed(first: Tensor, second: Tensor, orders: Tensor, most: int) -> Array:
         (samples, samples, orders from 1): the sum of min(abs(a), abs(b)) where signs agree, of the first on sample i
         and the second on sample j; in units of the interactions. nan where one of them was not read.
     """
-    a = np.ascontiguousarray(first.reshape(len(first), -1).numpy(), dtype=np.float64)
-    b = np.ascontiguousarray(second.reshape(len(second), -1).numpy().T, dtype=np.float64)
+    a = np.ascontiguousarray(first.reshape(len(first), -1).cpu().numpy(), dtype=np.float64)
+    b = np.ascontiguousarray(second.reshape(len(second), -1).cpu().numpy().T, dtype=np.float64)
     out = np.zeros((len(a), most + 1, b.shape[1]))
-    _add_shared(a, b, np.tile(orders.numpy(), first.shape[1]), out)
+    _add_shared(a, b, np.tile(orders.cpu().numpy(), first.shape[1]), out)
     out[np.isnan(a).any(1)] = np.nan
     out[..., np.isnan(b).any(0)] = np.nan
     return np.ascontiguousarray(np.swapaxes(out, 1, 2)[..., 1:])
@@ -66,7 +68,7 @@ def crossed(first: Tensor, second: Tensor, orders: Tensor, most: int) -> Array:
 def strength(effects: Tensor, orders: Tensor, most: int) -> Array:
     """Sum of abs(I) over types, by order from 1: (samples, most)."""
     size = effects.abs().sum(-2)
-    return size.new_zeros(len(size), most + 1).index_add_(-1, orders, size)[:, 1:].numpy()
+    return size.new_zeros(len(size), most + 1).index_add_(-1, orders, size)[:, 1:].cpu().numpy()
 
 
 def of_strength_one(effects: Tensor) -> Tensor:
@@ -78,6 +80,13 @@ def of_strength_one(effects: Tensor) -> Tensor:
 def sum_of(arrays: Sequence[Array]) -> Array:
     """Arrays of one shape, added up."""
     return np.asarray(np.sum(arrays, axis=0))
+
+
+def _stacked(seeds: Sequence[Reliabilities]) -> Reliabilities:
+    return tuple(
+        (np.stack([top for top, _ in pairs]), np.stack([bottom for _, bottom in pairs]))
+        for pairs in zip(*seeds, strict=True)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,12 +108,16 @@ class Crossed:
     again : tuple of (ndarray, ndarray)
         Reliabilities, whose geometric mean is the ceiling: what a second reading of a model finds again, and its
         strength, each (..., samples, orders). Empty where nothing was read twice.
+    third : tuple of (ndarray, ndarray)
+        Where a third model takes part, the reliabilities of the first two and of the third: the ceiling is lower where
+        the third one's readings are less reliable.
     """
 
     common: Array
     whole: Array
     each: Array
-    again: tuple[tuple[Array, Array], ...] = ()
+    again: Reliabilities = ()
+    third: Reliabilities = ()
 
     @classmethod
     def stacked(cls, seeds: Sequence[Crossed]) -> Crossed:
@@ -115,7 +128,7 @@ class Crossed:
         BequeathError
             If they are not of the same samples and orders.
         """
-        shapes = {(one.common.shape, len(one.again)) for one in seeds}
+        shapes = {(one.common.shape, len(one.again), len(one.third)) for one in seeds}
         if len(shapes) != 1:
             raise BequeathError(
                 f"seeds: strengths of shapes {sorted(shapes)}; all need the same models, samples and players"
@@ -124,17 +137,15 @@ class Crossed:
             np.stack([one.common for one in seeds]),
             np.stack([one.whole for one in seeds]),
             np.stack([one.each for one in seeds]),
-            tuple(
-                (np.stack([top for top, _ in pairs]), np.stack([bottom for _, bottom in pairs]))
-                for pairs in zip(*(one.again for one in seeds), strict=True)
-            ),
+            _stacked([one.again for one in seeds]),
+            _stacked([one.third for one in seeds]),
         )
 
     @property
     def read(self) -> NDArray[np.bool_]:
         """Which samples were read in every way, bool, (samples,)."""
         samples = self.whole.shape[-2]
-        parts = [self.whole, *(top for top, _ in self.again)]
+        parts = [self.whole, *(top for top, _ in (*self.again, *self.third))]
         found = np.ones(samples, bool)
         for part in parts:
             found &= np.isfinite(part).all(-1).reshape(-1, samples).all(0)
@@ -149,7 +160,10 @@ class Crossed:
             self.common[..., keep, :, :][..., keep, :],
             self.whole[..., keep, :],
             self.each[..., keep, :, :][..., keep, :],
-            tuple((top[..., keep, :], bottom[..., keep, :]) for top, bottom in self.again),
+            *(
+                tuple((top[..., keep, :], bottom[..., keep, :]) for top, bottom in pairs)
+                for pairs in (self.again, self.third)
+            ),
         )
 
     def over(self, groups: Array) -> Crossed:
@@ -160,4 +174,5 @@ class Crossed:
             whole=self.whole @ groups,
             each=self.each @ groups,
             again=tuple((top @ groups, bottom @ groups) for top, bottom in self.again),
+            third=tuple((top @ groups, bottom @ groups) for top, bottom in self.third),
         )

@@ -14,7 +14,15 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.knowledge.alignment import align
-from bequeath.knowledge.crossings import Array, Crossed, crossed, of_strength_one, strength, sum_of
+from bequeath.knowledge.crossings import (
+    Array,
+    Crossed,
+    Reliabilities,
+    crossed,
+    of_strength_one,
+    strength,
+    sum_of,
+)
 from bequeath.knowledge.regions import shared
 from bequeath.lattice.interactions import Interactions
 
@@ -130,7 +138,7 @@ class Repeats:
         """Strengths by sample and order, added up."""
         return sum_of([strength(part, self.orders, self.most) for part in parts])
 
-    def _crossed(self, pairs: Pairs, whole: Array, again: tuple[tuple[Array, Array], ...]) -> Crossed:
+    def _crossed(self, pairs: Pairs, whole: Array, again: Reliabilities) -> Crossed:
         """What the first of each pair has on a sample and the second on another, added up."""
         common = [crossed(a, b, self.orders, self.most) for a, b in pairs]
         each = [crossed(of_strength_one(a), of_strength_one(b), self.orders, self.most) for a, b in pairs]
@@ -174,7 +182,7 @@ class Repeats:
     def in_common(self, a: str, b: str, c: str, twins: Sequence[str] = ()) -> Crossed:
         """How much of what models a and b share model c has, too; `twins`: of b, in the place of c in the ceiling.
 
-        Without twins, second readings of b and a stand in the place of c.
+        Without twins, second readings of b and a stand in the place of c, as reliable as c is.
         """
         both = [(torch.sign(x[a]) * shared(x[a], y[b]), x, y) for x, y in self._ways]
         readings = [self.first, self.second] if self.repeated else [self.first]
@@ -184,10 +192,13 @@ class Repeats:
             pairs = [(part, one[twin]) for part, *_ in both for one in readings for twin in twins]
         elif self.repeated:
             pairs = [(part, other) for part, x, y in both for other in (x[b], y[a])]
-        again: tuple[tuple[Array, Array], ...] = ()
+        again: Reliabilities = ()
         if pairs:
             again = ((self._sums([shared(*pair) for pair in pairs]), max(1, len(twins)) * whole),)
-        return self._crossed([(part, one[c]) for part, *_ in both for one in readings], whole, again)
+        found = self._crossed([(part, one[c]) for part, *_ in both for one in readings], whole, again)
+        # A twin of b is as reliable as b: it stands for c as it is.
+        reliabilities = () if twins else [self.again(model) for model in (a, b, c)]
+        return replace(found, third=tuple(one for one in reliabilities if one is not None))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bequeath.errors import BequeathError
-from bequeath.knowledge.calibration import Levels, interval, p_values, point, resampled_levels
+from bequeath.knowledge.calibration import Levels, interval, p_values, point, resampled_levels, unreliable
 from bequeath.knowledge.crossings import Array, Crossed
 from bequeath.knowledge.repeats import Second
 from bequeath.knowledge.statistics import Estimate
@@ -285,7 +285,7 @@ def _share(
     def number(values: Array | None) -> float | None:
         return None if values is None or not np.isfinite(values[g]) else float(values[g])
 
-    reason = _unreliable(
+    reason = unreliable(
         at.floor[g], at.ceiling[g], interval(drawn.ceiling[:, g] - drawn.floor[:, g], n)[0], n
     )
     above = number(at.ceiling) is not None and reason is None
@@ -317,17 +317,3 @@ def _share(
         None if within is None or not above else number(within.corrected),
         number(p_within),
     )
-
-
-def _unreliable(floor: float, ceiling: float, least_room: float, n: int) -> str | None:
-    """Why there is no scale between floor and ceiling; None where there is one."""
-    if not np.isfinite(floor):
-        return "no other sample to compare with" if n < 2 else "no strength to take a share of"
-    if not np.isfinite(ceiling):
-        return "no second reading of the models; exact readings need retests or twins for a ceiling"
-    if not least_room > 0:
-        return (
-            f"a second reading of the same models finds {100 * ceiling:.1f}% again, and other samples share "
-            f"{100 * floor:.1f}%: too near to each other to tell knowledge from noise; more masks or samples may help"
-        )
-    return None
