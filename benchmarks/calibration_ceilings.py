@@ -67,10 +67,12 @@ def _three(setting: Setting, seed: int) -> tuple[float, ...]:
     readings of before or after have.
     """
     made = study(setting, seed)
-    share = made.compare().share("relearned")
+    comparison = made.compare()
+    share = comparison.share("relearned")
+    ((found, strength),) = comparison.strengths.crossed["split"]["relearned"].again
     repeats = Repeats.of(*({role: both[half] for role, both in made.halves.items()} for half in (0, 1)))
     before, after, control = (_reliability(repeats, model) for model in ("before", "after", "control"))
-    others, floor, whole = (before * after) ** 0.5, share.floor or 0.0, share.ceiling or np.nan
+    others, floor, whole = (before * after) ** 0.5, share.floor or 0.0, float(found.sum() / strength.sum())
     ceilings = [whole, *(whole * mean(others, control) / others for mean in MEANS.values())]
     errors = ((share.observed - floor) / (ceiling - floor) - made.relearned for ceiling in ceilings)
     return made.relearned, share.observed, whole, others, control, *errors
@@ -89,7 +91,7 @@ def ceilings(draws: int, jobs: int) -> None:
             setting = replace(Setting(1.0, noise), **options)
             what = f"{name}; {noise[0]:.0%}, {noise[1]:.0%}, 1.0"
             _row(what, partial(_pair, setting), min(draws, 6), jobs)
-    print(f"\n| noise, psi | true R | s | c without the control | reliabilities | as it is | {names} |")
+    print(f"\n| noise, psi | true R | s | c | reliabilities | without the control | {names} |")
     print(f"|---|---|---|---|---|---|{rules}")
     for three in THREE:
         for psi in (0.5, 1.0):
