@@ -106,8 +106,8 @@ class Crossed:
         As `common`, but of interactions that are divided by their sample's sum of abs(I): who shares with whom, however
         strong a sample is in the two models.
     again : tuple of (ndarray, ndarray)
-        Reliabilities, whose geometric mean is the ceiling: what a second reading of a model finds again, and its
-        strength, each (..., samples, orders). Empty where nothing was read twice.
+        Reliabilities, which make the ceiling: what a second reading of a model finds again, and its strength, each
+        (..., samples, orders). Empty where nothing was read twice.
     third : tuple of (ndarray, ndarray)
         Where a third model takes part, the reliabilities of the first two and of the third: the ceiling is lower where
         the third one's readings are less reliable.
