@@ -57,6 +57,9 @@ def identity(names: Sequence[str], quick: bool) -> None:
     """A model against its own second reading: other masks; grids that are shifted by a sixteenth of a side."""
     print("| model | second reading | s / f / c | kappa | within 0.05 |\n|---|---|---|---|---|")
     for name in names:
+        if name == "games":
+            _identity_of_games(quick)
+            continue
         model = pair(name)
         for state, seeds in (("w0", 2 if quick else SEEDS[name]), ("d0", 2)):
             views = [replace(model.view, seed=seed) for seed in range(seeds)]
@@ -87,6 +90,30 @@ def identity(names: Sequence[str], quick: bool) -> None:
         one, again, other, other_again = (model.reading("w0", view)[0] for view in games)
         retested = bq.compare(before=one, after=other, retests={"before": again, "after": other_again})
         _identity_row(f"{name} w0", what, retested.share("preserved", "retest"))
+
+
+def _identity_of_games(quick: bool) -> None:
+    """Models of the reference game of 16 cells, read from four parts of the 1,280 masks, each part with its halves."""
+    game, parts = GAMES[0], 2 if quick else 4
+    masks, models = reference(game)
+    ends = drawn(masks, 2, 0)
+    order = np.random.default_rng(5).permutation(np.setdiff1d(np.arange(len(masks)), ends))
+    size = (len(order) - 1) // 8
+    for model, values in models.items():
+        readings = []
+        for part in range(2 * parts):
+            rows = np.concatenate((ends, np.sort(order[part * size : (part + 1) * size])))
+            readings.append(read_again_as(bq.fit(masks[rows], values[:, rows], 3, resamples=0), None))
+        both = [(readings[2 * part], readings[2 * part + 1]) for part in range(parts)]
+        found = [preserved(*two) for two in combinations(both, 2)]
+        kappa = [one.corrected for one in found if one.corrected is not None]
+        covered = sum(one.low <= 1 <= one.high for one in found)
+        what = f"{len(found)} pairs of parts of {2 * size} masks: {min(kappa):.2f} to {max(kappa):.2f}, "
+        what += f"the interval holds 1 in {covered}"
+        print(
+            f"| {game} {model} | {what} | | {np.mean(kappa):.3f} (mean) | {_near(np.mean(kappa))} |",
+            flush=True,
+        )
 
 
 def _identity_row(name: str, what: str, share: Share) -> None:
@@ -180,22 +207,11 @@ def references(quick: bool) -> None:
 def stability(names: Sequence[str], quick: bool) -> None:
     """The same pair read in other ways: does kappa move by less than its interval?"""
     print("| pair | read by | s / f / c | kappa | inside the first interval |\n|---|---|---|---|---|")
-    ways = {"256 masks": (256, 0), "other 256 masks": (256, 1), "128 masks": (128, 0), "512 masks": (512, 0)}
-    for game, after in [
-        ("hymenoptera_n16", "F0"),
-        ("hymenoptera_n9", "F0"),
-        ("sst2_n9", "F0"),
-        ("hymenoptera_n16", "S0"),
-    ]:
-        masks, _ = reference(game)
-        found: dict[str, Share] = {}
-        for what, (number, seed) in ways.items():
-            rows = drawn(masks, number, seed)
-            found[what] = preserved(*(read(game, m, rows, f"{number}-{seed}") for m in ("P", after)))
-        _moves(f"{game} P, {after}", found)
-        if quick:
-            break
+    if "games" in names:
+        _stability_of_games(quick)
     for name in [] if quick else names:
+        if name == "games":
+            continue
         model = pair(name)
         views = {"as elsewhere": model.view, "other masks": replace(model.view, seed=1)}
         views |= {"half the masks": replace(model.view, masks=model.view.masks // 2)}
@@ -211,6 +227,35 @@ def stability(names: Sequence[str], quick: bool) -> None:
             f"{name} before, after",
             {what: _of_states(name, "w0", "d0", view) for what, view in views.items()},
         )
+
+
+def _stability_of_games(quick: bool) -> None:
+    ways = {"256 masks": (256, 0), "other 256 masks": (256, 1), "128 masks": (128, 0), "512 masks": (512, 0)}
+    for game, after in [*((game, "F0") for game in GAMES), (GAMES[0], "F1"), (GAMES[0], "S0")][
+        : 1 if quick else 5
+    ]:
+        masks, _ = reference(game)
+        found: dict[str, Share] = {}
+        for what, (number, seed) in ways.items():
+            rows = drawn(masks, number, seed)
+            found[what] = preserved(*(read(game, model, rows, f"{number}-{seed}") for model in ("P", after)))
+        _moves(f"{game} P, {after}", found)
+    print("\n| game | masks | strength by order | kappa of order 1 | 2 | 3 |\n|---|---|---|---|---|---|")
+    for game in GAMES[: 1 if quick else 3]:
+        for number in (128, 256, 512):
+            rows = drawn(reference(game)[0], number, 0)
+            both = {
+                role: read(game, model, rows, f"{number}-0")
+                for role, model in (("before", "P"), ("after", "F0"))
+            }
+            strengths = compared(both).strengths
+            strength = strengths.crossed["split"]["preserved"].whole.sum(0)
+            sizes = ", ".join(f"{one:.2f}" for one in strength / strength.sum())
+            kappas = [
+                "not measurable" if one.corrected is None else told(one)
+                for one in strengths.by_orders("preserved")
+            ]
+            print(f"| {game} P, F0 | {number} | {sizes} | {' | '.join(kappas)} |", flush=True)
 
 
 def _moves(name: str, found: dict[str, Share]) -> None:
@@ -234,4 +279,5 @@ def run(command: str, names: Sequence[str], quick: bool, threads: int) -> None:
     if command == "references":
         references(quick)
     else:
-        commands[command](names or list(PAIRS), quick)
+        both = command in ("identity", "stability")
+        commands[command](names or [*(["games"] if both else []), *PAIRS], quick)
