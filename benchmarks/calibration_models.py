@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from planted_studies import FOLDER, read_again_as, write
-from real_games import DATA, normalised, sentences, square
+from real_games import DATA, ants_and_bees, normalised, sentences, square
 from torch import nn
 
 import bequeath as bq
@@ -237,14 +237,7 @@ def _key(view: View, order: bool = True) -> str:
 
 def mobilenet() -> Pair:
     """MobileNetV2 and ants and bees."""
-    files = {
-        part: [
-            (file, label)
-            for label, name in enumerate(("ants", "bees"))
-            for file in sorted((DATA / "hymenoptera256" / part / name).glob("*.jpg"))
-        ]
-        for part in ("train", "val")
-    }
+    files = ants_and_bees()
 
     def build() -> nn.Module:
         model = mobilenet_v2(2)

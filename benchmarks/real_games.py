@@ -94,9 +94,9 @@ def square(file: Path) -> Tensor:
     return normalised(np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box)))
 
 
-def mobilenet_games(count: int) -> Iterator[bq.Game]:
-    """MobileNetV2 with a probe on all training pictures, on validation pictures of both classes in turn."""
-    files = {
+def ants_and_bees() -> dict[str, list[tuple[Path, int]]]:
+    """Pictures and their labels, by part of the data."""
+    return {
         part: [
             (file, label)
             for label, name in enumerate(("ants", "bees"))
@@ -104,6 +104,11 @@ def mobilenet_games(count: int) -> Iterator[bq.Game]:
         ]
         for part in ("train", "val")
     }
+
+
+def mobilenet_games(count: int) -> Iterator[bq.Game]:
+    """MobileNetV2 with a probe on all training pictures, on validation pictures of both classes in turn."""
+    files = ants_and_bees()
     model = mobilenet_v2(1000)
     model.load_state_dict(imagenet_state())
     model.eval()

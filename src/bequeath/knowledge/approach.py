@@ -158,18 +158,11 @@ def area_ahead(first: Approach, second: Approach) -> tuple[Estimate, float]:
 
     p is two-sided: how often the difference is as large when, for each sample, the runs are swapped at random.
     """
-
-    def difference(*means: Array) -> Array:
-        return np.asarray(first._area(*means[:3]) - second._area(*means[3:]))
-
-    both = resampled_means(*first.parts, *second.parts)
+    means = resampled_means(*first.parts, *second.parts)
+    difference = first._area(*means[:3]) - second._area(*means[3:])
     one, two = _on_common_steps(first, second)
-    p = swap_test(
-        lambda a, b: np.asarray(one._area(*a) - one._area(*b)),
-        one.parts,
-        two.parts,
-    )
-    return first._estimates(difference(*both)[:, None])[0], p
+    p = swap_test(lambda a, b: one._area(*a) - one._area(*b), one.parts, two.parts)
+    return first._estimates(difference[:, None])[0], p
 
 
 def _on_common_steps(first: Approach, second: Approach) -> tuple[Approach, Approach]:

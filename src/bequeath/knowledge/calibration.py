@@ -125,15 +125,13 @@ def common_ceiling(*reliabilities: Array) -> Array:
 
 def point(crossed: Crossed, classes: NDArray[Any] | None = None) -> Levels:
     """Levels of the data themselves, (groups,)."""
-    seeds = 1 if crossed.common.ndim == 3 else len(crossed.common)
-    found = levels(crossed, np.ones((1, seeds)), np.ones((1, crossed.whole.shape[-2])), classes)
+    found = levels(crossed, np.ones((1, crossed.seeds)), np.ones((1, crossed.whole.shape[-2])), classes)
     return Levels(found.observed[0], found.floor[0], found.ceiling[0])
 
 
 def resampled_levels(crossed: Crossed, seed: int = 0, classes: NDArray[Any] | None = None) -> Levels:
     """Levels of each bootstrap resample of samples (and seeds), all computed anew inside: (resamples, groups)."""
-    seeds = 1 if crossed.common.ndim == 3 else len(crossed.common)
-    return levels(crossed, *resample_counts(seeds, crossed.whole.shape[-2], seed), classes)
+    return levels(crossed, *resample_counts(crossed.seeds, crossed.whole.shape[-2], seed), classes)
 
 
 @lru_cache(maxsize=32)

@@ -142,6 +142,11 @@ class Crossed:
         )
 
     @property
+    def seeds(self) -> int:
+        """Number of seeds."""
+        return 1 if self.whole.ndim == 2 else len(self.whole)
+
+    @property
     def read(self) -> NDArray[np.bool_]:
         """Which samples were read in every way, bool, (samples,)."""
         samples = self.whole.shape[-2]
@@ -165,6 +170,10 @@ class Crossed:
                 for pairs in (self.again, self.third)
             ),
         )
+
+    def over_all(self) -> Crossed:
+        """Sums over all orders: one group."""
+        return self.over(np.ones((self.whole.shape[-1], 1)))
 
     def over(self, groups: Array) -> Crossed:
         """Sums over groups of orders, (orders, groups): the last axis is then one of groups."""

@@ -30,8 +30,7 @@ def pairwise(
     found: dict[tuple[str, str], Share] = {}
 
     def share(crossed: Crossed, pair: tuple[str, str]) -> Share:
-        over_orders = crossed.over(np.ones((crossed.whole.shape[-1], 1)))
-        one = calibrated(over_orders, classes, second)[0]
+        one = calibrated(crossed.over_all(), classes, second)[0]
         known = [reasons[name] for name in pair if name in reasons]
         return replace(one, reason="; ".join(known) or one.reason)
 

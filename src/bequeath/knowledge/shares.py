@@ -196,7 +196,7 @@ class Strengths:
     def share(self, name: str, second: Second | None = None) -> Share:
         """One of `measures` over all orders, by one of `seconds` (the first that there is)."""
         crossed = self._of(name, second)
-        return self._shares(name, crossed.over(np.ones((crossed.whole.shape[-1], 1))), second)[0]
+        return self._shares(name, crossed.over_all(), second)[0]
 
     def by_orders(self, name: str, second: Second | None = None) -> list[Share]:
         """A share at each order from 1; p is of the largest over orders, so that all orders together hold it."""
@@ -210,16 +210,15 @@ class Strengths:
         """
         crossed = self._of("preserved").of_read()
         most, n = crossed.whole.shape[-1], crossed.whole.shape[-2]
-        seeds = 1 if crossed.whole.ndim == 2 else len(crossed.whole)
         halves = np.zeros((most, 2))
         halves[: max(1, most // 2), 0] = halves[max(1, most // 2) :, 1] = 1
         parts = self._shares("preserved", self._of("preserved").over(halves), None)
         if n < 2 or any(part.corrected is None for part in parts):
-            return Estimate(np.nan, np.nan, np.nan, n, seeds)
+            return Estimate(np.nan, np.nan, np.nan, n, crossed.seeds)
         drawn = resampled_levels(crossed.over(halves)).corrected
         low, high = interval(drawn[:, 0] - drawn[:, 1], n)
         fall = point(crossed.over(halves)).corrected
-        return Estimate(float(fall[0] - fall[1]), low, high, n, seeds)
+        return Estimate(float(fall[0] - fall[1]), low, high, n, crossed.seeds)
 
     def _of(self, name: str, second: Second | None = None) -> Crossed:
         return self.crossed[second or self.seconds[0]]["preserved" if name == "discarded" else name]
@@ -229,7 +228,8 @@ class Strengths:
         crossed, keep = crossed.of_read(), crossed.read
         classes = None if self.classes is None else np.asarray(self.classes)[keep]
         found = calibrated(crossed, classes, second or self.seconds[0])
-        found = [replace(one, reason=self._reason(name, second) or one.reason) for one in found]
+        reason = self._reason(name, second)
+        found = [replace(one, reason=reason or one.reason) for one in found]
         return [one.rest for one in found] if name in ("discarded", "new") else found
 
     def _reason(self, name: str, second: Second | None) -> str | None:
@@ -259,7 +259,7 @@ def calibrated(
     crossed: Crossed, classes: NDArray[Any] | None = None, second: Second = "split"
 ) -> list[Share]:
     """The share of the first model's strength that the second has, for each group of orders: with all of its levels."""
-    n, seeds = crossed.whole.shape[-2], 1 if crossed.whole.ndim == 2 else len(crossed.whole)
+    n, seeds = crossed.whole.shape[-2], crossed.seeds
     groups = crossed.whole.shape[-1]
     if n == 0:
         nothing = "no sample was read twice"
