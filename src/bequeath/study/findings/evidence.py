@@ -22,9 +22,9 @@ from bequeath.knowledge.pairs import pairwise
 from bequeath.knowledge.repeats import ROLES, Normalise, halves_of
 from bequeath.knowledge.shares import Share
 from bequeath.lattice.interactions import Interactions
-from bequeath.lattice.sparse.fit import halves
 from bequeath.study.config import StudyConfig
 from bequeath.study.config.study import PAPER_SALIENT
+from bequeath.study.findings.half_readings import kept_halves
 from bequeath.study.findings.known import Known
 from bequeath.study.findings.missing import comparable_part
 from bequeath.study.findings.other_readings import other_readings
@@ -114,7 +114,7 @@ class Evidence:
             tuple(classes[s] for s in part.samples),
             part.samples,
             tuple(
-                _with_halves(config, one, shown, table)
+                _with_halves(config, folder, one, shown, table)
                 for one, table in zip(interactions, tables, strict=True)
             ),
             tables,
@@ -284,15 +284,15 @@ class Evidence:
 
 
 def _with_halves(
-    config: StudyConfig, interactions: Interactions, shown: Tensor | None, table: Tensor
+    config: StudyConfig, folder: Path, interactions: Interactions, shown: Tensor | None, table: Tensor
 ) -> Interactions:
     """Sparse readings with the way to read halves of their masks."""
     listed = interactions.listed
-    if listed is None:
+    if listed is None or shown is None:
         return interactions
     options = config.sparse_options(interactions.n_players)
     del options["resamples"]  # halves come without errors
-    again = partial(halves, shown, table, players=interactions.players, **options)
+    again = partial(kept_halves, folder, shown, table, interactions.players, options)
     return Interactions.of_terms(
         replace(listed, again=again), interactions.offset, interactions.players, interactions.certificate
     )
