@@ -178,7 +178,12 @@ def test_csv_by_builder(tmp_path: Path) -> None:
         (reviews(label=[1, -1, 0]), {"text": "text"}, "row 1: has no label; use another split"),
         (reviews(), {"columns": ["text"]}, "row 0: 'text' is 'good ', not a number; encode it"),
         (reviews(a=[1.0, None, 2.0]), {"columns": ["a"]}, "row 1: 'a' is None, not a number"),
-        (reviews(a=[1.0, 2.0, 2.0]), {"text": "text", "label": "a"}, "row 0: a is a float"),
+        (reviews(a=[1.0, float("nan"), 2.0]), {"text": "text", "label": "a"}, "row 1: the label is 'nan'"),
+        (
+            hf.Dataset.from_dict({"text": ["x"], "a": [[1]]}),
+            {"text": "text", "label": "a"},
+            "row 0: a is a list",
+        ),
         (reviews(a=[1.0, 2.0, 2.0]), {"image": "a"}, "'a' is a Value, not images; cast it to datasets.Image"),
         (reviews().select([]), {"text": "text"}, "has no rows"),
         (reviews().to_iterable_dataset(), {"text": "text"}, "a IterableDataset cannot be indexed"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -109,12 +111,39 @@ def test_folder_errors_name_the_place(tmp_path: Path, folder: Path) -> None:
 
 def test_empty_class_is_named(folder: Path) -> None:
     (folder / "c").mkdir()
-    with pytest.raises(BequeathError, match=r"class 'c' has no images; add images"):
+    with pytest.raises(BequeathError, match=r"class 'c' has no images; add some .* or list all classes"):
         ImageFolder(folder)
 
 
+def test_a_listed_class_may_be_empty_or_absent(folder: Path) -> None:
+    for _ in range(2):
+        data = ImageFolder(folder, classes=["b", "c", "a"])
+        assert (data.classes, data.labels) == (("b", "c", "a"), (0, 0, 2))
+        (folder / "c").mkdir(exist_ok=True)
+    with pytest.raises(BequeathError, match="no class 'd'; there are a, b, c; make an empty folder"):
+        ImageFolder(folder, classes=["a", "d"])
+    for name in ("a", "b"):
+        shutil.rmtree(folder / name)
+    with pytest.raises(BequeathError, match="class 'c' has no images"):
+        ImageFolder(folder, classes=["c", "e"])
+
+
+def test_pictures_below_a_class_folder_are_its_own(folder: Path) -> None:
+    (folder / "b" / "camera2" / "night").mkdir(parents=True)
+    (folder / "b" / "1.PNG").rename(folder / "b" / "camera2" / "night" / "1.PNG")
+    (folder / "b" / ".thumbnails").mkdir()
+    shutil.copy(folder / "b" / "2.png", folder / "b" / ".thumbnails" / "2.png")
+    (folder / "b" / "camera2" / "back").symlink_to(folder / "b")  # a link that leads back
+    os.mkfifo(folder / "b" / "pipe.png")
+    (folder / "b" / "folder.png").mkdir()
+    (folder / "b" / "broken.png").symlink_to(folder / "nowhere")
+    data = ImageFolder(folder)
+    assert [data[i].id for i in range(3)] == ["a/x.png", "b/2.png", "b/camera2/night/1.PNG"]
+    assert len(data) == 3
+
+
 def test_a_folder_one_level_too_high_is_explained(folder: Path) -> None:
-    with pytest.raises(BequeathError, match=rf"it holds the folders a, b: is {folder} the folder to give"):
+    with pytest.raises(BequeathError, match=rf"no images but the folders a, b: is {folder} the folder"):
         ImageFolder(folder.parent, classes=[folder.name])
 
 
@@ -225,5 +254,5 @@ def test_a_real_folder() -> None:
     assert (data.classes, len(data), data.labels.count(0)) == (("ants", "bees"), 153, 70)
     data.check([0, 100])
     assert data[100].x.shape == (3, 64, 64)
-    with pytest.raises(BequeathError, match="it holds the folders ants, bees"):
+    with pytest.raises(BequeathError, match="no images but the folders ants, bees"):
         ImageFolder(HYMENOPTERA)

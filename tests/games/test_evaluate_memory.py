@@ -87,8 +87,8 @@ def test_memory_that_runs_out_in_the_value_function_counts_no_mask_twice():
     torch.testing.assert_close(torch.stack([task.out for task in tasks]), expected, atol=1e-6, rtol=1e-6)
 
 
-def test_other_errors_of_the_model_are_its_own():
-    with pytest.raises(RuntimeError, match="of its own"):
+def test_other_errors_of_the_model_are_told_in_one_line():
+    with pytest.raises(bq.BequeathError, match=r"OutOfMemory: its forward pass fails on .*: of its own"):
         bq.evaluate(row_games(2, OutOfMemory(0, RuntimeError("of its own"))))
 
 

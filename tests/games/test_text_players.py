@@ -75,6 +75,53 @@ def test_tokens_are_those_of_the_text_within_its_prompt():
     assert [pair for pair in got if pair[1] >= 0] == [("_" + text, 0), ("_was", 1)]
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("good \u200b film", ("good \u200b", "film")),  # a zero-width space goes with the word before it
+        ("\u200b good film", ("\u200b good", "film")),
+        ("\ufeff \ufe0f good \u200f \u2060 film \u200e", ("\ufeff \ufe0f good \u200f \u2060", "film \u200e")),
+        ("go\u200bod film", ("go\u200bod", "film")),  # a joiner within a word
+        ("good\u200d film", ("good\u200d", "film")),
+    ],
+)
+def test_what_the_tokenizer_drops_goes_with_its_neighbour(text, names):
+    tokenizer = wordpiece()
+    players = bq.players.words(tokenizer)
+    assert players.fits(text)
+    assert players.names(text) == names
+    owned = [owner for _, owner in owners(tokenizer, players, text)]
+    assert {*owned} == {-2, 0, 1}
+    assert not bq.players.words(tokenizer, 3).fits(text)
+
+
+def test_a_text_fits_where_it_can_be_bound():
+    tokenizer = wordpiece(model_max_length=8)
+    model = nn.Linear(1, 1)
+    texts = [
+        "good film",
+        "good \u200b",
+        "\u200b",
+        "",
+        "good " * 9,
+        "good film bad",
+        "good \u200b film \u200b bad",
+    ]
+    for players in (bq.players.words(tokenizer, 2), bq.players.spans(tokenizer, [(0, 4), (5, 6)])):
+        for text in texts:
+            try:
+                players.bind(text, bq.baselines.pad(), model)
+                bound = True
+            except bq.BequeathError:
+                bound = False
+            assert players.fits(text) == bound, (players, text)
+    assert [text for text in texts if bq.players.words(tokenizer, 2).fits(text)] == [
+        texts[0],
+        texts[5],
+        texts[6],
+    ]
+
+
 @pytest.mark.parametrize("kind", ["bert", "gpt2", "llama"])
 @pytest.mark.parametrize("unit", ["words", "tokens"])
 def test_the_prompt_around_a_text_always_stays(kind, unit):
@@ -168,9 +215,10 @@ def bound(players, text="the plot was bad"):
         (lambda: bound(bq.players.spans(wordpiece(), [(4, 99)])), r"\(4, 99\) in a text of 16 characters"),
         (lambda: bound(bq.players.spans(wordpiece(), [(3, 3)])), r"\(3, 3\) in a text"),
         (lambda: bound(bq.players.spans(wordpiece(), [(3, 4)])), "no token for ' '"),
+        (lambda: bound(bq.players.words(wordpiece()), "\u200b \ufe0f"), "0 words for any players"),
         (
-            lambda: bound(bq.players.words(wordpiece()), "good \u200b film"),
-            r"no token for '\\u200b' \(number 2\)",
+            lambda: bound(bq.players.spans(wordpiece(), [(0, 4), (5, 6)]), "good \u200b film"),
+            r"no token for '\\u200b'",
         ),
         (lambda: bound(bq.players.words(wordpiece(model_max_length=5))), "more than the 5 tokens"),
         (

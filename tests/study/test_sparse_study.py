@@ -64,7 +64,7 @@ def test_a_run_reads_what_explain_reads(sparse):
     plan = make_plan(config, parts.inputs.data, parts.games.players())
     position = plan.finals["finetuned"]
     model = parts.models.load(plan.checkpoints[position], sparse / "out")
-    games = [parts.games.game(model, index, "finetuned") for index in plan.samples]
+    games = [parts.games.game(model, index, plan.checkpoints[position]) for index in plan.samples]
     direct = bq.explain(games, 80, 2, seed=config.seed, resamples=0, batch_size=parts.inputs.how.batch_size)
     stored = store_of(sparse / "out").interactions(position)
     assert stored.listed is not None

@@ -25,15 +25,15 @@ def encoder_folder():
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
-def reviews(repeats):
-    for i in range(repeats):
+def reviews(*repeats):
+    for i in repeats:
         for text, label in [(t, 1) for t in GOOD] + [(t, 0) for t in BAD]:
             yield f"{text} {'indeed ' * i}".strip(), label
 
 
 def test_a_text_study_runs_from_files_to_findings(encoder_folder, tmp_path):
-    write_table(tmp_path / "train.tsv", reviews(3))
-    write_table(tmp_path / "dev.tsv", reviews(1))
+    write_table(tmp_path / "train.tsv", reviews(1, 2, 3))
+    write_table(tmp_path / "dev.tsv", reviews(0))
     for name, seed in (("finetuned", 1), ("scratch", 2)):
         torch.manual_seed(seed)
         model = AutoModelForSequenceClassification.from_pretrained(encoder_folder, num_labels=2)

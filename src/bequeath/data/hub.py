@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bequeath.data.labels import few
-from bequeath.errors import BequeathError, first_line
+from bequeath.errors import BequeathError, few, first_line
 
 
 def open_rows(dataset: Any, split: str | None, load: dict[str, Any]) -> tuple[Any, str]:

@@ -12,10 +12,10 @@ from PIL import Image
 
 from bequeath.data.hub import open_rows
 from bequeath.data.images import DEFAULT, Images, read_image
-from bequeath.data.labels import check_labels, choose_classes, few, read_labels
+from bequeath.data.labels import check_labels, choose_classes, read_labels
 from bequeath.data.samples import Dataset, Sample
 from bequeath.data.tables import Table
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, few
 from bequeath.games.inputs import Modality
 from bequeath.models.preprocessing import Preprocessing
 
@@ -189,9 +189,9 @@ def _labels(
         check_labels(place, "row", len(raw), raw, feature.names)
         return choose_classes(place, feature.names, raw, classes)
     for i, value in enumerate(raw):
-        if not isinstance(value, (str, int)):
+        if not isinstance(value, (str, int, float)):
             raise BequeathError(
-                f"{place}, row {i}: {label} is a {type(value).__name__}; give a column of integers or names"
+                f"{place}, row {i}: {label} is a {type(value).__name__}; give a column of numbers or names"
             )
     written = [str(value).strip() for value in raw]
     given = None if classes is None else [str(name) for name in classes]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, few
 
-
-def few(names: Sequence[str], most: int = 8) -> str:
-    """The first names, for an error."""
-    more = f", ... ({len(names)} in all)" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+# As pandas and spreadsheets write what is not there.
+MISSING = frozenset({"", "nan", "NaN", "NAN", "<NA>", "NA", "#N/A", "N/A", "null", "NULL", "None"})
+# A column of ids, not of classes, has numbers beyond this.
+_MOST_CLASSES = 100_000
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 
 
 def check_labels(
@@ -107,10 +109,11 @@ def read_labels(
     classes: Sequence[str] | None = None,
     first_label: int | None = None,
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Class names, and one index into them per row, from labels as written: names or integers.
+    """Class names, and one index into them per row, from labels as written: names or numbers.
 
-    Integers count from 0 where a 0 occurs, from 1 where none does and the greatest is the number of `classes`;
-    for anything else, `first_label` must say it.
+    Whole numbers may be written as ``1.0``, as pandas does. They count from 0 where a 0 occurs, from 1 where none does
+    and the greatest is the number of `classes`; for anything else, `first_label` must say it. Other numbers are names
+    that are sorted as numbers.
 
     Parameters
     ----------
@@ -129,17 +132,22 @@ def read_labels(
     Raises
     ------
     BequeathError
-        If a label is empty or fits no class, naming its row.
+        If a label is missing or fits no class, naming its row.
     """
-    if "" in raw:
-        raise BequeathError(f"{where(list(raw).index(''))}: the label is empty; fill it in")
+    for i, label in enumerate(raw):
+        if label in MISSING and label not in (classes or ()):
+            raise BequeathError(
+                f"{where(i)}: the label is {repr(label) if label else 'empty'}; fill it in or leave the row out"
+                + (f", or name {label!r} under classes if it is one" if label else "")
+            )
+    raw = _as_integers(raw, classes)
     if classes is None and not _is_integer(raw[0]):
         if all(_is_integer(label) for label in raw[1:]) and len(raw) > 1:
             raise BequeathError(
                 f"{where(0)}: label {raw[0]!r} is no integer, unlike all others; if this "
                 "line is a header, give the columns by name"
             )
-        classes = sorted(set(raw))
+        classes = _sorted(set(raw))
     if classes is not None and raw[0] in classes:
         index = {name: i for i, name in enumerate(classes)}
         for i, label in enumerate(raw):
@@ -156,7 +164,13 @@ def read_labels(
         if first_label is None
         else first_label
     )
-    names = tuple(classes) if classes is not None else tuple(str(k) for k in range(first, max(numbers) + 1))
+    count = max(numbers) - first + 1 if classes is None else len(classes)
+    if count > _MOST_CLASSES:
+        raise BequeathError(
+            f"{where(numbers.index(max(numbers)))}: label {max(numbers)} would make {count} classes; give the column "
+            "of the label, or the names under classes"
+        )
+    names = tuple(classes) if classes is not None else tuple(str(first + k) for k in range(count))
     for i, number in enumerate(numbers):
         if not first <= number < first + len(names):
             raise BequeathError(
@@ -181,6 +195,26 @@ def _first_label(place: str, numbers: list[int], n_classes: int | None) -> int:
 
 def _is_integer(text: str) -> bool:
     return text.removeprefix("-").isdecimal()
+
+
+def _as_integers(raw: Sequence[str], classes: Sequence[str] | None) -> list[str]:
+    """Whole numbers in one form, ``1`` for ``1.0``, where all that are no class names are such."""
+    written = {label for label in raw if label not in (classes or ())}
+    if not all(_WHOLE.fullmatch(label) for label in written):
+        return list(raw)
+    plain = {label: str(int(label.partition(".")[0])) for label in written}
+    return [plain.get(label, label) for label in raw]
+
+
+def _sorted(names: set[str]) -> list[str]:
+    """By size where all are numbers: as texts, 10.5 would come before 2.5."""
+    try:
+        numbers = {name: float(name) for name in names}
+    except ValueError:
+        return sorted(names)
+    if not all(map(math.isfinite, numbers.values())):
+        return sorted(names)
+    return sorted(names, key=lambda name: (numbers[name], name))
 
 
 def _quoted(names: Sequence[str]) -> str:

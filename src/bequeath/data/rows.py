@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bequeath.data.labels import few
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, few
 
 Column = str | int
 

@@ -65,10 +65,15 @@ class Subset:
         Positions in `dataset`, in the order wanted.
     source : str
         What this part is, in words.
+
+    Attributes
+    ----------
+    dataset, indices
+        As given.
     """
 
     def __init__(self, dataset: Dataset, indices: Sequence[int], source: str) -> None:
-        self._dataset = dataset
+        self.dataset = dataset
         self.indices = list(indices)
         self.modality: Modality = dataset.modality
         self.classes = dataset.classes
@@ -79,11 +84,11 @@ class Subset:
         return len(self.indices)
 
     def __getitem__(self, i: int) -> Sample:
-        return self._dataset[self.indices[i]]
+        return self.dataset[self.indices[i]]
 
     def check(self, indices: Iterable[int] | None = None) -> None:
         """Read these samples' files (default: all), where the data set is one of files; errors are the data set's."""
-        check = getattr(self._dataset, "check", None)
+        check = getattr(self.dataset, "check", None)
         if check is not None:
             check(self.indices if indices is None else [self.indices[i] for i in indices])
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bequeath.data.labels import check_labels, few, read_labels
+from bequeath.data.labels import check_labels, read_labels
 from bequeath.data.rows import Column, read_rows
 from bequeath.data.samples import Sample
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, few
 from bequeath.games.inputs import Modality
 
 

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import Inputs, logits, read_logits, same_logits
+from bequeath.games.inputs import Inputs, call, logits, read_logits, same_logits
 
 
-class _Reached(Exception):
-    """Ends a forward pass at the layer that was wanted."""
+class _Reached(BaseException):
+    """Ends a forward pass at the layer that was wanted; no error, so that nobody on the way takes it for one."""
 
 
 @dataclass
@@ -79,11 +79,6 @@ def _hooks(handles: list[Any]) -> Iterator[None]:
             handle.remove()
 
 
-def run(model: nn.Module, inputs: Inputs) -> Any:
-    """Call a model on a tensor or on named inputs."""
-    return model(inputs) if isinstance(inputs, Tensor) else model(**inputs)
-
-
 def record(model: nn.Module, inputs: Inputs, keep: Callable[[str, Any], Any]) -> dict[str, Call]:
     """Each module's part in one forward pass; `keep(name, output)` says what of its output is kept."""
     calls: dict[str, Call] = {}
@@ -108,7 +103,7 @@ def record(model: nn.Module, inputs: Inputs, keep: Callable[[str, Any], Any]) ->
             handles.append(module.register_forward_pre_hook(before(name)))
             handles.append(module.register_forward_hook(after(name)))
     with _hooks(handles):
-        run(model, inputs)
+        call(model, inputs)
     return calls
 
 
@@ -122,7 +117,7 @@ def output_at(model: nn.Module, layer: str, inputs: Inputs) -> Any:
 
     with _hooks([find_layer(model, layer).register_forward_hook(hook)]):
         try:
-            run(model, inputs)
+            call(model, inputs)
         except _Reached:
             return found[0]
     raise BequeathError(f"layer {layer!r} of {type(model).__name__}: not called in a forward pass")
@@ -174,7 +169,7 @@ class Resumed:
         """Logits (batch, classes) for the layer's output (batch, ...), which may be overwritten."""
         inputs = _repeated(self.inputs, len(features)) if self._whole else self.inputs
         with self._patched(features):
-            return read_logits(self.model, run(self.model, inputs), len(features))
+            return read_logits(self.model, call(self.model, inputs), len(features))
 
     def checked(self) -> Resumed:
         """The same; where that gives other logits than running all of the model, from then on all of it is run.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
+from bequeath.games.inputs import in_eval_mode
 from bequeath.games.players.family import Binds
 from bequeath.games.players.masked import MaskedInput
 from bequeath.games.runner import Evaluation, Request, Runner, values
@@ -57,7 +58,7 @@ class Game:
         value: Callable[[Tensor], Tensor],
         name: str = "sample",
     ) -> None:
-        self.model = model.eval()
+        self.model = in_eval_mode(model)
         self.value = value
         self.name = name
         self.masked = players.bind(x, baseline, model)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
+from bequeath.games.inputs import in_eval_mode
 from bequeath.games.players.family import Binds, Chosen, chosen
 from bequeath.games.players.masked import MaskedInput, Rest
 from bequeath.games.runner import Evaluation, values
@@ -70,7 +71,7 @@ def most_influential(
     >>> tables = bq.evaluate(bq.Game(m, image, some, bq.baselines.mean(), value) for m in (a, b))
     """
     # Shares of each model's own sum: no model speaks louder than another.
-    bound = [(model, players.bind(x, baseline, model.eval())) for model in models]
+    bound = [(model, players.bind(x, baseline, in_eval_mode(model))) for model in models]
     n = len(bound[0][1].names) if bound else 0
     if not 1 <= k <= n:
         raise BequeathError(

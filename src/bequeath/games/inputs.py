@@ -10,7 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, first_line
+from bequeath.games.memory import is_out_of_memory
 
 Modality = Literal["image", "text", "table"]
 Inputs = Tensor | Mapping[str, Tensor]
@@ -48,8 +49,92 @@ def logits(model: nn.Module, inputs: Inputs) -> Tensor:
         if _keeps_last(model) and (attended is None or bool(attended[:, -1].all())):
             # The logits of the other positions, often larger than all else, are not even made.
             last_only = {"logits_to_keep": 1}
-        return read_logits(model, model(**inputs, **last_only), batch_of(inputs), attended)
-    return read_logits(model, model(inputs), len(inputs))
+        return read_logits(model, call(model, inputs, **last_only), batch_of(inputs), attended)
+    return read_logits(model, call(model, inputs), len(inputs))
+
+
+def call(model: nn.Module, inputs: Inputs, **more: Any) -> Any:
+    """What a model gives for one batch: `model(x)`, or `model(**inputs)` with those that its forward takes.
+
+    It is given copies, so that it may work on them in place, in the floating dtype of its own parameters.
+
+    Raises
+    ------
+    BequeathError
+        If its forward pass fails: what it was given, and what it takes. Memory that runs out is left as it is.
+    """
+    dtype = next((one.dtype for one in model.parameters() if one.is_floating_point()), torch.float32)
+    try:
+        if isinstance(inputs, Mapping):
+            taken = {name: _given(value, dtype) for name, value in inputs.items() if _takes(model, name)}
+            return model(**taken, **more)
+        return model(_given(inputs, dtype))
+    except BequeathError:
+        raise
+    except Exception as error:  # a user's model may fail in any way
+        if is_out_of_memory(error):
+            raise
+        raise BequeathError(
+            f"model {type(model).__name__}: its forward pass fails on {_described(inputs)}: "
+            f"{type(error).__name__}: {first_line(error)}{_remedy(model, inputs, error)}"
+        ) from error
+
+
+def _given(value: Any, dtype: torch.dtype) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    # A tensor that stands for many rows has one memory for all of them: clone gives each its own.
+    return value.to(dtype, copy=True) if value.is_floating_point() else value.clone()
+
+
+def _takes(model: nn.Module, name: str) -> bool:
+    parameters = inspect.signature(model.forward).parameters
+    return name in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+
+
+def _described(inputs: Inputs) -> str:
+    named = inputs.items() if isinstance(inputs, Mapping) else [("", inputs)]
+    return ", ".join(
+        f"{name} {str(one.dtype).removeprefix('torch.')} {tuple(one.shape)}".strip()
+        for name, one in named
+        if isinstance(one, Tensor)
+    )
+
+
+def _remedy(model: nn.Module, inputs: Inputs, error: Exception) -> str:
+    """What to do about a forward pass that fails, where that can be told."""
+    parameters = inspect.signature(model.forward).parameters.values()
+    needed = [
+        one.name
+        for one in parameters
+        if one.default is one.empty
+        and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+    ]
+    if isinstance(inputs, Mapping):
+        absent = [name for name in needed if name not in inputs]
+        if absent:
+            return f"; it needs {', '.join(absent)}, and gets {', '.join(inputs)}"
+        return (
+            "; a text of this length, or a token's number, may be more than it takes"
+            if _is_index(error)
+            else ""
+        )
+    if len(needed) != 1:
+        return f"; its forward takes {', '.join(needed) or 'nothing'}, and gets one tensor"
+    conv = next(((name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d)), None)
+    if conv is not None and inputs.ndim == 4 and conv[1].in_channels != inputs.shape[1]:
+        return f"; its first convolution ({conv[0]}) takes {conv[1].in_channels} channels" + (
+            " (data: mean and std of one value each give pictures in grey)"
+            if conv[1].in_channels == 1
+            else ""
+        )
+    if inputs.ndim == 4 and "shape" in str(error):
+        return "; it may be made for pictures of another size (data: size)"
+    return ""
+
+
+def _is_index(error: Exception) -> bool:
+    return isinstance(error, IndexError) or "index" in str(error)
 
 
 def read_logits(model: nn.Module, given: Any, batch: int, attended: Tensor | None = None) -> Tensor:
@@ -79,6 +164,32 @@ def read_logits(model: nn.Module, given: Any, batch: int, attended: Tensor | Non
             "must be (batch, classes)"
         )
     return output
+
+
+def config_of(model: nn.Module) -> Any:
+    """A transformers model's config; None for what others call so, whatever it is."""
+    try:
+        config = getattr(model, "config", None)
+    except Exception:  # a property of the user's own
+        return None
+    return config if hasattr(type(config), "model_type") else None
+
+
+def in_eval_mode(model: nn.Module) -> nn.Module:
+    """The model itself, in eval mode whatever its own `eval` returns.
+
+    Raises
+    ------
+    BequeathError
+        If that fails.
+    """
+    try:
+        model.eval()
+    except Exception as error:  # a user's model may fail in any way
+        raise BequeathError(
+            f"model {type(model).__name__}: eval() fails: {type(error).__name__}: {first_line(error)}"
+        ) from error
+    return model
 
 
 def _keeps_last(model: nn.Module) -> bool:

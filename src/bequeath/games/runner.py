@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError, first_line
-from bequeath.games.inputs import Inputs, device_of
+from bequeath.games.inputs import Inputs, device_of, in_eval_mode
 from bequeath.games.memory import BatchSize, PeakBytes, is_out_of_memory, memory_budget
 from bequeath.games.players.features import MaskedFeatures
 from bequeath.games.players.masked import MaskedInput, MaskedTensor
@@ -126,7 +126,7 @@ class Runner:
     def __init__(self, model: nn.Module, how: Evaluation) -> None:
         self.how = how
         self.device = _device(how.device) if how.device is not None else device_of(model)
-        self.model = model.eval().to(self.device)
+        self.model = in_eval_mode(model).to(self.device)
         last = _has_conv(model) if how.channels_last is None else how.channels_last
         # Said outright either way, where it is asked for: pictures read from files come channels-last.
         self.layout = torch.channels_last if last else torch.contiguous_format

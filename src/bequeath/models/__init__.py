@@ -6,11 +6,12 @@ from bequeath.models.fuse import fused_for_inference
 from bequeath.models.mlp import MLP, mlp
 from bequeath.models.mobilenetv2 import MobileNetV2, imagenet_state, mobilenet_v2
 from bequeath.models.model_preprocessing import preprocessing_of
+from bequeath.models.outputs import check_outputs, num_outputs
 from bequeath.models.preprocessing import Preprocessing
 from bequeath.models.probe import features, find_head, fit_probe, load_backbone, with_probe
 from bequeath.models.series import checkpoint_series
 from bequeath.models.state_files import read_state
-from bequeath.models.weights import check_outputs, load_model, load_weights, num_outputs
+from bequeath.models.weights import load_model, load_weights
 
 __all__ = [
     "MLP",

@@ -10,7 +10,7 @@ from torch import nn
 from torch.fx import Node, Tracer
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from bequeath.games.inputs import Inputs, logits, same_logits
+from bequeath.games.inputs import Inputs, in_eval_mode, logits, same_logits
 from bequeath.models.heads import replace_submodule
 
 # Of the largest output; float32 rounding is about 1e-6, a wrong fold far above this.
@@ -36,8 +36,11 @@ def fused_for_inference(model: nn.Module, example: Inputs) -> nn.Module:
     nn.Module
         In eval mode; not to be trained further.
     """
-    plain = copy.deepcopy(model).eval()
-    fused = copy.deepcopy(plain)
+    try:
+        plain = in_eval_mode(copy.deepcopy(model))
+        fused = copy.deepcopy(plain)
+    except Exception:  # a model that cannot be copied runs as it is
+        return in_eval_mode(model)
     pairs = _pairs(fused)
     if not pairs:
         return plain

@@ -29,8 +29,8 @@ class Preprocessing:
     ----------
     size : int
         Height and width that the model is given, in pixels.
-    mean, std : three floats
-        Per-channel normalisation of RGB in 0..1.
+    mean, std : three floats, or one
+        Per-channel normalisation of RGB in 0..1; of one value, the model is given one channel: the picture in grey.
     resize : "crop" or "squash"
         "crop" brings the short side to `resize_to`, "squash" both sides; then `size` x `size` is cut out of the
         centre.
@@ -49,8 +49,8 @@ class Preprocessing:
     """
 
     size: int = 224
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
     resize: Resize = "crop"
     resize_to: int | None = None
     interpolation: Interpolation = "bilinear"
@@ -59,9 +59,10 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if self.size < 1:
             raise BequeathError(f"preprocessing: size {self.size}; give the model's input size in pixels")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+        if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean) or not min(self.std) > 0:
             raise BequeathError(
-                f"preprocessing: mean {tuple(self.mean)} and std {tuple(self.std)} must have 3 values each, std above 0"
+                f"preprocessing: mean {tuple(self.mean)} and std {tuple(self.std)} must have 3 values each, or 1 for "
+                "pictures in grey, std above 0"
             )
         if self.resize not in ("crop", "squash"):
             raise BequeathError(f'preprocessing: resize is "crop" or "squash", not {self.resize!r}')
@@ -77,7 +78,9 @@ class Preprocessing:
             raise BequeathError(f'preprocessing: centre is "nearest" or "down", not {self.centre!r}')
 
     def view(self, image: Image.Image) -> NDArray[np.uint8]:
-        """The part of an RGB picture that the model sees: uint8 (size, size, 3)."""
+        """The part of an RGB picture that the model sees: uint8 (size, size, 3), three times the same in grey."""
+        if len(self.mean) == 1:
+            image = image.convert("L").convert("RGB")
         resample = Image.Resampling[self.interpolation.upper()]
         short = self.resize_to or self.size
         width, height = image.size
@@ -95,7 +98,8 @@ class Preprocessing:
         return np.array(image, dtype=np.uint8)
 
     def normalise(self, picture: NDArray[np.uint8]) -> Tensor:
-        """uint8 (height, width, 3) -> float32 (3, height, width): (x / 255 - mean) / std."""
+        """uint8 (height, width, 3) -> float32 (channels, height, width): (x / 255 - mean) / std."""
         mean, std = torch.tensor([self.mean, self.std], dtype=torch.float32)[:, :, None, None]
-        image: Tensor = (torch.from_numpy(picture).permute(2, 0, 1).float() / 255 - mean) / std
+        pixels = torch.from_numpy(picture).permute(2, 0, 1)[: len(self.mean)]
+        image: Tensor = (pixels.float() / 255 - mean) / std
         return image

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
-from bequeath.games.inputs import Inputs, Modality
+from bequeath.games.inputs import Inputs, Modality, call, in_eval_mode
 from bequeath.models.heads import JoinedHeads, find_head, find_heads, replace_submodule
 from bequeath.models.weights import load_body, seeded_build
 
@@ -61,8 +61,8 @@ def load_backbone(
         _linear(model, path)
     load_body(model, state, place, heads, keep_heads=False)
     if len(heads) > 1:
-        return JoinedHeads(model, heads).cpu().eval(), "head"
-    return model.cpu().eval(), heads[0]
+        return in_eval_mode(JoinedHeads(model, heads).cpu()), "head"
+    return in_eval_mode(model.cpu()), heads[0]
 
 
 def features(
@@ -95,15 +95,16 @@ def features(
     out = []
     layer = _linear(backbone, head)
     handle = layer.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
-    backbone.eval()
+    in_eval_mode(backbone)
     try:
         with torch.inference_mode():
             for block in _batches(inputs, batch_size):
                 seen.clear()
+                device = layer.weight.device
                 if isinstance(block, Mapping):
-                    backbone(**{name: value.to(layer.weight.device) for name, value in block.items()})
+                    call(backbone, {name: value.to(device) for name, value in block.items()})
                 else:
-                    backbone(block.to(layer.weight.device))
+                    call(backbone, block.to(device))
                 if len(seen) != 1 or seen[0].ndim != 2:
                     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in seen) or "never"
                     raise BequeathError(
@@ -208,7 +209,7 @@ def with_probe(
     BequeathError
         If there is no linear layer at `head`, or it has another number of features.
     """
-    model = copy.deepcopy(backbone).eval()
+    model = in_eval_mode(copy.deepcopy(backbone))
     old = _linear(model, head)
     classes, width = weight.shape
     if width != old.in_features or bias.shape != (classes,):

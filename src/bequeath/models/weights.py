@@ -11,16 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bequeath.errors import BequeathError
-from bequeath.games.inputs import Modality
+from bequeath.errors import BequeathError, BequeathWarning
+from bequeath.games.inputs import Modality, in_eval_mode
 from bequeath.models.architectures import SOURCES, build
 from bequeath.models.heads import find_heads
 from bequeath.models.hub import hub_entry, hub_options, hub_state
-from bequeath.models.outputs import check_outputs, num_outputs
 from bequeath.models.state_files import read_state
 from bequeath.models.state_names import INCIDENTAL, as_named_by
-
-__all__ = ["check_outputs", "load_body", "load_model", "load_weights", "num_outputs", "seeded_build"]
 
 HEAD_SEED = 0
 
@@ -68,7 +65,7 @@ def load_model(
                 f"weights of {architecture}: none given, it would be a random start; give a .safetensors or .pt "
                 'file, or "hub"'
             )
-        return build(architecture, num_classes, modality, **kwargs).cpu().eval()
+        return in_eval_mode(build(architecture, num_classes, modality, **kwargs).cpu())
     entry = hub_entry(weights)
     model, state, place = seeded_build(architecture, weights, num_classes, modality, kwargs)
     replaceable = new_head if new_head is not None else entry is not None
@@ -76,7 +73,7 @@ def load_model(
         load_body(model, state, place, find_heads(model), keep_heads=True)
     else:
         _load(model, state, place)
-    return model.cpu().eval()
+    return in_eval_mode(model.cpu())
 
 
 def seeded_build(
@@ -174,6 +171,7 @@ def load_body(
         warnings.warn(
             f"{place}: {_few(told, 4)} of {type(model).__name__} not in it for these classes, left at a random "
             f"start (the same on every load){unused}",
+            BequeathWarning,
             stacklevel=3,
         )
     return model

@@ -28,7 +28,8 @@ def choose_cells(parts: StudyParts, plan: Plan, folder: Path, key: str, status: 
             for name, index in zip(ids, plan.samples, strict=True):
                 sample = parts.inputs.data[index]
                 masked = parts.games.players().bind(sample.x, parts.games.baseline, model)
-                share = influences(model, masked, parts.games.value(sample.label))
+                output = parts.outputs.label(plan.checkpoints[final], sample.label)
+                share = influences(model, masked, parts.games.value(output))
                 total[name] = total.get(name, 0.0) + share
                 status.advance(stage, 1)
         return {name: strongest(row, k) for name, row in total.items()}

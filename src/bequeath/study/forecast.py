@@ -210,9 +210,9 @@ def _time_model(prepared: Prepared, name: str, cache: Path) -> _Timed:
     few = plan.accuracy_samples[:_LEAST]
     parts.inputs.correct(runner.model, few)
     each = _seconds(lambda: parts.inputs.correct(runner.model, few)) / len(few)
-    game = parts.games.game(runner.model, plan.samples[0], checkpoint.label)
+    game = parts.games.game(runner.model, plan.samples[0], checkpoint)
     if name in plan.retests:  # refused here already where it does not fit
-        parts.games.game(runner.model, plan.samples[0], checkpoint.label, retest=True)
+        parts.games.game(runner.model, plan.samples[0], plan.checkpoints[plan.retests[name]])
     sampling = prepared.axes().sampling
     every = masks(game.n_players) if sampling is None else torch.from_numpy(sampling.shown)
     entries = len(every)

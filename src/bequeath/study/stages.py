@@ -12,14 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bequeath.errors import BequeathError
 from bequeath.files import write_whole
-from bequeath.games.evaluate import effect_on_values
-from bequeath.games.runner import values
 from bequeath.lattice.sparse.growth import Look, next_number, why_enough
-from bequeath.models.outputs import check_outputs
 from bequeath.study.choice import choose_cells
 from bequeath.study.engines.choice import make_engine
 from bequeath.study.engines.contract import Slot
@@ -30,6 +25,7 @@ from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.findings import build_findings
 from bequeath.study.findings.missing import FAILURES_FILE
 from bequeath.study.loading.digests import key_of
+from bequeath.study.meaning import understand
 from bequeath.study.prepared import Prepared
 from bequeath.study.status import Status
 from bequeath.study.store.carry import STORE, Carrier, copy_probes, replace_store
@@ -78,7 +74,7 @@ class Stages:
         with self.timings.stage("check"):
             carrier = self._changed(update)
             keep_study(self.folder, config)
-            precision = kept(self.folder, "precision", self.prepared.game_key, self._check_models)
+            meaning = kept(self.folder, "meaning", self.prepared.game_key, self._understood)
             choose_cells(parts, plan, self.folder, self.prepared.game_key, self.status)
             store = self._store(carrier)
             store.majority = self.prepared.majority
@@ -100,7 +96,7 @@ class Stages:
             evidence = Evidence.read(config, self.folder)
             for first, second in evidence.same_file():
                 logger.warning("models.%s and models.%s are the same file", first, second)
-            findings = build_findings(evidence, parts, plan, precision)
+            findings = build_findings(evidence, parts, plan, meaning)
         findings["provenance"] |= {"seconds": self.timings.seconds, "key": self.prepared.findings_key}
         return findings
 
@@ -180,30 +176,9 @@ class Stages:
                 "make room, choose another --out, fewer samples, or store: {dtype: float32}"
             )
 
-    def _check_models(self) -> dict[str, Any]:
-        """Each model on two samples and one mask, before the long work; what lower precision does."""
-        parts, plan = self.prepared.parts, self.prepared.plan
-        stage = self.status.stage("checking models", len(plan.finals))
-        example = parts.inputs.batch([parts.inputs.data[i] for i in plan.samples[:2]])
-        effects: dict[str, dict[str, float]] = {}
-        for name, final in plan.finals.items():
-            model = parts.models.load(plan.checkpoints[final], self.folder)
-            check_outputs(model, example, parts.inputs.outputs, f"models.{name}")
-            game = parts.games.game(model, plan.samples[0], name)
-            if game.n_players != parts.games.n_players and not parts.games.choosing:
-                raise BequeathError(
-                    f"players: {game.n_players} in sample {parts.inputs.data[plan.samples[0]].id} of {name}, "
-                    f"{parts.games.n_players} in the study"
-                )
-            none = torch.zeros(1, game.n_players, dtype=torch.bool)
-            values(model, game.masked, game.value, none, parts.inputs.how, name)
-            if name in plan.retests:
-                again = parts.games.game(model, plan.samples[0], name, retest=True)
-                values(model, again.masked, again.value, none, parts.inputs.how, name)
-            if parts.inputs.how.autocast is not None:
-                effects[name] = effect_on_values(game, **asdict(parts.inputs.how))
-            self.status.advance(stage, 1)
-        return effects
+    def _understood(self) -> dict[str, Any]:
+        """What the models mean, asked before the long work."""
+        return understand(self.prepared.parts, self.prepared.plan, self.folder, self.status)
 
     def _do(self, store: Store, slots: Sequence[Slot], *stages: Stage) -> None:
         """Have all tasks of some stages done, told under the first one's name."""

@@ -14,6 +14,7 @@ from torch import nn
 from bequeath.data.samples import Dataset, Subset, balanced
 from bequeath.errors import BequeathError
 from bequeath.files import write_whole
+from bequeath.games.inputs import config_of
 from bequeath.models import build, load_model
 from bequeath.models.heads import find_heads
 from bequeath.models.model_preprocessing import preprocessing_of
@@ -165,7 +166,7 @@ class _Trainer:
             name = self.roles.before
             content["models"][name]["weights"] = f"../{name}/{Path(self.before.weights).name}"
         for name in self.training.runs:
-            content["models"][name] = name  # the folder beside
+            content["models"][name] = {"checkpoints": name, **self._labels(name)}  # the folder beside
         if self.training.twins:
             self._add_twins(content, seed)
         files = [self._write(folder / "study.yaml", content, f"seed {seed}")]
@@ -174,7 +175,7 @@ class _Trainer:
             content["models"][name] = self._last(name, folder, schedules[name], Path(name))
         for disturbance in self.training.disturbed:
             name = disturbed_name(disturbance)
-            content["models"][self.roles.after] = name
+            content["models"][self.roles.after] = {"checkpoints": name, **self._labels(self.roles.after)}
             files.append(self._write(folder / f"{name}.yaml", content, f"seed {seed}, {disturbance}"))
         return files
 
@@ -183,7 +184,12 @@ class _Trainer:
         told = self.config.models[name].model_dump(mode="json", include={"architecture", "options"})
         end = _end(folder / name, schedule.steps)
         base = {"base": self._weights} if end.is_dir() else {}
-        return {**told, **base, "checkpoints": [str(shown / end.name)]}
+        return {**told, **base, **self._labels(name), "checkpoints": [str(shown / end.name)]}
+
+    def _labels(self, name: str) -> dict[str, list[str]]:
+        """Trained heads have the data's order, whatever the names in the config that they began with."""
+        named = self.config.models[name].architecture.startswith("transformers:")
+        return {"labels": list(self.inputs.classes)} if named and self.inputs.outputs != 1 else {}
 
     @property
     def _weights(self) -> str | None:
@@ -266,7 +272,8 @@ class _Trainer:
             from bequeath.training.fit_text import fit_text
 
             tokenizer = self.inputs.tokenizer
-            model.config.pad_token_id = tokenizer.pad_token_id  # type: ignore[union-attr]
+            if (config := config_of(model)) is not None:
+                config.pad_token_id = tokenizer.pad_token_id
             fit_text(model, data, tokenizer, schedule, folder, seed, self.inputs.prompt, tick, **kept)
             return
         from bequeath.training.fit import fit

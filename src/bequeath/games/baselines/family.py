@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
+from bequeath.games.inputs import config_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ class Baseline:
 
 def own_padding(model: nn.Module) -> int | None:
     """The padding token of a text model's configuration, where it tells one."""
-    config: Any = getattr(model, "config", None)
+    config: Any = config_of(model)
     if hasattr(config, "get_text_config"):
         config = config.get_text_config()
     own = getattr(config, "pad_token_id", None)

@@ -82,10 +82,15 @@ class Text(Players):
                     f"players spans: {outside[0]} in a text of {len(text)} characters: {text!r}"
                 )
             return list(self.spans)
+        return self._dealt(text, self._encoded(self.prompt.replace("{}", text)))
+
+    def _dealt(self, text: str, encoded: Any) -> list[Span]:
         if self.unit == "tokens":
-            found = self._token_spans(text)
+            found = self._token_spans(text, encoded)
         else:
-            found = [match.span() for match in _UNITS[self.unit].finditer(text)]
+            found = self._with_tokens(
+                [match.span() for match in _UNITS[self.unit].finditer(text)], text, encoded
+            )
         n = len(found) if self.n_players is None else self.n_players
         if not found or len(found) < n:
             raise BequeathError(
@@ -94,19 +99,58 @@ class Text(Players):
         edges = [len(found) * i // n for i in range(n + 1)]
         return [(found[a][0], found[b - 1][1]) for a, b in pairwise(edges)]
 
+    def _with_tokens(self, found: list[Span], text: str, encoded: Any) -> list[Span]:
+        """Parts that have tokens of their own; one without, such as a lone zero-width space, goes with the one before
+        it, or behind it at the start."""
+        owned = set(self._owners(found, text, encoded))
+        joined: list[Span] = []
+        begin: int | None = None
+        for place, (a, b) in enumerate(found):
+            if place in owned:
+                joined.append((a if begin is None else begin, b))
+                begin = None
+            elif joined:
+                joined[-1] = (joined[-1][0], b)
+            elif begin is None:
+                begin = a
+        return joined
+
+    def _owners(self, parts: Sequence[Span], text: str, encoded: Any) -> list[int]:
+        """The part of each token, or SHOWN."""
+        before = self.prompt.index("{}")
+        whole = self.prompt.replace("{}", text)
+        placed = [(a + before, b + before) for a, b in parts]
+        return [
+            SHOWN if alone else _part_at(placed, *_place(whole, span, before))
+            for span, alone in zip(encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)
+        ]
+
     @property
     def needs(self) -> str:
         """Parts enough, and no more tokens than the tokenizer's model takes."""
         return f"{self.n_players or 1} {self.unit} or more that the model takes whole"
 
     def fits(self, x: str) -> bool:
-        """Whether a text has parts enough, and no more tokens than the tokenizer's model takes."""
+        """Whether a text can be bound: parts enough, a token for each, and no more tokens than the model takes."""
         try:
-            self.parts(x)
-            self._encoded(self.prompt.replace("{}", x))
+            self._laid_out(x)
         except BequeathError:
             return False
         return True
+
+    def _laid_out(self, x: str) -> tuple[list[Span], list[int], Any]:
+        """Where the players lie, the owner of each token, and what the tokenizer gives."""
+        encoded = self._encoded(self.prompt.replace("{}", x))
+        parts = self.parts(x) if self.spans is not None else self._dealt(x, encoded)
+        owner = self._owners(parts, x, encoded)
+        missing = sorted(set(range(len(parts))) - set(owner))
+        if missing:
+            a, b = parts[missing[0]]
+            raise BequeathError(
+                f"players {self.unit}: the tokenizer gives no token for {x[a:b]!r} (number {missing[0] + 1}) "
+                f"of {x!r}; shorten or clean the text"
+            )
+        return parts, owner, encoded
 
     def names(self, x: str | None = None) -> tuple[str, ...]:
         """The text of each player; texts share none."""
@@ -127,12 +171,12 @@ class Text(Players):
             )
         return encoded
 
-    def _token_spans(self, text: str) -> list[Span]:
+    def _token_spans(self, text: str, encoded: Any) -> list[Span]:
         """Where the text's tokens lie in it, as they are within the prompt: that can change them."""
         before = self.prompt.index("{}")
         whole = self.prompt.replace("{}", text)
         found: list[Span] = []
-        for span in self._encoded(whole).offset_mapping:
+        for span in encoded["offset_mapping"]:
             a, b = (min(max(at - before, 0), len(text)) for at in _trimmed(whole, span))
             if found and a < found[-1][1]:  # bytes of one character: hidden together
                 found[-1] = (found[-1][0], max(b, found[-1][1]))
@@ -144,24 +188,14 @@ class Text(Players):
         """Parts of the text x; `model` gives the embedding table where the baseline is a vector."""
         if not isinstance(x, str):
             raise BequeathError(f"players {self.unit}: a text is needed, not {type(x).__name__}")
-        before = self.prompt.index("{}")
-        whole = self.prompt.replace("{}", x)
-        parts = [(a + before, b + before) for a, b in self.parts(x)]
-        encoded = self._encoded(whole)
-        offsets, special = encoded.pop("offset_mapping"), encoded.pop("special_tokens_mask")
-        owner = [
-            SHOWN if alone else _part_at(parts, *_place(whole, span, before))
-            for span, alone in zip(offsets, special, strict=True)
-        ]
-        missing = sorted(set(range(len(parts))) - set(owner))
-        if missing:
-            a, b = parts[missing[0]]
-            raise BequeathError(
-                f"players {self.unit}: the tokenizer gives no token for {whole[a:b]!r} (number {missing[0] + 1}) "
-                f"of {x!r}; shorten or clean the text"
-            )
+        _, owner, encoded = self._laid_out(x)
+        tokens_only = {
+            name: value
+            for name, value in encoded.items()
+            if name not in ("offset_mapping", "special_tokens_mask")
+        }
         device = device_of(model)
-        tokens = {name: torch.tensor([value], device=device) for name, value in encoded.items()}
+        tokens = {name: torch.tensor([value], device=device) for name, value in tokens_only.items()}
         fill = baseline.for_tokens(self.tokenizer, model)
         _check_padding(model)
         embedded = None

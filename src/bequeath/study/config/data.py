@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from bequeath import data
 from bequeath.data import Dataset, Preprocessing, Subset, Table
+from bequeath.errors import BequeathError
 from bequeath.games.inputs import Modality
 from bequeath.study.config.section import Section
 
@@ -68,8 +69,9 @@ class _Images(_Data):
     size: int | None = Field(None, ge=8)
     resize: Literal["crop", "squash"] | None = None
     resize_to: int | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    mean: tuple[float] | tuple[float, float, float] | None = None
+    std: tuple[float] | tuple[float, float, float] | None = None
+    """Of one value each: the models are given one channel, the pictures in grey."""
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None = None
 
     def preprocessing(self, own: Preprocessing | None) -> Preprocessing:
@@ -93,6 +95,9 @@ class ImageFolderConfig(_Images, _Parted):
         how = self.preprocessing(own)
         whole = data.ImageFolder(self.path, how, self.classes)
         train = None if self.train is None else data.ImageFolder(self.train, how, whole.classes)
+        if train is not None and len(set(train.labels)) < len(train.classes):
+            absent = next(name for i, name in enumerate(train.classes) if i not in train.labels)
+            raise BequeathError(f"data.train: {self.train} has no pictures of the class {absent!r}; add some")
         return self.parts(whole, train, seed)
 
 

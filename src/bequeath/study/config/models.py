@@ -27,6 +27,8 @@ class ModelConfig(Section):
     """State file (or hub) of the base model, where weights or checkpoints are PEFT adapters on it."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the architecture."""
+    labels: list[str] | None = None
+    """The data's classes in the order of the model's outputs, where its config says nothing or something else."""
     probe: bool = False
     """Replace the head by a linear probe, fitted on the frozen model's features of the training data."""
     head: str | None = None
@@ -51,6 +53,10 @@ class ModelConfig(Section):
             raise ValueError("give weights or checkpoints, not both (the last checkpoint is the model)")
         if self.probe and (self.checkpoints or self.base is not None):
             raise ValueError("probe goes with weights: those of the frozen backbone")
+        if self.probe and self.labels is not None:
+            raise ValueError("labels: a probe's outputs are in the order of the data's classes; leave it out")
+        if self.labels is not None and len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels: a class is named twice")
         if self.base is not None and self.weights is None and not self.checkpoints:
             raise ValueError("base goes with adapters: give their folders as weights or checkpoints")
         return self

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
 from typing import Any
 
 from bequeath.errors import BequeathError
@@ -57,6 +58,12 @@ def dispatch(slots: Sequence[Slot], agenda: Agenda) -> Iterator[list[Outcome]]:
                 pool.free(slot, task)
             if failed[task] < ATTEMPTS:
                 agenda.again(task)
+            elif len(task.samples) > 1:
+                # One bad sample costs that sample, not those beside it.
+                for sample in task.samples:
+                    alone = replace(task, samples=(sample,))
+                    failed[alone] = ATTEMPTS - 1
+                    agenda.again(alone)
             else:
                 ended.append(Outcome(task, error=said, attempts=ATTEMPTS))
         if ended:

@@ -73,7 +73,8 @@ class Worker:
             if task.stage == "table":
                 self._evaluate(task.checkpoint, task.samples, runner)
             else:
-                correct = self.parts.inputs.correct(runner.model, self.spec.plan.accuracy_samples)
+                order = self.parts.outputs.order(self.spec.plan.checkpoints[task.checkpoint])
+                correct = self.parts.inputs.correct(runner.model, self.spec.plan.accuracy_samples, order)
                 self.store.write_accuracy(task.checkpoint, correct)
         except BaseException:
             # What was begun there must not run on into the next task.
@@ -90,8 +91,7 @@ class Worker:
 
     def _evaluate(self, checkpoint: int, samples: Sequence[int], runner: Runner) -> None:
         plan, make = self.spec.plan, self.parts.games.game
-        one = plan.checkpoints[checkpoint]
-        games = [make(runner.model, plan.samples[s], one.label, retest=one.retest) for s in samples]
+        games = [make(runner.model, plan.samples[s], plan.checkpoints[checkpoint]) for s in samples]
         if not self.store.sparse:
             started = [game.start(runner) for game in games]
             runner.flush()

@@ -90,8 +90,8 @@ def masks(evidence: Evidence) -> Json | None:
     }
 
 
-def models(evidence: Evidence) -> Json:
-    """Each model's role, source, checkpoints and accuracy."""
+def models(evidence: Evidence, outputs: dict[str, str]) -> Json:
+    """Each model's role, source, outputs, checkpoints and accuracy."""
     roles = {name: role for role, name in evidence.config.roles.given()}
     found = {}
     for name in evidence.models:
@@ -100,6 +100,7 @@ def models(evidence: Evidence) -> Json:
         found[name] = {
             "role": roles.get(name),
             "source": model.architecture + (", linear probe on the frozen backbone" if model.probe else ""),
+            "outputs": outputs[name],
             "checkpoints": [{"name": one.name, "step": one.step} for one in checkpoints],
             "accuracy": plain(mean_estimate(evidence.correct[evidence.final(name)])),
         }
@@ -169,12 +170,13 @@ def provenance(evidence: Evidence) -> Json:
     }
 
 
-def warnings(evidence: Evidence, findings: Json) -> list[str]:
-    """What a reader must know before relying on the findings."""
+def warnings(evidence: Evidence, findings: Json, understood: list[str]) -> list[str]:
+    """What a reader must know before relying on the findings; `understood`: what the models' check said."""
     found = []
     config, n = evidence.config, len(evidence.samples)
     if evidence.missing:
         found.append(_missing_text(evidence.missing))
+    found += understood
     if n < _FEW_SAMPLES:
         found.append(f"Only {n} samples: bootstrap intervals from so few tend to be too narrow.")
     certificates = findings["certificates"]

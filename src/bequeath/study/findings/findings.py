@@ -19,7 +19,7 @@ from bequeath.study.loading.plan import Plan
 SCHEMA = "bequeath.findings/4"
 
 
-def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, precision: Json) -> Json:
+def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: Json) -> Json:
     """The findings of a run, ready for JSON, without the stage timings.
 
     Parameters
@@ -30,8 +30,8 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, precision:
         The study's data and games, for words and pictures.
     plan : Plan
         Of the run.
-    precision : dict
-        For each model, what lower precision does to its values on one sample; empty in full precision.
+    meaning : dict
+        What was understood of the models (`bequeath.study.meaning`).
     """
     found = findings_of(evidence.known)
     found["knowledge"] |= {
@@ -50,7 +50,7 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, precision:
         "schema": SCHEMA,
         "study": describe.study(evidence, parts),
         "roles": evidence.config.roles.model_dump(mode="json"),
-        "models": describe.models(evidence),
+        "models": describe.models(evidence, meaning["outputs"]),
         **found,
         "regions": plain(region_rows(evidence.comparison)),
         "ledger_error": None
@@ -61,11 +61,11 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, precision:
         "certificates": describe.certificates(evidence),
         "samples": describe.samples(evidence),
         "examples": examples(evidence, parts, plan.samples),
-        "evaluation": describe.evaluation(parts, precision),
+        "evaluation": describe.evaluation(parts, meaning["precision"]),
         "missing": evidence.missing,
         "provenance": describe.provenance(evidence),
     }
-    findings["warnings"] = describe.warnings(evidence, findings)
+    findings["warnings"] = describe.warnings(evidence, findings, meaning["warnings"])
     findings["summary"] = summary(findings)
     return findings
 

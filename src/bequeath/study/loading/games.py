@@ -17,6 +17,8 @@ from bequeath.study.config.masks import check_masks
 from bequeath.study.config.own import own_names
 from bequeath.study.config.retest import RetestConfig
 from bequeath.study.loading.inputs import StudyInputs
+from bequeath.study.loading.outputs import Outputs
+from bequeath.study.loading.plan import Checkpoint
 
 
 class GameMaker:
@@ -29,8 +31,8 @@ class GameMaker:
         found all of them play.
     """
 
-    def __init__(self, config: StudyConfig, inputs: StudyInputs) -> None:
-        self.config, self.inputs = config, inputs
+    def __init__(self, config: StudyConfig, inputs: StudyInputs, outputs: Outputs) -> None:
+        self.config, self.inputs, self.outputs = config, inputs, outputs
         self.cells: dict[int, list[int]] = {}
         if config.decomposition.sparse:
             check_masks(self.n_players, config.sampling.first, config.order(self.n_players))
@@ -113,18 +115,18 @@ class GameMaker:
         live = {"players": self._every, "baseline": self.baseline, "value": self.value(0)}
         return {key: (own_names(named[key]) or [str(live[key])])[0] for key in named}
 
-    def value(self, label: int) -> Callable[[Tensor], Tensor]:
-        """The study's value function for one label."""
-        return make_value(self.config.value, label, self.inputs.answers)
+    def value(self, output: int) -> Callable[[Tensor], Tensor]:
+        """The study's value function of one output."""
+        return make_value(self.config.value, output, self.inputs.answers)
 
-    def game(self, model: nn.Module, index: int, name: str, *, retest: bool = False) -> Game:
-        """The game of one model on one held-out sample; `retest`: the equivalent one."""
-        sample = self.inputs.data[index]
+    def game(self, model: nn.Module, index: int, checkpoint: Checkpoint) -> Game:
+        """The game of a checkpoint's model on one held-out sample; of a retest, the equivalent one."""
+        sample, retest = self.inputs.data[index], checkpoint.retest
         return Game(
             model,
             sample.x if isinstance(sample.x, str) else sample.x.to(self.inputs.how.device),
             self.players(index, retest=retest),
             self._other_baseline if retest else self.baseline,
-            self.value(sample.label),
-            name=f"{name}, sample {sample.id}",
+            self.value(self.outputs.label(checkpoint, sample.label)),
+            name=f"{checkpoint.label}, sample {sample.id}",
         )

@@ -48,7 +48,9 @@ class StudyInputs:
         if self.modality == "image":
             own = preprocessing_of(first.architecture, first.weights)
         if self.modality == "text":
-            self.tokenizer = load_tokenizer(config.data, first.architecture)
+            self.tokenizer = load_tokenizer(
+                config.data, first.architecture, (model.architecture for model in config.models.values())
+            )
             self.answers = answer_tokens(config.data, self.tokenizer)
         self.data, self.train = config.data.load(own, config.seed)
         x = self.data[0].x
@@ -100,13 +102,18 @@ class StudyInputs:
         source = self.data if self.train is None else self.train
         return batch(source, balanced(source, min(len(source), _MEAN_SAMPLES), self.config.seed))
 
-    def correct(self, model: nn.Module, indices: Sequence[int]) -> Tensor:
-        """Whether the model's strongest class is the label, for the given held-out samples: bool, (samples,)."""
+    def correct(
+        self, model: nn.Module, indices: Sequence[int], order: tuple[int, ...] | None = None
+    ) -> Tensor:
+        """Whether the model's strongest class is the label, for the given held-out samples: bool, (samples,).
+
+        `order` has for each class the output that stands for it; None: the k-th.
+        """
         found = []
         with torch.inference_mode():
             for first in range(0, len(indices), _BATCH):
                 samples = [self.data[i] for i in indices[first : first + _BATCH]]
-                labels = torch.tensor([sample.label for sample in samples])
+                labels = torch.tensor([s.label if order is None else order[s.label] for s in samples])
                 found.append(self._predicted(logits(model, self.batch(samples))).cpu() == labels)
         return torch.cat(found)
 

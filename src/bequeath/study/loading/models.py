@@ -13,6 +13,7 @@ from torch import nn
 from bequeath.data.samples import Dataset, balanced
 from bequeath.errors import BequeathError
 from bequeath.files import replacing
+from bequeath.games.inputs import config_of, in_eval_mode
 from bequeath.models.adapters import load_adapter
 from bequeath.models.fuse import fused_for_inference
 from bequeath.models.probe import features, fit_probe, load_backbone, with_probe
@@ -56,9 +57,9 @@ class ModelLoader:
             model = load_adapter(base, checkpoint.file)
         else:
             model = load_model(config.architecture, checkpoint.file, classes, kind, **config.options)
-        if self.inputs.tokenizer is not None and getattr(model, "config", None) is not None:
+        if self.inputs.tokenizer is not None and (own := config_of(model)) is not None:
             # Classifiers of causal models find a text's end by it.
-            model.config.pad_token_id = self.inputs.tokenizer.pad_token_id  # type: ignore[union-attr]
+            own.pad_token_id = self.inputs.tokenizer.pad_token_id
         model = model.to(self.inputs.how.device)
         # Folding changes what layers inside give: not where players are there.
         if kind == "image" and self._fuse:
@@ -81,7 +82,7 @@ class ModelLoader:
         train: Dataset = self.inputs.train
         chosen = balanced(train, min(len(train), _PROBE_SAMPLES), self.config.seed)
         weight, bias = self._fitted(config, checkpoint, cache, backbone, head, chosen)
-        return with_probe(backbone, head, weight, bias).eval()
+        return in_eval_mode(with_probe(backbone, head, weight, bias))
 
     def _fitted(
         self,

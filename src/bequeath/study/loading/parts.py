@@ -8,6 +8,7 @@ from bequeath.study.config import StudyConfig
 from bequeath.study.loading.games import GameMaker
 from bequeath.study.loading.inputs import StudyInputs
 from bequeath.study.loading.models import ModelLoader
+from bequeath.study.loading.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,12 @@ class StudyParts:
     inputs: StudyInputs
     models: ModelLoader
     games: GameMaker
+    outputs: Outputs
 
     @classmethod
     def of(cls, config: StudyConfig) -> StudyParts:
         """Those of a study file."""
         inputs = StudyInputs(config)
-        games = GameMaker(config, inputs)
-        return cls(inputs, ModelLoader(config, inputs, fuse=games.fusable), games)
+        outputs = Outputs(config, inputs)
+        games = GameMaker(config, inputs, outputs)
+        return cls(inputs, ModelLoader(config, inputs, fuse=games.fusable), games, outputs)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from bequeath.errors import BequeathError
+from bequeath.models.limits import most_tokens
 from bequeath.study.config.data import DataConfig
 
-# A tokenizer that was saved without its model's limit has one of 1e30.
-_NO_LIMIT = 10**9
 
-
-def load_tokenizer(data: DataConfig, architecture: str) -> Any:
-    """The tokenizer in `data.tokenizer`, or that of the pre-trained model.
+def load_tokenizer(data: DataConfig, architecture: str, all_architectures: Iterable[str]) -> Any:
+    """The tokenizer in `data.tokenizer`, or that of the model before, for texts that all models can take.
 
     Raises
     ------
@@ -20,7 +19,7 @@ def load_tokenizer(data: DataConfig, architecture: str) -> Any:
         If there is none, or transformers is not installed.
     """
     try:
-        from transformers import AutoConfig, AutoTokenizer
+        from transformers import AutoTokenizer
     except ImportError:
         raise BequeathError('data: texts need transformers: pip install "bequeath[text]"') from None
     source, _, name = architecture.partition(":")
@@ -30,14 +29,12 @@ def load_tokenizer(data: DataConfig, architecture: str) -> Any:
     folder = name if given is None else str(given)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        if source.startswith("transformers") and tokenizer.model_max_length > _NO_LIMIT:
-            config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-            tokenizer.model_max_length = getattr(
-                config, "max_position_embeddings", tokenizer.model_max_length
-            )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise BequeathError(f"data.tokenizer: cannot load a tokenizer from {folder}: {reason}") from None
+    # Saved without its model's limit it has one of 1e30, and it may say more than a model has positions for.
+    limits = [limit for one in set(all_architectures) if (limit := most_tokens(one)) is not None]
+    tokenizer.model_max_length = min([tokenizer.model_max_length, *limits])
     if tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
         # As is customary for causal models: padding is out of attention, so which token it is does not matter.
         tokenizer.pad_token = tokenizer.eos_token

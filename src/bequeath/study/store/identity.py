@@ -64,8 +64,9 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
     checkpoints = {
         checkpoint.label: {
             "model": models[checkpoint.model].model_dump(
-                mode="json", exclude={"weights", "checkpoints", "base"}
+                mode="json", exclude={"weights", "checkpoints", "base", "labels"}
             ),
+            **({} if (order := parts.outputs.order(checkpoint)) is None else {"outputs": order}),
             "state": file_digest(checkpoint.file),
             "base": bases[checkpoint.model],
             "training data": train if models[checkpoint.model].probe else None,

@@ -1,0 +1,62 @@
+"""Which output of each model stands for which of the data's classes."""
+
+from __future__ import annotations
+
+from bequeath.errors import BequeathError, few
+from bequeath.models.labels import output_names, output_order
+from bequeath.study.config import StudyConfig
+from bequeath.study.loading.inputs import StudyInputs
+from bequeath.study.loading.plan import Checkpoint
+
+Order = tuple[int, ...] | None
+
+
+class Outputs:
+    """The order of every checkpoint's outputs, read once from configs; no model is loaded."""
+
+    def __init__(self, config: StudyConfig, inputs: StudyInputs) -> None:
+        self.config, self.inputs = config, inputs
+        self._orders: dict[tuple[str, str | None], Order] = {}
+
+    def order(self, checkpoint: Checkpoint) -> Order:
+        """For each class the output that stands for it; None: the k-th output is the k-th class.
+
+        Raises
+        ------
+        BequeathError
+            If the outputs' names are not the data's classes.
+        """
+        key = checkpoint.model, checkpoint.file
+        if key not in self._orders:
+            self._orders[key] = self._found(*key)
+        return self._orders[key]
+
+    def names(self, checkpoint: Checkpoint) -> tuple[str, ...] | None:
+        """The outputs' own names, in their order; None where nothing names them."""
+        model = self.config.models[checkpoint.model]
+        if model.probe or not self._comparable:
+            return None
+        if model.labels is not None:
+            return tuple(model.labels)
+        return output_names(model.architecture, checkpoint.file)
+
+    def label(self, checkpoint: Checkpoint, label: int) -> int:
+        """The output that stands for a class."""
+        order = self.order(checkpoint)
+        return label if order is None else order[label]
+
+    @property
+    def _comparable(self) -> bool:
+        # Of a language model the outputs are tokens; of a single logit there is no order.
+        return self.inputs.outputs is not None and self.inputs.outputs > 1
+
+    def _found(self, name: str, file: str | None) -> Order:
+        place, model = f"models.{name}", self.config.models[name]
+        classes = self.inputs.classes
+        if model.labels is not None and sorted(model.labels) != sorted(classes):
+            raise BequeathError(
+                f"{place}.labels: {few(model.labels)}; give the data's classes, {few(classes)}, in the order of the "
+                "model's outputs"
+            )
+        names = self.names(Checkpoint(name, "", None, file))
+        return output_order(place, names, classes)
