@@ -340,6 +340,7 @@ def make_findings(modality: str = "image", cast: str = "three") -> dict[str, Any
             name: {
                 "role": role,
                 "source": f"mobilenet_v2, {role}",
+                "outputs": "ants, bees (named by its config)",
                 "checkpoints": [{"name": "last", "step": None if role == "before" else 240}],
                 "accuracy": estimate(accuracy[name], 0.05, 153),
             }

@@ -137,7 +137,9 @@ def test_a_task_that_fails_is_tried_three_times(study_dir, edit, trouble, worker
     assert run(study_dir) == expected
     trouble("fail", 10**6)
     found = run(study_dir, "failing")
-    assert found["missing"]["failures"][0]["error"] == "RuntimeError: a bad day"
+    error = found["missing"]["failures"][0]["error"]
+    assert error.startswith("model Trouble: its forward pass fails on float32 (")
+    assert "RuntimeError: a bad day" in error
     assert found["missing"]["checkpoints"] == ["scratch/step 10"]
 
 
