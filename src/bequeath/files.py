@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -46,6 +47,27 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def matching(pattern: str | Path) -> list[Path]:
+    """Files and folders that fit a pattern, in order; a part of it that is there under just that name is no pattern."""
+    path = Path(pattern)
+    places = [Path(path.anchor)]
+    for part in path.parts[1 if path.anchor else 0 :]:
+        places = [
+            place / name for place in places for name in _fitting(place, part, last=part is path.parts[-1])
+        ]
+    return sorted(dict.fromkeys(place for place in places if os.path.lexists(place)))
+
+
+def _fitting(place: Path, part: str, *, last: bool) -> list[str]:
+    if part == "..":
+        return [part]
+    if os.path.lexists(place / part):
+        return [part]
+    if part == "**" and not last:
+        return ["", *glob.glob("**/", root_dir=place, recursive=True)]
+    return glob.glob(part, root_dir=place, recursive=True)
 
 
 def sweep(folder: Path, names: str = "**/*") -> None:

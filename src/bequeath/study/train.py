@@ -15,6 +15,7 @@ from bequeath.data.samples import Dataset, Subset, balanced
 from bequeath.errors import BequeathError
 from bequeath.files import write_whole
 from bequeath.models import build, load_model
+from bequeath.models.architectures import SOURCES
 from bequeath.models.heads import find_heads
 from bequeath.models.model_preprocessing import preprocessing_of
 from bequeath.study.config import ModelConfig, StudyConfig, checkpoint_files
@@ -165,7 +166,7 @@ class _Trainer:
             name = self.roles.before
             content["models"][name]["weights"] = f"../{name}/{Path(self.before.weights).name}"
         for name in self.training.runs:
-            content["models"][name] = name  # the folder beside
+            content["models"][name] = self._series(name)
         if self.training.twins:
             self._add_twins(content, seed)
         files = [self._write(folder / "study.yaml", content, f"seed {seed}")]
@@ -178,11 +179,23 @@ class _Trainer:
             files.append(self._write(folder / f"{name}.yaml", content, f"seed {seed}, {disturbance}"))
         return files
 
+    def _series(self, name: str) -> str | dict[str, Any]:
+        """A trained model's checkpoints: the folder beside, which says itself all that a data file may say."""
+        own, key = self.config.models[name], self.before.weights_key
+        told: dict[str, Any] = {}
+        if own.architecture.partition(":")[0] not in SOURCES:
+            told["architecture"] = own.architecture
+        if key is not None and self.training.runs[name].lora is not None:
+            told["weights_key"] = key
+        return {**told, "checkpoints": name} if told else name
+
     def _last(self, name: str, folder: Path, schedule: Schedule, shown: Path) -> dict[str, Any]:
         """A trained model's last checkpoint, as a study file tells it; `shown` is its folder from there."""
         told = self.config.models[name].model_dump(mode="json", include={"architecture", "options"})
         end = _end(folder / name, schedule.steps)
         base = {"base": self._weights} if end.is_dir() else {}
+        if base and self.before.weights_key is not None:
+            base["weights_key"] = self.before.weights_key
         return {**told, **base, "checkpoints": [str(shown / end.name)]}
 
     @property
@@ -221,9 +234,10 @@ class _Trainer:
             if self.config.starts_at_random(like):
                 model = build(*form, **own.options)
             else:
-                model = self._start(
-                    own, self.shuffled if name == disturbed_name("shuffled") else self._weights
-                )
+                if name == disturbed_name("shuffled"):
+                    model = self._start(own, self.shuffled, None)
+                else:
+                    model = self._start(own, self._weights, self.before.weights_key)
                 kept["base"] = self._weights
             for third in THIRDS:
                 if name == disturbed_name(third):
@@ -235,7 +249,7 @@ class _Trainer:
             kept.pop("base", None)
         self._fit(model, self.data, schedule, folder, seed, tick, kept)
 
-    def _start(self, own: ModelConfig, weights: str | None) -> nn.Module:
+    def _start(self, own: ModelConfig, weights: str | None, key: str | None) -> nn.Module:
         """The backbone before under a head at a random start (torch's generator)."""
         assert self.inputs.outputs is not None
         with warnings.catch_warnings():
@@ -246,6 +260,7 @@ class _Trainer:
                 self.inputs.outputs,
                 self.data.modality,
                 new_head=True,
+                weights_key=key,
                 **own.options,
             )
         for head in find_heads(model):

@@ -33,6 +33,7 @@ except ImportError:
 
 # Seconds that the head of a cluster may take to answer.
 _PATIENCE = 10.0
+_LOOPBACK = "127.0.0.1"
 
 
 class _Actor:
@@ -130,6 +131,10 @@ class RayEngine:
                 for slot in slots:
                     slot.stop()
 
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {} if self._config.address else {"_node_ip_address": _LOOPBACK}
+
     @contextmanager
     def _connected(self) -> Iterator[None]:
         if ray.is_initialized():  # by whoever called us
@@ -142,6 +147,8 @@ class RayEngine:
                 include_dashboard=None if self._config.address else False,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
+                # A cluster runs what anybody sends it: one that is started here listens to this machine alone.
+                **self._place,
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise BequeathError(
