@@ -50,24 +50,19 @@ def remove(path: Path) -> None:
 
 
 def matching(pattern: str | Path) -> list[Path]:
-    """Files and folders that fit a pattern, in order; a part of it that is there under just that name is no pattern."""
+    """Files and folders that fit a pattern, in order; what is there under just its name stands for itself."""
+    return sorted(Path(name) for name in glob.glob(literal(pattern), recursive=True))
+
+
+def literal(pattern: str | Path) -> str:
+    """A pattern whose parts that are there under just that name, such as a folder ``exp [v2]``, are no patterns."""
     path = Path(pattern)
-    places = [Path(path.anchor)]
+    done, places = path.anchor, [path.anchor]
     for part in path.parts[1 if path.anchor else 0 :]:
-        places = [
-            place / name for place in places for name in _fitting(place, part, last=part is path.parts[-1])
-        ]
-    return sorted(dict.fromkeys(place for place in places if os.path.lexists(place)))
-
-
-def _fitting(place: Path, part: str, *, last: bool) -> list[str]:
-    if part == "..":
-        return [part]
-    if os.path.lexists(place / part):
-        return [part]
-    if part == "**" and not last:
-        return ["", *glob.glob("**/", root_dir=place, recursive=True)]
-    return glob.glob(part, root_dir=place, recursive=True)
+        there = any(os.path.lexists(os.path.join(place, part)) for place in places)
+        done = os.path.join(done, glob.escape(part) if there else part)
+        places = glob.glob(done, recursive=True)
+    return done
 
 
 def sweep(folder: Path, names: str = "**/*") -> None:

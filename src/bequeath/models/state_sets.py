@@ -57,8 +57,8 @@ class Choice:
         """The choice in words."""
         others = ", ".join(repr(other) for other in self.others)
         return (
-            f"of its sets of weights {self.taken or 'the one at its top'!r} is taken, {self.why}, not {others} "
-            "(weights_key: chooses)"
+            f"of the sets of weights in its file {self.taken or 'the one at its top'!r} is taken ({self.why}), not "
+            f"{others}; weights_key chooses"
         )
 
 
