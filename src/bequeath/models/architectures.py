@@ -129,11 +129,12 @@ def _transformers(
 ) -> nn.Module:
     """A classifier; a causal language model where there is no number of classes."""
     transformers = library(place, "transformers", "text")
-    if kwargs.pop("trust_remote_code", False):
-        raise BequeathError(
-            f"{place}: trust_remote_code would run code that comes with the weights; leave it out, or build the model "
-            "in a function of your own and give module:function"
-        )
+    for option in ("trust_remote_code", "allow_all_kernels"):
+        if kwargs.pop(option, False):
+            raise BequeathError(
+                f"{place}: {option} would run code that comes from elsewhere; leave it out, or build the model in a "
+                "function of your own and give module:function"
+            )
     with named_failure(place):
         if num_classes is None:
             auto = transformers.AutoModelForCausalLM
