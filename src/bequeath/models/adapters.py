@@ -79,11 +79,17 @@ def _kind(place: str, folder: Path) -> str:
         what = f"no {ADAPTER_CONFIG} in it" if folder.is_dir() else "no such folder"
         raise BequeathError(f"{place}: {what}; give a folder written by PEFT's save_pretrained")
     try:
-        kind = json.loads(file.read_text(encoding="utf-8"))["peft_type"]
+        content = json.loads(file.read_text(encoding="utf-8"))
+        kind = content["peft_type"]
     except (ValueError, KeyError, TypeError) as error:
         raise BequeathError(
             f"{place}: {ADAPTER_CONFIG} names no peft_type; save the adapter again"
         ) from error
+    if content.get("megatron_config"):  # PEFT would import the module that stands beside it
+        raise BequeathError(
+            f"{place}: {ADAPTER_CONFIG} names a module to import (megatron_core), and a data file runs no code; save "
+            "the adapter without megatron_config"
+        )
     if "PROMPT" in str(kind) or kind in ("P_TUNING", "PREFIX_TUNING"):
         raise _no_weights(place, kind)
     return str(kind)

@@ -157,7 +157,8 @@ def _check_numbers(place: str, fitting: Mapping[str, Tensor], target: Mapping[st
                 remedy = "give real weights"
             raise BequeathError(f"{place}: {name} holds {holds}, the model computes with {needs}; {remedy}")
         # Tables of positions that were halved with the weights do no harm where nothing got lost.
-        if not own.is_floating_point() and real and value.shape == own.shape:
+        whole_there = not (own.is_floating_point() or own.is_complex())
+        if whole_there and real and value.shape == own.shape:
             whole = value.to(own.dtype)
             if not torch.equal(whole.to(value.dtype), value) or not torch.equal(whole, own.cpu()):
                 raise BequeathError(
