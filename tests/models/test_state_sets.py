@@ -91,6 +91,26 @@ def test_the_set_that_its_library_takes(tmp_path: Path, content: Any, taken: Sta
     assert chosen.told in str(told[0].message)
 
 
+def test_an_average_of_parameters_alone_is_put_over_the_model(tmp_path: Path) -> None:
+    parameters = {name: value for name, value in EMA.items() if not name.startswith("bn.running")}
+    raw = {**RAW, "bn.running_var": torch.rand(4)}
+    path = saved(tmp_path, {"model": raw, "ema": {"decay": 0.9, "shadow": parameters}})
+    with pytest.warns(UserWarning, match=r"'ema\.shadow' is taken .* what it lacks is that of 'model'"):
+        model = load_weights(TinyNet(), path)
+    assert is_state(model.state_dict(), {**raw, **parameters})
+
+
+def test_a_file_that_contains_itself(tmp_path: Path) -> None:
+    content: dict[str, Any] = {"net": RAW, "same": RAW}
+    content["itself"] = [content, {"again": content}]
+    deep: Any = RAW
+    for _ in range(100):
+        deep = [deep]
+    assert is_state(read_state(saved(tmp_path, content)), RAW)
+    with pytest.raises(BequeathError, match="no state dict found in it but a list"):
+        read_state(saved(tmp_path, deep))
+
+
 @pytest.mark.parametrize(
     ("content", "taken"),
     [

@@ -26,7 +26,9 @@ _PLAIN = frozenset(
     {"model", "net", "network", "module", "state", "dict", "weights", "weight", "params", "parameters"}
 )
 _FIRST = ("state_dict", "model", "model_state_dict")
-_AVERAGE = frozenset({"ema", "swa", "averaged", "average", "avg", "polyak"})
+_AVERAGE = frozenset({"ema", "ewma", "swa", "averaged", "average", "avg", "polyak", "shadow"})
+# Keys within keys at most.
+_DEPTH = 30
 # What data parallelism, `AveragedModel` and `torch.compile` put into names.
 WRAPPERS = frozenset({"module", "_orig_mod"})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -55,7 +57,7 @@ class Choice:
     @property
     def told(self) -> str:
         """The choice in words."""
-        others = ", ".join(repr(other) for other in self.others)
+        others = _few([repr(other) for other in self.others], 4)
         return (
             f"of the sets of weights in its file {self.taken or 'the one at its top'!r} is taken ({self.why}), not "
             f"{others}; weights_key chooses"
@@ -105,13 +107,13 @@ def choose(place: str, content: Any, key: str | None) -> Choice:
         if average is None:
             return Choice(state, path)
         return Choice(state, path, (average,), "since the other is a list without names")
-    taken, why = _preferred(content, real)
-    if taken is None:
+    chosen = _preferred(content, real)
+    if chosen is None:
         raise BequeathError(
             f"{place}: holds several sets of weights: {_few(list(real))}; say which is meant by weights_key, such as "
             f"weights_key: {next(path for path in real if path)}"
         )
-    return Choice(real[taken], taken, tuple(path for path in real if path != taken), why)
+    return chosen
 
 
 def weight_sets(content: Any) -> dict[str, State]:
@@ -124,51 +126,68 @@ def weight_sets(content: Any) -> dict[str, State]:
     return found
 
 
-def _mappings(
-    content: Any, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
-    if isinstance(content, Mapping):
-        if {"state", "param_groups"} <= content.keys():  # an optimizer's
-            return
-        yield path, content
-        inner = content.items()
-    elif isinstance(content, (list, tuple)):
-        inner = enumerate(content)  # type: ignore[assignment]
-    else:
-        return
-    for key, value in inner:
-        yield from _mappings(value, (*path, str(key)))
+def _mappings(content: Any) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+    """Mappings within mappings and lists, each once: what a file holds may contain itself."""
+    left: list[tuple[tuple[str, ...], Any]] = [((), content)]
+    seen: set[int] = set()
+    while left:
+        path, at = left.pop()
+        if id(at) in seen or len(path) > _DEPTH:
+            continue
+        seen.add(id(at))
+        if isinstance(at, Mapping):
+            if {"state", "param_groups"} <= at.keys():  # an optimizer's
+                continue
+            yield path, at
+        inner = (
+            at.items() if isinstance(at, Mapping) else enumerate(at) if isinstance(at, (list, tuple)) else ()
+        )
+        below = [
+            ((*path, str(key)), value) for key, value in inner if isinstance(value, (Mapping, list, tuple))
+        ]
+        left.extend(reversed(below))
 
 
-def _nameless(content: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+def _nameless(content: Any) -> Iterator[str]:
     """Keys of lists of tensors: some keep averages so, in the order of the model's parameters."""
-    for at, inner in _mappings(content, path):
+    for at, inner in _mappings(content):
         for name, value in inner.items():
             if isinstance(value, (list, tuple)) and value and all(isinstance(one, Tensor) for one in value):
                 yield ".".join((*at, str(name)))
 
 
-def _preferred(content: Any, sets: dict[str, State]) -> tuple[str | None, str]:
-    """Key of the set that the file's own library would load, and why; None where that cannot be known."""
+def _preferred(content: Any, sets: dict[str, State]) -> Choice | None:
+    """The set that the file's own library would load; None where that cannot be known."""
+
+    def chosen(path: str, why: str, state: State | None = None) -> Choice:
+        others = tuple(other for other in sets if other != path)
+        return Choice(sets[path] if state is None else state, path, others, why)
+
     for mark, (path, library) in WRITERS.items():
         if isinstance(content, Mapping) and mark in content and path in sets:
-            return path, f"as {library} does"
+            return chosen(path, f"as {library} does")
     averages = [path for path in sets if words(path) & _AVERAGE]
     others = [path for path in sets if path not in averages]
     plain = [path for path in _FIRST if path in others]
     plain += [path for path in others if words(path) <= _PLAIN and path not in plain]
     if not averages:
-        return (plain[0], "by its name") if plain else (None, "")
+        return chosen(plain[0], "by its name") if plain else None
+    if len(averages) > 1 or not (plain or len(others) == 1):
+        return None
     # Its names say that it is the same model's: an average is what timm, torchvision and Ultralytics evaluate.
-    if len(averages) == 1 and (plain or len(others) == 1):
-        raw = sets[plain[0] if plain else others[0]]
-        if _names(raw) == _names(sets[averages[0]]):
-            return averages[0], "the average over training, as timm does"
-    return None, ""
+    average, raw = averages[0], plain[0] if plain else others[0]
+    mean, last = _bare(sets[average]), _bare(sets[raw])
+    if mean.keys() == last.keys():
+        return chosen(average, "the average over training, as timm does")
+    if mean.keys() < last.keys() and 2 * len(mean) > len(last):
+        # Of parameters alone; such averages are put over the model, whose buffers stay.
+        why = f"the average over training, as timm does, and what it lacks is that of {raw!r}"
+        return chosen(average, why, last | mean)
+    return None
 
 
-def _names(state: State) -> frozenset[str]:
-    return frozenset(canonical(name) for name, value in state.items() if value.ndim)
+def _bare(state: State) -> State:
+    return {canonical(name): value for name, value in state.items() if value.ndim}
 
 
 def _has_matrix(state: State) -> bool:
