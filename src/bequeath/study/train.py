@@ -166,7 +166,7 @@ class _Trainer:
             name = self.roles.before
             content["models"][name]["weights"] = f"../{name}/{Path(self.before.weights).name}"
         for name in self.training.runs:
-            content["models"][name] = self._series(name)
+            content["models"][name] = self._series(name, name)
         if self.training.twins:
             self._add_twins(content, seed)
         files = [self._write(folder / "study.yaml", content, f"seed {seed}")]
@@ -175,11 +175,11 @@ class _Trainer:
             content["models"][name] = self._last(name, folder, schedules[name], Path(name))
         for disturbance in self.training.disturbed:
             name = disturbed_name(disturbance)
-            content["models"][self.roles.after] = name
+            content["models"][self.roles.after] = self._series(self.roles.after, name)
             files.append(self._write(folder / f"{name}.yaml", content, f"seed {seed}, {disturbance}"))
         return files
 
-    def _series(self, name: str) -> str | dict[str, Any]:
+    def _series(self, name: str, folder: str) -> str | dict[str, Any]:
         """A trained model's checkpoints: the folder beside, which says itself all that a data file may say."""
         own, key = self.config.models[name], self.before.weights_key
         told: dict[str, Any] = {}
@@ -187,7 +187,7 @@ class _Trainer:
             told["architecture"] = own.architecture
         if key is not None and self.training.runs[name].lora is not None:
             told["weights_key"] = key
-        return {**told, "checkpoints": name} if told else name
+        return {**told, "checkpoints": folder} if told else folder
 
     def _last(self, name: str, folder: Path, schedule: Schedule, shown: Path) -> dict[str, Any]:
         """A trained model's last checkpoint, as a study file tells it; `shown` is its folder from there."""
