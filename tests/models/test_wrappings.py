@@ -205,6 +205,17 @@ def test_other_floats_are_converted(tiny: TinyNet, tmp_path: Path, dtype: torch.
     assert torch.equal(model.conv.weight, tiny.conv.weight.to(dtype).float())
 
 
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_sparse_weights_are_what_they_stand_for(tiny: TinyNet, tmp_path: Path, layout: torch.layout) -> None:
+    with torch.no_grad():
+        tiny.fc.weight[0] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls one of the layouts experimental
+        sparse = tiny.fc.weight.detach().to_sparse(layout=layout)
+    path = saved(tmp_path, {**tiny.state_dict(), "fc.weight": sparse})
+    assert same(tiny, load_weights(other(), path))
+
+
 def test_whole_numbers_that_were_halved_are_compared(tmp_path: Path) -> None:
     class Table(nn.Module):
         def __init__(self, last: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, first_line
 from bequeath.models.heads import find_heads
 from bequeath.models.state_names import INCIDENTAL
 from bequeath.models.state_sets import words
@@ -85,8 +85,17 @@ def fit_state(
         )
     if strict and foreign:
         warnings.warn(f"{place}: not of the model, left out: {few(foreign, 4)}", stacklevel=3)
-    model.load_state_dict(fitting, strict=False)
+    try:
+        model.load_state_dict({name: _dense(value) for name, value in fitting.items()}, strict=False)
+    except (RuntimeError, NotImplementedError) as error:  # tensors of a kind that nobody computes with
+        raise BequeathError(
+            f"{place}: cannot be copied into {type(model).__name__} ({first_line(error)}); save plain tensors"
+        ) from error
     return model
+
+
+def _dense(value: Tensor) -> Tensor:
+    return value if value.layout is torch.strided else value.to_dense()
 
 
 def few(names: Sequence[str], most: int) -> str:
