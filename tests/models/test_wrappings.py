@@ -16,7 +16,7 @@ from tiny_models import TinyNet
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, BequeathWarning
 from bequeath.models import load_model, load_weights, read_state
 
 State = dict[str, Tensor]
@@ -103,7 +103,7 @@ def test_what_belongs_to_no_part_of_the_model_is_left_out_and_told(
     tiny: TinyNet, tmp_path: Path, wrap: Callable[[State], State], beside: State, told: str
 ) -> None:
     path = saved(tmp_path, {**wrap(tiny.state_dict()), **beside})
-    with pytest.warns(UserWarning, match=rf"w\.pt: not of the model, left out: {told}$"):
+    with pytest.warns(BequeathWarning, match=rf"w\.pt: not of the model, left out: {told}$"):
         assert same(tiny, load_weights(other(), path))
 
 

@@ -68,6 +68,7 @@ def read_state(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
     """
     chosen = _choice(Path(path), key)
     if chosen.why:
+        # In a study, the findings know it from the run's identity.
         warnings.warn(f"weights {path}: {chosen.told}", stacklevel=2)
     return chosen.state
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from bequeath.errors import BequeathError, first_line
+from bequeath.errors import BequeathError, BequeathWarning, first_line
 from bequeath.models.heads import find_heads
 from bequeath.models.state_names import INCIDENTAL
 from bequeath.models.state_sets import words
@@ -84,7 +84,9 @@ def fit_state(
             f"{place}: names do not fit {type(model).__name__}: {'; '.join(parts)}; {_remedy(state)}"
         )
     if strict and foreign:
-        warnings.warn(f"{place}: not of the model, left out: {few(foreign, 4)}", stacklevel=3)
+        warnings.warn(
+            f"{place}: not of the model, left out: {few(foreign, 4)}", BequeathWarning, stacklevel=3
+        )
     try:
         model.load_state_dict({name: _dense(value) for name, value in fitting.items()}, strict=False)
     except (RuntimeError, NotImplementedError) as error:  # tensors of a kind that nobody computes with

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, BequeathWarning
 from bequeath.models.state_sets import WRAPPERS, canonical
 
 # Old files lack the first and carry the second; neither changes what a model in eval mode gives.
@@ -103,6 +103,7 @@ def _moved(
     if beside:
         warnings.warn(
             f"{place}: not of the model, left out: {', '.join(beside[:4])}{', ...' if len(beside) > 4 else ''}",
+            BequeathWarning,
             stacklevel=4,
         )
     return renamed
