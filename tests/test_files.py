@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from bequeath.files import replacing, sweep, write_whole
+from bequeath.files import literal, matching, replacing, sweep, write_whole
 
 
 def test_a_file_or_a_folder_is_replaced_at_once(tmp_path):
@@ -60,3 +60,24 @@ def test_several_processes_may_write_one_file_and_one_of_them_may_die(tmp_path):
     assert len(list(tmp_path.rglob("*.partial"))) == 2
     sweep(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "below"]
+
+
+def test_what_is_there_under_just_its_name_is_no_pattern(tmp_path, monkeypatch):
+    for folder in ("exp [v2]", "exp v", "a*"):
+        (tmp_path / folder).mkdir()
+        for name in ("1.pt", "2.pt", "x[1].pt"):
+            (tmp_path / folder / name).touch()
+
+    def names(pattern):
+        return [str(path.relative_to(tmp_path)) for path in matching(tmp_path / pattern)]
+
+    assert names("exp [v2]/?.pt") == ["exp [v2]/1.pt", "exp [v2]/2.pt"]
+    assert names("exp [v]/1.pt") == ["exp v/1.pt"]
+    assert names("*/x[1].pt") == ["a*/x[1].pt", "exp [v2]/x[1].pt", "exp v/x[1].pt"]
+    assert names("**/[1].pt") == ["a*/1.pt", "exp [v2]/1.pt", "exp v/1.pt"]
+    assert names("a*/1.pt") == ["a*/1.pt"]
+    assert names("e*/../exp v/1.pt") == ["exp [v2]/../exp v/1.pt", "exp v/../exp v/1.pt"]
+    assert names("none [x]/*") == []
+    monkeypatch.chdir(tmp_path / "exp [v2]")
+    assert [str(path) for path in matching("[12].pt")] == ["1.pt", "2.pt"]
+    assert literal("x[1].pt") == "x[[]1].pt"

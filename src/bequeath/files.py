@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -46,6 +47,22 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def matching(pattern: str | Path) -> list[Path]:
+    """Files and folders that fit a pattern, in order; what is there under just its name stands for itself."""
+    return sorted(Path(name) for name in glob.glob(literal(pattern), recursive=True))
+
+
+def literal(pattern: str | Path) -> str:
+    """A pattern whose parts that are there under just that name, such as a folder ``exp [v2]``, are no patterns."""
+    path = Path(pattern)
+    done, places = path.anchor, [path.anchor]
+    for part in path.parts[1 if path.anchor else 0 :]:
+        there = any(os.path.lexists(os.path.join(place, part)) for place in places)
+        done = os.path.join(done, glob.escape(part) if there else part)
+        places = glob.glob(done, recursive=True)
+    return done
 
 
 def sweep(folder: Path, names: str = "**/*") -> None:

@@ -235,3 +235,25 @@ def test_no_code_of_a_folder_is_run(tmp_path: Path) -> None:
     with pytest.raises(BequeathError, match="scripted: cannot be loaded"):
         from_datasets(folder, text="text")
     assert not (tmp_path / "trap").exists()
+
+
+def test_pattern_characters_in_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "exp [v2]"
+    folder.mkdir()
+    for name, row in (("a", ("good", "u")), ("b", ("bad", "d"))):
+        with (folder / f"{name}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("text", "y"), row])
+    one, both = str(folder / "a.csv"), str(folder / "*.csv")
+    for files, texts in ((one, ["good"]), ([one, both], None), ({"train": both}, ["good", "bad"])):
+        found = from_datasets(
+            "csv", text="text", label="y", split="train", classes=["d", "u"], data_files=files
+        )
+        assert texts is None or [found[i].x for i in range(len(found))] == texts
+    for name, given in ((folder, {}), ("csv", {"data_dir": str(folder)})):
+        with pytest.raises(
+            BequeathError, match=r"takes .*exp \[v2\] for a pattern; give its files as data_files"
+        ):
+            from_datasets(name, text="text", label="y", split="train", **given)
+    saved = tmp_path / "saved [1]"
+    reviews().save_to_disk(saved)
+    assert len(from_datasets(saved, text="text")) == 3

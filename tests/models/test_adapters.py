@@ -137,6 +137,12 @@ def test_what_does_not_fit(transformers: ModuleType, tmp_path: Path) -> None:
     (folder / "adapter_config.json").write_text("{}")
     with pytest.raises(BequeathError, match=r"adapter_config\.json names no peft_type"):
         load_adapter(base("BertConfig", tmp_path), folder)
+    planted = {"peft_type": "LORA", "megatron_config": {"a": 1}, "megatron_core": "planted"}
+    (folder / "adapter_config.json").write_text(json.dumps(planted))
+    with pytest.raises(
+        BequeathError, match=r"names a module to import \(megatron_core\), and a data file runs no"
+    ):
+        load_adapter(base("BertConfig", tmp_path), folder)
     (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "PROMPT_TUNING"}))
     with pytest.raises(BequeathError, match="PROMPT_TUNING adds inputs, not weights"):
         load_adapter(base("BertConfig", tmp_path), folder)

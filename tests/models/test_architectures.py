@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
+from tiny_models import write_config
 from torch import Tensor, nn
 from torchvision_shim import ensure_torchvision
 
@@ -270,3 +272,19 @@ def test_mlp_errors() -> None:
             build("bequeath:mlp", 3, "table", **wrong)
     with pytest.raises(BequeathError, match='"hub" has none for it; give a'):
         load_model("bequeath:mlp", "hub", 3, "table", num_features=2)
+
+
+@pytest.mark.parametrize("option", ["trust_remote_code", "allow_all_kernels"])
+def test_code_from_elsewhere_stays_off(transformers: ModuleType, tmp_path: Path, option: str) -> None:
+    architecture = write_config("BertConfig", tmp_path)
+    file = tmp_path / "config.json"
+    config = json.loads(file.read_text())
+    auto = {"AutoModelForSequenceClassification": "planted.Model"}
+    file.write_text(json.dumps({**config, "auto_map": auto}))
+    (tmp_path / "planted.py").write_text(
+        f"open({str(tmp_path / 'was-run')!r}, 'w').close()\nclass Model: pass\n"
+    )
+    with pytest.raises(BequeathError, match=rf"{option} would run code that comes from elsewhere"):
+        build(architecture, 3, "text", **{option: True})
+    assert type(build(architecture, 3, "text", **{option: False})).__name__ == "BertForSequenceClassification"
+    assert not (tmp_path / "was-run").exists()

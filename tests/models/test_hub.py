@@ -257,5 +257,5 @@ def test_sharded_files(transformers: ModuleType, tmp_path: Path) -> None:
         read_state(tmp_path)
     for content in ("{", "{}", "[]", '{"weight_map": 3}'):
         index.write_text(content)
-        with pytest.raises(BequeathError, match=r"not an index of safetensors files"):
+        with pytest.raises(BequeathError, match=r"not an index of state files"):
             read_state(tmp_path)

@@ -190,3 +190,28 @@ def test_lists(tmp_path: Path) -> None:
         checkpoint_series([], "key")
     with pytest.raises(BequeathError, match=r"^key: no such file: .*step-3\.pt"):
         checkpoint_series([tmp_path / "step-3.pt"], "key")
+
+
+@pytest.mark.parametrize("name", ["exp [v2]", "a*b", "what?", "[!x]", "run [1-3]"])
+def test_folders_with_pattern_characters_in_their_names(tmp_path: Path, name: str) -> None:
+    for step in (1, 2):
+        safetensors(tmp_path / name / f"step-{step}.safetensors")
+        safetensors(
+            tmp_path / "exp v" / f"step-{step + 5}.safetensors"
+        )  # what the names would match as patterns
+    assert steps(checkpoint_series(str(tmp_path / name / "step-*.safetensors"), "here")) == [1, 2]
+    assert steps(checkpoint_series(str(tmp_path / "*" / "step-[2-6].safetensors"), "here")) == [2, 6]
+    assert steps(checkpoint_series(str(tmp_path / "**" / name / "*-[12].*"), "here")) == [1, 2]
+
+
+def test_a_file_with_pattern_characters_in_its_name(tmp_path: Path) -> None:
+    safetensors(tmp_path / "step-3[best].safetensors")
+    safetensors(tmp_path / "step-3b.safetensors")
+    ((_, step, path),) = checkpoint_series(str(tmp_path / "step-3[best].safetensors"), "here")
+    assert (step, path.name) == (3, "step-3[best].safetensors")
+
+
+def test_a_cut_off_series_stays_out_of_a_glob(tmp_path: Path) -> None:
+    safetensors(tmp_path / "step-1.safetensors")
+    (tmp_path / "step-2.safetensors.abc.partial").write_bytes(b"cut")
+    assert steps(checkpoint_series(str(tmp_path / "step-*"), "here")) == [1]

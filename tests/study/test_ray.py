@@ -122,3 +122,21 @@ def test_an_address_where_nothing_is_and_too_many_workers_are_named(study_dir, e
     edit("engine", {"kind": "ray", "address": "127.0.0.1:1"})
     assert "engine.address: 127.0.0.1:1: no Ray cluster there" in with_ray(study_dir, code)
     assert json.loads((study_dir / "out/status.json").read_text())["state"] == "failed"
+
+
+def test_a_cluster_that_is_started_here_listens_to_this_machine_alone(study_dir):
+    out = with_ray(
+        study_dir,
+        """
+        import psutil, ray
+        from bequeath.study.config.engine import RayConfig
+        from bequeath.study.engines.ray import RayEngine
+        with RayEngine(RayConfig(kind="ray", workers=1))._connected():
+            assert ray.get(ray.remote(lambda: 3).remote()) == 3
+            for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+                for one in process.net_connections("inet"):
+                    if one.status == psutil.CONN_LISTEN:
+                        print(one.laddr.ip.removeprefix("::ffff:"))
+        """,
+    )
+    assert set(out.split()) == {"127.0.0.1"}

@@ -81,6 +81,25 @@ def test_seeds_differ_and_the_backbone_is_the_pre_trained_one(to_train, edit):
         assert not torch.equal(start_of[1, name][key], start_of[2, name][key])
 
 
+def test_training_starts_from_the_set_of_weights_that_is_chosen(to_train, edit):
+    edit("training.first_checkpoint", 0)
+    edit("training.seeds", [0])
+    edit("training.steps", 1)
+    raw = load_file(to_train / "models/pretrained.safetensors")
+    ema = {name: value * 2 for name, value in raw.items()}
+    torch.save({"model": raw, "model_ema": ema}, to_train / "models/both.pt")
+    edit("models.pretrained.weights", "models/both.pt")
+    for key, wanted in (("model", raw), ("model_ema", ema)):
+        edit("models.pretrained.weights_key", key)
+        trained(to_train, out=key)
+        start_of = states(to_train / f"{key}/seed-0/finetuned")[0]
+        assert torch.equal(start_of["0.weight"], wanted["0.weight"])
+        written = load_study(to_train / f"{key}/seed-0/study.yaml").models
+        assert written["pretrained"].weights_key == key
+        # The folder's data may not say it: the architecture is a function of the user's own.
+        assert written["finetuned"].architecture == "tiny_net_for_study:build"
+
+
 def test_a_killed_training_goes_on_to_the_same_weights(to_train, edit):
     edit("training.steps", 400)
     trained(to_train, out="whole")

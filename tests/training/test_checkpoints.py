@@ -229,6 +229,38 @@ def test_a_folder_says_what_it_is(tmp_path):
         ModelConfig.model_validate(str(tmp_path / "run"))
 
 
+@pytest.mark.parametrize(
+    "architecture", ["os:system", "my_models:build", "builtins:eval", "nonsense", ":x", "timmy:x"]
+)
+def test_a_data_file_names_no_code(tmp_path, architecture):
+    trained(tiny(), Checkpoints(tmp_path / "run", architecture="bequeath:mlp"), 5)
+    file = tmp_path / "run/series.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "architecture": architecture}))
+    for entry in (str(tmp_path / "run"), {"checkpoints": str(tmp_path / "run")}):
+        with pytest.raises(ValueError, match=r"series\.json: names the function .* a data file runs no code"):
+            ModelConfig.model_validate(entry)
+    # The user's own word is another thing.
+    said = {"checkpoints": str(tmp_path / "run"), "architecture": architecture}
+    assert ModelConfig.model_validate(said).architecture == architecture
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"architecture": 3}, "its architecture is 3; repair it"),
+        ({"options": [1]}, r"its options is \[1\]; repair it"),
+        ({"base": {"a": 1}}, "its base is {'a': 1}; repair it"),
+        ({"format": {}}, "of format {}, not bequeath"),
+    ],
+)
+def test_a_folder_that_says_nonsense(tmp_path, change, message):
+    trained(tiny(), Checkpoints(tmp_path / "run", architecture="bequeath:mlp"), 5)
+    file = tmp_path / "run/series.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    with pytest.raises(ValueError, match=rf"series\.json: {message}"):
+        ModelConfig.model_validate(str(tmp_path / "run"))
+
+
 def test_the_model_comes_back(tmp_path):
     torch.manual_seed(0)
     model = mlp(2, num_features=4)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 from typing import Any
 
 from bequeath.errors import BequeathError, few, first_line
+from bequeath.files import literal
 
 
 def open_rows(dataset: Any, split: str | None, load: dict[str, Any]) -> tuple[Any, str]:
@@ -69,8 +71,16 @@ def _load(name: str | Path, split: str | None, load: dict[str, Any], place: str)
         raise BequeathError(
             f'{place}: reads pickles, which may run code; save as CSV or Parquet and give "csv"'
         )
+    if "data_files" in load:
+        load = {**load, "data_files": _files(load["data_files"])}
     folder = Path(name)
     saved = [file for file in ("dataset_dict.json", "state.json") if (folder / file).is_file()]
+    for given in (str(name) if folder.is_dir() and not saved else "", str(load.get("data_dir") or "")):
+        if glob.has_magic(given) and Path(given).is_dir():
+            raise BequeathError(
+                f"{place}: the datasets library takes {given} for a pattern; give its files as data_files, "
+                "or rename the folder"
+            )
     try:
         if not saved:
             # Versions that could run code ask, or obey an environment variable, unless they are told.
@@ -90,6 +100,15 @@ def _load(name: str | Path, split: str | None, load: dict[str, Any], place: str)
             f"{place}: cannot be loaded ({first_line(error)}); check the name, the arguments and the connection, or "
             "load it where there is one, save it with save_to_disk and give that folder"
         ) from error
+
+
+def _files(given: Any) -> Any:
+    """Files as patterns in which folders that are there stand for themselves; addresses stay as they are."""
+    if isinstance(given, dict):
+        return {split: _files(files) for split, files in given.items()}
+    if isinstance(given, (list, tuple)):
+        return [_files(file) for file in given]
+    return literal(given) if isinstance(given, (str, Path)) and "://" not in str(given) else given
 
 
 def _errors() -> type[Exception]:

@@ -11,11 +11,9 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.models.named import library, reason
-from bequeath.models.state_files import read_state
+from bequeath.models.state_files import ADAPTER_CONFIG, ADAPTER_FILES, read_state
 
-CONFIG = "adapter_config.json"
 PREFIX = "base_model.model."
-FILES = ("adapter_model.safetensors", "adapter_model.bin")
 
 
 def load_adapter(model: nn.Module, folder: str | Path) -> nn.Module:
@@ -66,7 +64,7 @@ def load_adapter(model: nn.Module, folder: str | Path) -> nn.Module:
     extra = [name for name in state if name not in wanted and name.removeprefix(PREFIX) not in own]
     for names, what in (
         (missing, "is missing from it"),
-        (extra, f"is in it, and not in what {CONFIG} describes"),
+        (extra, f"is in it, and not in what {ADAPTER_CONFIG} describes"),
     ):
         if names:
             raise BequeathError(
@@ -76,14 +74,22 @@ def load_adapter(model: nn.Module, folder: str | Path) -> nn.Module:
 
 
 def _kind(place: str, folder: Path) -> str:
-    file = folder / CONFIG
+    file = folder / ADAPTER_CONFIG
     if not file.is_file():
-        what = f"no {CONFIG} in it" if folder.is_dir() else "no such folder"
+        what = f"no {ADAPTER_CONFIG} in it" if folder.is_dir() else "no such folder"
         raise BequeathError(f"{place}: {what}; give a folder written by PEFT's save_pretrained")
     try:
-        kind = json.loads(file.read_text(encoding="utf-8"))["peft_type"]
+        content = json.loads(file.read_text(encoding="utf-8"))
+        kind = content["peft_type"]
     except (ValueError, KeyError, TypeError) as error:
-        raise BequeathError(f"{place}: {CONFIG} names no peft_type; save the adapter again") from error
+        raise BequeathError(
+            f"{place}: {ADAPTER_CONFIG} names no peft_type; save the adapter again"
+        ) from error
+    if content.get("megatron_config"):  # PEFT would import the module that stands beside it
+        raise BequeathError(
+            f"{place}: {ADAPTER_CONFIG} names a module to import (megatron_core), and a data file runs no code; save "
+            "the adapter without megatron_config"
+        )
     if "PROMPT" in str(kind) or kind in ("P_TUNING", "PREFIX_TUNING"):
         raise _no_weights(place, kind)
     return str(kind)
@@ -96,9 +102,9 @@ def _no_weights(place: str, kind: str) -> BequeathError:
 
 
 def _state(place: str, folder: Path) -> dict[str, Tensor]:
-    found = [folder / name for name in FILES if (folder / name).is_file()]
+    found = [folder / name for name in ADAPTER_FILES if (folder / name).is_file()]
     if not found:
-        raise BequeathError(f"{place}: no {' or '.join(FILES)} in it; save the adapter again")
+        raise BequeathError(f"{place}: no {' or '.join(ADAPTER_FILES)} in it; save the adapter again")
     return read_state(found[0])
 
 

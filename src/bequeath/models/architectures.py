@@ -129,6 +129,12 @@ def _transformers(
 ) -> nn.Module:
     """A classifier; a causal language model where there is no number of classes."""
     transformers = library(place, "transformers", "text")
+    for option in ("trust_remote_code", "allow_all_kernels"):
+        if kwargs.pop(option, False):
+            raise BequeathError(
+                f"{place}: {option} would run code that comes from elsewhere; leave it out, or build the model in a "
+                "function of your own and give module:function"
+            )
     with named_failure(place):
         if num_classes is None:
             auto = transformers.AutoModelForCausalLM
@@ -142,7 +148,7 @@ def _transformers(
         # transformers 5 cannot choose between DeiT's two classifiers where a config names none.
         config.architectures = config.architectures or []
         # Value tables need float32, whatever the weights were stored in.
-        model: nn.Module = auto.from_config(config, **kwargs).float()
+        model: nn.Module = auto.from_config(config, trust_remote_code=False, **kwargs).float()
         return model
 
 

@@ -14,7 +14,12 @@ from bequeath.models.state_files import read_state
 
 HUB = "hub"
 WHOLE = ["config.json", "model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"]
-PICKLED = ["config.json", "pytorch_model.bin"]
+PICKLED = [
+    "config.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "pytorch_model-*-of-*.bin",
+]
 # torchvision's own builders set this where they load ImageNet weights: the models then renormalise their inputs.
 RENORMALISING = frozenset({"googlenet", "inception_v3"})
 

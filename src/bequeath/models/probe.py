@@ -30,6 +30,8 @@ def load_backbone(
     num_classes: int,
     modality: Modality,
     head: str | None = None,
+    *,
+    weights_key: str | None = None,
     **kwargs: Any,
 ) -> tuple[nn.Module, str]:
     """Load pre-trained weights for all but the head, whatever number of classes they were trained on.
@@ -44,6 +46,8 @@ def load_backbone(
         As for `bequeath.models.load_model`: a file, a folder, or "hub".
     head : str, optional
         Path of the last layer; by default `find_head`'s.
+    weights_key : str, optional
+        Which of several sets of weights in a file, as for `read_state`.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def load_backbone(
             f"architecture {architecture!r}: a language model's head is its vocabulary; for a probe give "
             f"transformers:{architecture.partition(':')[2]}"
         )
-    model, state, place = seeded_build(architecture, weights, num_classes, modality, kwargs)
+    model, state, place = seeded_build(architecture, weights, num_classes, modality, kwargs, weights_key)
     heads = (head,) if head else find_heads(model)
     for path in heads:
         _linear(model, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import re
 import struct
@@ -10,17 +9,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bequeath.errors import BequeathError
-from bequeath.files import PARTIAL
-from bequeath.models.adapters import CONFIG as ADAPTER_CONFIG
-from bequeath.models.adapters import FILES as ADAPTER_FILES
-from bequeath.models.state_files import FOLDER_FILES, PICKLED, read_state
+from bequeath.files import PARTIAL, matching
+from bequeath.models.architectures import SOURCES
+from bequeath.models.state_files import (
+    ADAPTER_CONFIG,
+    ADAPTER_FILES,
+    INDEX,
+    PICKLED,
+    is_adapter,
+    read_pickled,
+    read_state,
+    state_file,
+)
 
 SERIES, SERIES_FORMAT = "series.json", "bequeath.series/1"
 STEP_KEYS = ("step", "global_step")
 TRAINER_STATE = "trainer_state.json"
+_ENTRY: dict[str, type] = {"architecture": str, "options": dict, "base": str}
 
 
 def checkpoint_series(
@@ -32,7 +38,8 @@ def checkpoint_series(
     ----------
     pattern_or_files : str, Path or sequence of these
         A glob, or state files, or folders: of transformers' Trainer (``checkpoint-500``), of `save_pretrained`, or
-        of PEFT adapters; or the one folder of a run that `bequeath.training` wrote.
+        of PEFT adapters; or the one folder of a run that `bequeath.training` wrote. In a glob, a part that is there
+        under just that name (a folder called ``exp [v2]``) stands for itself.
     where : str
         What asks, such as the key of a study file; begins every error.
 
@@ -53,8 +60,7 @@ def checkpoint_series(
         if (Path(pattern_or_files) / SERIES).is_file():
             paths = series_files(Path(pattern_or_files))
         else:
-            names = glob.glob(str(pattern_or_files), recursive=True)
-            paths = sorted(Path(name) for name in names if not name.endswith(PARTIAL))
+            paths = [path for path in matching(pattern_or_files) if path.suffix != PARTIAL]
         if not paths:
             raise BequeathError(
                 f"{where}: nothing matches {pattern_or_files}; check the folder and the pattern"
@@ -96,16 +102,38 @@ def series_entry(folder: str | Path) -> dict[str, Any] | None:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         told = content["format"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise BequeathError(
             f"{file}: damaged; repair it, or give architecture and checkpoints apart"
         ) from None
     if told != SERIES_FORMAT:
-        raise BequeathError(f"{file}: of format {told}, not {SERIES_FORMAT}")
-    architecture = content["architecture"]
+        raise BequeathError(f"{file}: of format {told!r:.40}, not {SERIES_FORMAT}")
+    entry = {key: content.get(key) for key in _ENTRY}
+    for key, value in entry.items():
+        if value is not None and not isinstance(value, _ENTRY[key]):
+            raise BequeathError(
+                f"{file}: its {key} is {value!r:.60}; repair it, or give architecture and checkpoints apart"
+            )
+    architecture = entry["architecture"]
     if architecture is not None and architecture.endswith(":."):
-        architecture = f"{architecture[:-1]}{Path(folder).absolute()}"
-    return {"architecture": architecture, "options": content["options"], "base": content["base"]}
+        entry["architecture"] = f"{architecture[:-1]}{Path(folder).absolute()}"
+    return entry
+
+
+def check_entry(folder: str | Path, entry: dict[str, Any]) -> None:
+    """Refuse an architecture that would run code of somebody's choice: a folder may have come from anywhere.
+
+    Raises
+    ------
+    BequeathError
+        If the folder names a function, not one of the known libraries' models.
+    """
+    architecture = entry["architecture"]
+    if architecture is not None and architecture.partition(":")[0] not in SOURCES:
+        raise BequeathError(
+            f"{Path(folder) / SERIES}: names the function {architecture!r:.60}, and a data file runs no code; where it "
+            f'is yours, say so in the study file: {{architecture: "{architecture:.60}", checkpoints: {folder}}}'
+        )
 
 
 def _step(path: Path, where: str) -> int:
@@ -145,14 +173,14 @@ def _step(path: Path, where: str) -> int:
 
 
 def _state_file(path: Path) -> Path:
-    """The file that holds the weights, or their index."""
-    if not path.is_dir():
-        return path
-    names = ADAPTER_FILES if (path / ADAPTER_CONFIG).is_file() else FOLDER_FILES
-    found = [path / name for name in names if (path / name).is_file()]
-    if not found:
-        raise BequeathError(f"{path}: no {' or '.join(names)} in this folder; give files or other folders")
-    return found[0]
+    """The file that holds the weights, the adapter, or their index."""
+    if is_adapter(path):
+        return next(path / name for name in ADAPTER_FILES if (path / name).is_file())
+    if (path / ADAPTER_CONFIG).is_file():
+        raise BequeathError(
+            f"{path}: no {' or '.join(ADAPTER_FILES)} in this folder; give files or other folders"
+        )
+    return state_file(path)
 
 
 def _recorded(file: Path) -> int | None:
@@ -161,8 +189,10 @@ def _recorded(file: Path) -> int | None:
     if suffix == ".safetensors":
         values: Any = _metadata(file)
     elif suffix in PICKLED:
-        values = _pickled(file)
-    elif suffix == ".json":  # an index of several safetensors files
+        values = read_pickled(file, mapped=True)
+        if not isinstance(values, dict):
+            return None
+    elif file.name.endswith(INDEX):
         return None
     else:
         read_state(file)  # refuses the suffix
@@ -189,17 +219,3 @@ def _metadata(file: Path) -> dict[str, Any]:
         return dict(head.get("__metadata__", {}))
     except (ValueError, struct.error, AttributeError, OSError) as error:
         raise BequeathError(f"{file}: damaged or no safetensors file; save it again") from error
-
-
-def _pickled(file: Path) -> dict[str, Any]:
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except (
-        Exception
-    ):  # files of the old format, or not readable at all: the reader of weights tells them apart
-        read_state(file)
-        try:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception:
-            return {}
-    return content if isinstance(content, dict) else {}

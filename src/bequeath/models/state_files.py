@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
-from collections.abc import Mapping
-from pathlib import Path
+import warnings
+import zipfile
+from pathlib import Path, PosixPath
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bequeath.errors import BequeathError
+from bequeath.models.state_sets import Choice, choose
 
 PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".tar", ".th"})
-INDEX = "model.safetensors.index.json"
-FOLDER_FILES = ("model.safetensors", INDEX, "pytorch_model.bin")
-NESTINGS = ("state_dict", "model", "model_state_dict")
+INDEX = ".index.json"
+FOLDER_FILES = (
+    "model.safetensors",
+    f"model.safetensors{INDEX}",
+    "pytorch_model.bin",
+    f"pytorch_model.bin{INDEX}",
+)
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
+_SCALAR: Any = np.float64(0).__reduce__()[0]
+_ARRAY: Any = np.empty(0).__reduce__()[0]
+# Plain containers and numbers that training loops keep beside their weights: timm its arguments, others a best score.
+# None of them calls anything when it is built.
+_PLAIN: list[Any] = [
+    argparse.Namespace,
+    PosixPath,
+    np.ndarray,
+    np.dtype,
+    *{type(np.dtype(kind)) for kind in "?bhilqBHILQefd"},
+    *(
+        (made, f"numpy.{core}.multiarray.{made.__name__}")
+        for made in (_SCALAR, _ARRAY)
+        for core in ("core", "_core")
+    ),
+]
 
 
-def read_state(path: str | Path) -> dict[str, Tensor]:
+def read_state(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
     """Tensors of a local state file by name, on the CPU.
 
     Parameters
@@ -29,33 +55,80 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         A .safetensors file; a .pt, .pth, .th, .bin, .ckpt or .tar file of `torch.save`, of which only tensors
         and plain values are read (`weights_only`: no code in the file is run); or a folder of
         `save_pretrained`, in one file or in several with their index.
+    key : str, optional
+        Which of a file's sets of weights: its key in the file (``state_dict_ema``), keys within keys and beginnings
+        of names joined by dots (``state_dict.student``). Without it the one that the library which wrote the file
+        takes itself, and a warning says so where there are others.
 
     Raises
     ------
     BequeathError
-        If the file is missing, damaged, of another kind, or holds other objects.
+        If the file is missing, damaged, of another kind, holds other objects, or several sets of weights of which
+        none is known to be the one that is meant.
     """
-    path = Path(path)
-    if path.is_dir():
-        found = [path / name for name in FOLDER_FILES if (path / name).is_file()]
-        if not found:
+    chosen = _choice(Path(path), key)
+    if chosen.why:
+        # In a study, the findings know it from the run's identity.
+        warnings.warn(f"weights {path}: {chosen.told}", stacklevel=2)
+    return chosen.state
+
+
+def chosen_set(path: str | Path, key: str | None = None) -> Choice | None:
+    """Which set of weights `read_state` takes; None where a file holds one, and no other is asked for."""
+    if key is None and state_file(Path(path)).suffix.lower() not in PICKLED:
+        return None  # these hold one
+    chosen = _choice(Path(path), key, mapped=True)
+    return chosen if chosen.others or key is not None else None
+
+
+def state_file(path: Path) -> Path:
+    """The file that holds the weights, or their index: itself, or that of a folder.
+
+    Raises
+    ------
+    BequeathError
+        If there is none.
+    """
+    if not path.is_dir():
+        if not path.is_file():
+            raise BequeathError(f"weights {path}: the file does not exist; give a .safetensors or .pt file")
+        return path
+    found = [path / name for name in FOLDER_FILES if (path / name).is_file()]
+    if is_adapter(path):
+        if found:
             raise BequeathError(
-                f"weights {path}: no model.safetensors or pytorch_model.bin in this folder; give the file itself"
+                f"weights {path}: holds a model ({found[0].name}) and an adapter on one; give the file itself, or give "
+                "the adapter's base (base: in a study file)"
             )
-        path = found[0]
-    if path.name.endswith(".safetensors.index.json") and path.is_file():
-        return _read_shards(path)
-    if not path.is_file():
-        raise BequeathError(f"weights {path}: the file does not exist; give a .safetensors or .pt file")
-    suffix = path.suffix.lower()
+        raise BequeathError(
+            f"weights {path}: is a PEFT adapter, not a whole model; give the base that it was trained on too (base: "
+            "in a study file, load_adapter in Python)"
+        )
+    if not found:
+        raise BequeathError(
+            f"weights {path}: no model.safetensors or pytorch_model.bin in this folder; give the file itself"
+        )
+    return found[0]
+
+
+def is_adapter(path: str | Path) -> bool:
+    """Whether a folder holds a PEFT adapter."""
+    path = Path(path)
+    return (path / ADAPTER_CONFIG).is_file() and any((path / name).is_file() for name in ADAPTER_FILES)
+
+
+def _choice(path: Path, key: str | None, *, mapped: bool = False) -> Choice:
+    file = state_file(path)
+    place, suffix = f"weights {file}", file.suffix.lower()
+    if file.name.endswith(INDEX):
+        return choose(place, _read_shards(file), key)
     if suffix == ".safetensors":
-        return _read_safetensors(path)
+        return choose(place, _read_safetensors(file), key)
     if suffix not in PICKLED:
         raise BequeathError(
-            f"weights {path}: {suffix or 'no'} suffix is unknown; give .safetensors, "
-            f"{', '.join(sorted(PICKLED))}"
+            f"{place}: {suffix or 'no'} suffix is unknown; give .safetensors, {', '.join(sorted(PICKLED))}"
         )
-    return _tensors(path, _read_pickled(path))
+    return choose(place, read_pickled(file, mapped=mapped), key)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -77,7 +150,7 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
         names = sorted(set(files.values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BequeathError(
-            f"weights {index}: not an index of safetensors files (no weight_map); save the model again"
+            f"weights {index}: not an index of state files (no weight_map); save the model again"
         ) from error
     state: dict[str, Tensor] = {}
     for name in names:
@@ -86,7 +159,8 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
             raise BequeathError(
                 f"weights {index}: {name}, which it names, is not in this folder; copy it there"
             )
-        state |= _read_safetensors(index.parent / name)
+        shard = index.parent / name
+        state |= _read_safetensors(shard) if shard.suffix == ".safetensors" else read_pickled(shard)
     missing = [name for name in files if name not in state]
     if missing:
         raise BequeathError(
@@ -96,9 +170,29 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
     return state
 
 
-def _read_pickled(path: Path) -> Any:
+def read_pickled(path: Path, *, mapped: bool = False) -> Any:
+    """What a file of `torch.save` holds: tensors and plain values; nothing else is built, and no code is run.
+
+    Parameters
+    ----------
+    path : Path
+    mapped : bool
+        Whether values may stay on the disk until they are looked at.
+
+    Raises
+    ------
+    BequeathError
+        If it is another kind of file, damaged, or holds other objects.
+    """
+    _check_archive(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_PLAIN):
+            if mapped:
+                try:
+                    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+                except RuntimeError:  # the format before zip files, which cannot be mapped
+                    pass
+            return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         found = re.search(r"GLOBAL (\S+)", str(error))
         if found:
@@ -117,21 +211,22 @@ def _read_pickled(path: Path) -> Any:
         ) from error
 
 
-def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
-    """The state dict within a checkpoint."""
-    for _ in NESTINGS:
-        inner = [content[key] for key in NESTINGS if key in content] if isinstance(content, Mapping) else []
-        if not (inner and isinstance(inner[0], Mapping)):
-            break
-        content = inner[0]
-    if isinstance(content, Mapping):
-        tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-        if tensors:
-            return tensors
-        what = f"a dict of {', '.join(str(name) for name in list(content)[:5]) or 'nothing'}"
-    else:
-        what = f"a {type(content).__name__}"
-    raise BequeathError(
-        f"weights {path}: no state dict found in it but {what}; save model.state_dict(), plain or as "
-        "'state_dict'"
-    )
+def _check_archive(path: Path) -> None:
+    """Refuse the zip files that look like those of `torch.save` and are programs."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, zipfile.BadZipFile):  # damaged: told by torch's own reader
+        return
+    if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
+        raise BequeathError(
+            f"weights {path}: a TorchScript program, not a state dict; where you trust the file, convert it: "
+            f"torch.save(torch.jit.load({path.name!r}).state_dict(), 'weights.pt')"
+        )
+    if names and not any(name.endswith("data.pkl") for name in names):
+        raise BequeathError(
+            f"weights {path}: a zip file, but none of torch.save (it holds {', '.join(names[:3])}); save "
+            "model.state_dict() with torch.save"
+        )

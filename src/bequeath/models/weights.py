@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bequeath.errors import BequeathError, BequeathWarning
+from bequeath.errors import BequeathError, BequeathWarning, few
 from bequeath.games.inputs import Modality, in_eval_mode
 from bequeath.models.architectures import SOURCES, build
 from bequeath.models.heads import find_heads
 from bequeath.models.hub import hub_entry, hub_options, hub_state
 from bequeath.models.state_files import read_state
+from bequeath.models.state_fit import fit_state
 from bequeath.models.state_names import INCIDENTAL, as_named_by
 
 HEAD_SEED = 0
@@ -29,6 +30,7 @@ def load_model(
     modality: Modality,
     *,
     new_head: bool | None = None,
+    weights_key: str | None = None,
     **kwargs: Any,
 ) -> nn.Module:
     """Build a classifier and load its weights.
@@ -48,6 +50,8 @@ def load_model(
     new_head : bool, optional
         Whether the head may stay at its random start (the same on every load) where the weights have none for
         these classes: a warning then says so. By default hub weights may, local files may not.
+    weights_key : str, optional
+        Which of several sets of weights in a file, as for `read_state`.
 
     Returns
     -------
@@ -67,41 +71,54 @@ def load_model(
             )
         return in_eval_mode(build(architecture, num_classes, modality, **kwargs).cpu())
     entry = hub_entry(weights)
-    model, state, place = seeded_build(architecture, weights, num_classes, modality, kwargs)
+    model, state, place = seeded_build(architecture, weights, num_classes, modality, kwargs, weights_key)
     replaceable = new_head if new_head is not None else entry is not None
     if replaceable and not architecture.startswith("transformers-causal-lm:"):
         load_body(model, state, place, find_heads(model), keep_heads=True)
     else:
-        _load(model, state, place)
+        fit_state(model, state, place)
     return in_eval_mode(model.cpu())
 
 
 def seeded_build(
-    architecture: str, weights: str | Path, num_classes: int, modality: Modality, kwargs: dict[str, Any]
+    architecture: str,
+    weights: str | Path,
+    num_classes: int,
+    modality: Modality,
+    kwargs: dict[str, Any],
+    weights_key: str | None = None,
 ) -> tuple[nn.Module, dict[str, Tensor], str]:
     """The model at a random start that is the same on every load, the state for it, and the state's name."""
     entry = hub_entry(weights)
     place = f"weights {weights}"
     if entry is None:
-        state = read_state(weights)
+        state = read_state(weights, weights_key)
     else:
+        if weights_key is not None:
+            raise BequeathError(f"{place}: weights_key is for files of several sets of weights; leave it out")
         kwargs = {**hub_options(architecture), **kwargs}
         state = hub_state(architecture, entry, kwargs)
         place += f" of {architecture}"
     with _seed(HEAD_SEED):
         model = build(architecture, num_classes, modality, **kwargs)
-    return model, as_named_by(model, state), place
+    return model, as_named_by(model, state, place, asked=weights_key is not None), place
 
 
 def load_weights(
-    model: nn.Module, path: str | Path, *, strict: bool = True, skip: Sequence[str] = ()
+    model: nn.Module,
+    path: str | Path,
+    *,
+    strict: bool = True,
+    skip: Sequence[str] = (),
+    weights_key: str | None = None,
 ) -> nn.Module:
     """Load a local state file into a model, in place.
 
-    The usual wrappings are taken off: a state dict within a training checkpoint, and prefixes that data
-    parallelism, Lightning or `torch.compile` put before the names. A transformers backbone saved without its
-    prefix finds its place in the classifier, and names of older versions are renamed as transformers and timm
-    do it.
+    Wrappings are taken off: a state dict within a training checkpoint, a beginning that all names of the model have
+    in common (Lightning's ``model.``), and what data parallelism, averaging and `torch.compile` put into names.
+    What belongs to no part of the model, such as a loss or a counter, is left out, and a warning says so. A
+    transformers backbone saved without its prefix finds its place in the classifier, and names of older versions are
+    renamed as transformers and timm do it.
 
     Parameters
     ----------
@@ -114,6 +131,8 @@ def load_weights(
         always are.
     skip : sequence of str
         Submodules, such as a head that is to be replaced, that keep what they have.
+    weights_key : str, optional
+        Which of several sets of weights in the file, as for `read_state`.
 
     Returns
     -------
@@ -125,7 +144,9 @@ def load_weights(
     BequeathError
         If the file cannot be read or does not fit; names, numbers and shapes are told.
     """
-    return _load(model, as_named_by(model, read_state(path)), f"weights {path}", strict, skip)
+    place = f"weights {path}"
+    state = as_named_by(model, read_state(path, weights_key), place, asked=weights_key is not None)
+    return fit_state(model, state, place, strict=strict, skip=skip)
 
 
 def load_body(
@@ -164,12 +185,12 @@ def load_body(
         skipped |= set(ends)
     beyond = [name for name in state if name not in own and _is_other_task(model, name, tops)]
     reduced = {name: value for name, value in state.items() if name not in skipped and name not in beyond}
-    _load(model, reduced, place, allowed=skipped)
+    fit_state(model, reduced, place, allowed=skipped)
     told = sorted(skipped if keep_heads else skipped - set(ends))
     if told:
-        unused = f"; not used: {_few(beyond, 3)}" if beyond else ""
+        unused = f"; not used: {few(beyond, 3)}" if beyond else ""
         warnings.warn(
-            f"{place}: {_few(told, 4)} of {type(model).__name__} not in it for these classes, left at a random "
+            f"{place}: {few(told, 4)} of {type(model).__name__} not in it for these classes, left at a random "
             f"start (the same on every load){unused}",
             BequeathWarning,
             stacklevel=3,
@@ -203,83 +224,9 @@ def _is_other_task(model: nn.Module, name: str, heads: Sequence[str]) -> bool:
     return parent in ("", f"{base}.") and bool(parts) and not parts[0].isdigit()
 
 
-def _load(
-    model: nn.Module,
-    state: dict[str, Tensor],
-    place: str,
-    strict: bool = True,
-    skip: Sequence[str] = (),
-    allowed: set[str] | frozenset[str] = frozenset(),
-) -> nn.Module:
-    """Load what fits of a state under the model's names and report the rest; `allowed` names may be missing."""
-    skipped = tuple(f"{name}." for name in skip)
-    target = {name: value for name, value in model.state_dict().items() if not name.startswith(skipped)}
-    state = {name: value for name, value in state.items() if not name.startswith(skipped)}
-    fitting = {name: value for name, value in state.items() if name in target and name not in allowed}
-    if not fitting:
-        raise BequeathError(
-            f"{place}: none of its {len(state)} names fits {type(model).__name__} (there: "
-            f"{_few(list(state), 3)}; needed: {_few(list(target), 3)}); check the architecture"
-        )
-    _check_shapes(place, fitting, model)
-    # Tensors that share memory are saved under one of their names only.
-    loaded = {target[name].data_ptr() for name in fitting}
-    missing = [
-        name
-        for name, value in target.items()
-        if name not in fitting
-        and name not in allowed
-        and not name.endswith(INCIDENTAL)
-        and value.data_ptr() not in loaded
-    ]
-    unexpected = [name for name in state if name not in target and not name.endswith(INCIDENTAL)]
-    if strict and (missing or unexpected):
-        parts = [
-            f"{len(names)} {what} ({_few(names, 3)})"
-            for names, what in ((missing, "missing from the file"), (unexpected, "not in the model"))
-            if names
-        ]
-        raise BequeathError(
-            f"{place}: names do not fit {type(model).__name__}: {'; '.join(parts)}; check the architecture"
-        )
-    model.load_state_dict(fitting, strict=False)
-    return model
-
-
-def _check_shapes(place: str, fitting: dict[str, Tensor], model: nn.Module) -> None:
-    target = model.state_dict()
-    wrong = {
-        name: (tuple(value.shape), tuple(target[name].shape))
-        for name, value in fitting.items()
-        if value.shape != target[name].shape
-    }
-    if not wrong:
-        return
-    linear = any(name and isinstance(module, nn.Linear) for name, module in model.named_modules())
-    heads = find_heads(model) if linear else ()
-    if all(
-        name.rpartition(".")[0] in heads and saved[1:] == needed[1:]
-        for name, (saved, needed) in wrong.items()
-    ):
-        name, (saved, needed) = next(iter(wrong.items()))
-        raise BequeathError(
-            f"{place}: the saved model has {saved[0]} outputs ({name}), the labels need {needed[0]}; "
-            "give weights trained on these classes, or use it as a backbone whose head a probe replaces"
-        )
-    shown = ", ".join(f"{name} {saved} for {needed}" for name, (saved, needed) in list(wrong.items())[:3])
-    raise BequeathError(
-        f"{place}: {len(wrong)} shapes differ from the model's "
-        f"({shown}{', ...' if len(wrong) > 3 else ''}); check the architecture and its arguments"
-    )
-
-
 @contextmanager
 def _seed(seed: int) -> Iterator[None]:
     """Random numbers from a seed of their own; torch's generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
-
-
-def _few(names: Sequence[str], most: int) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -16,6 +16,7 @@ from bequeath.errors import BequeathError
 from bequeath.files import write_whole
 from bequeath.games.inputs import config_of
 from bequeath.models import build, load_model
+from bequeath.models.architectures import SOURCES
 from bequeath.models.heads import find_heads
 from bequeath.models.model_preprocessing import preprocessing_of
 from bequeath.study.config import ModelConfig, StudyConfig, checkpoint_files
@@ -166,7 +167,7 @@ class _Trainer:
             name = self.roles.before
             content["models"][name]["weights"] = f"../{name}/{Path(self.before.weights).name}"
         for name in self.training.runs:
-            content["models"][name] = {"checkpoints": name, **self._labels(name)}  # the folder beside
+            content["models"][name] = self._series(name, name)
         if self.training.twins:
             self._add_twins(content, seed)
         files = [self._write(folder / "study.yaml", content, f"seed {seed}")]
@@ -175,15 +176,27 @@ class _Trainer:
             content["models"][name] = self._last(name, folder, schedules[name], Path(name))
         for disturbance in self.training.disturbed:
             name = disturbed_name(disturbance)
-            content["models"][self.roles.after] = {"checkpoints": name, **self._labels(self.roles.after)}
+            content["models"][self.roles.after] = self._series(self.roles.after, name)
             files.append(self._write(folder / f"{name}.yaml", content, f"seed {seed}, {disturbance}"))
         return files
+
+    def _series(self, name: str, folder: str) -> str | dict[str, Any]:
+        """A trained model's checkpoints: the folder beside, which says itself all that a data file may say."""
+        own, key = self.config.models[name], self.before.weights_key
+        told: dict[str, Any] = {**self._labels(name)}
+        if own.architecture.partition(":")[0] not in SOURCES:
+            told["architecture"] = own.architecture
+        if key is not None and self.training.runs[name].lora is not None:
+            told["weights_key"] = key
+        return {**told, "checkpoints": folder} if told else folder
 
     def _last(self, name: str, folder: Path, schedule: Schedule, shown: Path) -> dict[str, Any]:
         """A trained model's last checkpoint, as a study file tells it; `shown` is its folder from there."""
         told = self.config.models[name].model_dump(mode="json", include={"architecture", "options"})
         end = _end(folder / name, schedule.steps)
         base = {"base": self._weights} if end.is_dir() else {}
+        if base and self.before.weights_key is not None:
+            base["weights_key"] = self.before.weights_key
         return {**told, **base, **self._labels(name), "checkpoints": [str(shown / end.name)]}
 
     def _labels(self, name: str) -> dict[str, list[str]]:
@@ -227,9 +240,10 @@ class _Trainer:
             if self.config.starts_at_random(like):
                 model = build(*form, **own.options)
             else:
-                model = self._start(
-                    own, self.shuffled if name == disturbed_name("shuffled") else self._weights
-                )
+                if name == disturbed_name("shuffled"):
+                    model = self._start(own, self.shuffled, None)
+                else:
+                    model = self._start(own, self._weights, self.before.weights_key)
                 kept["base"] = self._weights
             for third in THIRDS:
                 if name == disturbed_name(third):
@@ -241,7 +255,7 @@ class _Trainer:
             kept.pop("base", None)
         self._fit(model, self.data, schedule, folder, seed, tick, kept)
 
-    def _start(self, own: ModelConfig, weights: str | None) -> nn.Module:
+    def _start(self, own: ModelConfig, weights: str | None, key: str | None) -> nn.Module:
         """The backbone before under a head at a random start (torch's generator)."""
         assert self.inputs.outputs is not None
         with warnings.catch_warnings():
@@ -252,6 +266,7 @@ class _Trainer:
                 self.inputs.outputs,
                 self.data.modality,
                 new_head=True,
+                weights_key=key,
                 **own.options,
             )
         for head in find_heads(model):

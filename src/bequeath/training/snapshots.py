@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.files import replacing
-from bequeath.models.adapters import CONFIG, FILES
+from bequeath.models.state_files import ADAPTER_CONFIG, ADAPTER_FILES
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Snapshot:
             return
         with replacing(path) as partial:
             partial.mkdir()
-            save_file(self.state, partial / FILES[0], metadata=metadata)
+            save_file(self.state, partial / ADAPTER_FILES[0], metadata=metadata)
             text = json.dumps(self.adapter, indent=1, default=_plain)
-            (partial / CONFIG).write_text(text, encoding="utf-8")
+            (partial / ADAPTER_CONFIG).write_text(text, encoding="utf-8")
 
 
 def snapshot(model: nn.Module) -> Snapshot:

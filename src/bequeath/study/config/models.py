@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from bequeath.errors import BequeathError
 from bequeath.models.hub import hub_entry
-from bequeath.models.series import checkpoint_series, series_entry
+from bequeath.models.series import check_entry, checkpoint_series, series_entry
+from bequeath.models.state_files import is_adapter
 from bequeath.study.config.section import Section
 
 
@@ -23,6 +24,8 @@ class ModelConfig(Section):
     checkpoints: str | list[str] = Field(default_factory=list)
     """Glob or list of state files along training, or the folder of `bequeath.training`'s callbacks; the last one is the
     model, and the step is read from each."""
+    weights_key: str | None = None
+    """Key of the set of weights, where a file (that of the base, where there is one) holds several: state_dict_ema."""
     base: str | None = None
     """State file (or hub) of the base model, where weights or checkpoints are PEFT adapters on it."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -44,6 +47,8 @@ class ModelConfig(Section):
                 raise ValueError("a string must be a folder that a callback of bequeath.training wrote")
         if isinstance(value, dict) and isinstance(value.get("checkpoints"), str):
             said = series_entry(value["checkpoints"]) or {}
+            if said and "architecture" not in value:
+                check_entry(value["checkpoints"], said)
             return {**{key: known for key, known in said.items() if known}, **value}
         return value
 
@@ -59,6 +64,10 @@ class ModelConfig(Section):
             raise ValueError("labels: a class is named twice")
         if self.base is not None and self.weights is None and not self.checkpoints:
             raise ValueError("base goes with adapters: give their folders as weights or checkpoints")
+        if self.weights_key is not None:
+            files = [self.base] if self.base is not None else [self.weights, *self.checkpoints]
+            if all(file is None or hub_entry(file) is not None for file in files):
+                raise ValueError("weights_key goes with a file that holds several sets of weights")
         return self
 
 
@@ -71,12 +80,22 @@ def checkpoint_files(model: ModelConfig, where: str) -> list[tuple[str, int | No
         If a file is missing, a glob matches nothing, or a step cannot be read.
     """
     if model.checkpoints:
-        return [
-            (name, step, str(path))
-            for name, step, path in checkpoint_series(model.checkpoints, f"{where}.checkpoints")
-        ]
+        series = checkpoint_series(model.checkpoints, f"{where}.checkpoints")
+        for _, _, path in series:
+            _check_base(model, path, where)
+        return [(name, step, str(path)) for name, step, path in series]
     for key in ("weights", "base"):
         file = getattr(model, key)
         if file is not None and hub_entry(file) is None and not Path(file).exists():
             raise BequeathError(f"{where}.{key}: no such file: {file}")
+    if model.weights is not None and hub_entry(model.weights) is None:
+        _check_base(model, Path(model.weights), where)
     return [("final", None, model.weights)]
+
+
+def _check_base(model: ModelConfig, path: Path, where: str) -> None:
+    if model.base is None and is_adapter(path):
+        raise BequeathError(
+            f"{where}: {path} is a PEFT adapter, not a whole model; add base: the weights (file, folder or hub) that "
+            "it was trained on"
+        )

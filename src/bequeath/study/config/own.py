@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo
 
 from bequeath.models.named import own_function as find_function
 
@@ -17,13 +17,18 @@ def own_function(name: str) -> Callable[..., Any]:
     return find_function(repr(name), name, "module:function, of a module that can be imported from here")
 
 
-def _importable(name: str) -> str:
-    own_function(name)
+NO_CODE = {"code": False}
+"""Validation context for studies that are only looked at: a run's folder may have come from anywhere."""
+
+
+def _importable(name: str, info: ValidationInfo) -> str:
+    if info.context is not NO_CODE:
+        own_function(name)
     return name
 
 
 OwnName = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"), AfterValidator(_importable)]
-"""``module:function``, which must be there."""
+"""``module:function``, which must be there, and is imported at once, unless the context is `NO_CODE`."""
 
 
 def own_names(*settings: Any) -> list[str]:

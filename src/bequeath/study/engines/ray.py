@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -93,6 +93,23 @@ def _knock(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
 
 
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """Have a cluster that is started here listen to this machine alone: it runs what anybody sends it.
+
+    Ray does so where it takes clusters of several machines for impossible, and turns an address of the loopback that
+    it is given into the machine's own.
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
 class RayEngine:
     """Workers on a Ray cluster: a running one by its address, or one that is started here for the time of the run."""
 
@@ -137,12 +154,13 @@ class RayEngine:
             return
         try:
             _knock(self._config.address)
-            ray.init(
-                address=self._config.address or "local",
-                include_dashboard=None if self._config.address else False,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-            )
+            with nullcontext() if self._config.address else _loopback():
+                ray.init(
+                    address=self._config.address or "local",
+                    include_dashboard=None if self._config.address else False,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                )
         except (OSError, ValueError, RuntimeError) as error:
             raise BequeathError(
                 f"engine.address: {self._config.address}: no Ray cluster there ({error})"

@@ -251,6 +251,11 @@ def _about_models(evidence: Evidence, findings: Json) -> list[str]:
         for name in evidence.models
         if evidence.interactions[evidence.final(name)].by_order().sum(-1).mean() < _DEAD
     ]
+    found += [
+        f"{name}: {said}."
+        for name in evidence.models
+        if (said := evidence.state(name).get("chosen")) is not None
+    ]
     for first, second in evidence.same_file():
         found.append(f"{first} and {second} are the same file: of course they share everything.")
     names = evidence.compared

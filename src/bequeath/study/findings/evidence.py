@@ -147,9 +147,14 @@ class Evidence:
         table = self.tables[self.final(model)]
         return table[:, 0], table[:, self.full]
 
+    def state(self, model: str) -> Json:
+        """What a model's last checkpoint is."""
+        found: Json = self.states[self.checkpoints[self.final(model)].label]
+        return found
+
     def same_file(self) -> list[tuple[str, str]]:
         """Pairs of models that are one and the same."""
-        states = {name: self.states[self.checkpoints[self.final(name)].label] for name in self.models}
+        states = {name: self.state(name) for name in self.models}
         return [(a, b) for a, b in combinations(states, 2) if states[a] == states[b]]
 
     @cached_property

@@ -52,11 +52,24 @@ class ModelLoader:
         elif config.base is not None:
             assert checkpoint.file is not None
             base = load_model(
-                config.architecture, config.base, classes, kind, new_head=True, **config.options
+                config.architecture,
+                config.base,
+                classes,
+                kind,
+                new_head=True,
+                weights_key=config.weights_key,
+                **config.options,
             )
             model = load_adapter(base, checkpoint.file)
         else:
-            model = load_model(config.architecture, checkpoint.file, classes, kind, **config.options)
+            model = load_model(
+                config.architecture,
+                checkpoint.file,
+                classes,
+                kind,
+                weights_key=config.weights_key,
+                **config.options,
+            )
         if self.inputs.tokenizer is not None and (own := config_of(model)) is not None:
             # Classifiers of causal models find a text's end by it.
             own.pad_token_id = self.inputs.tokenizer.pad_token_id
@@ -76,6 +89,7 @@ class ModelLoader:
             len(self.inputs.classes),
             self.inputs.modality,
             config.head,
+            weights_key=config.weights_key,
             **config.options,
         )
         backbone = backbone.to(self.inputs.how.device)

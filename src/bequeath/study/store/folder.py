@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from bequeath.errors import BequeathError, FolderInUse
 from bequeath.files import PARTIAL, sweep, write_whole
 from bequeath.study.config import StudyConfig
+from bequeath.study.config.own import NO_CODE
 
 FINDINGS, REPORT = "findings.json", "report.html"
 _STUDY = "study.yaml"
@@ -109,7 +110,7 @@ def read_study(folder: Path) -> StudyConfig:
     """
     path = folder / _STUDY
     try:
-        return StudyConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return StudyConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")), context=NO_CODE)
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
         raise BequeathError(f"{path}: cannot be read ({reason}); run the study again") from None
@@ -131,7 +132,7 @@ def _digest(text: str) -> str:
 
 def _is(text: str, config: StudyConfig) -> bool:
     try:
-        return StudyConfig.model_validate(yaml.safe_load(text)) == config
+        return StudyConfig.model_validate(yaml.safe_load(text), context=NO_CODE) == config
     except (ValueError, yaml.YAMLError):
         return False
 

@@ -10,7 +10,9 @@ from typing import Any
 from torch import Tensor
 
 from bequeath.data.samples import Sample
-from bequeath.study.config import StudyConfig
+from bequeath.models.hub import hub_entry
+from bequeath.models.state_files import chosen_set
+from bequeath.study.config import ModelConfig, StudyConfig
 from bequeath.study.config.own import own_names, source_of
 from bequeath.study.loading.digests import file_digest, key_of
 from bequeath.study.loading.parts import StudyParts
@@ -64,12 +66,13 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
     checkpoints = {
         checkpoint.label: {
             "model": models[checkpoint.model].model_dump(
-                mode="json", exclude={"weights", "checkpoints", "base", "labels"}
+                mode="json", exclude={"weights", "checkpoints", "base", "labels", "weights_key"}
             ),
             **({} if (order := parts.outputs.order(checkpoint)) is None else {"outputs": order}),
             "state": file_digest(checkpoint.file),
             "base": bases[checkpoint.model],
             "training data": train if models[checkpoint.model].probe else None,
+            **_set(models[checkpoint.model], checkpoint.file),
             **(_other_game(config, train) if checkpoint.retest else {}),
         }
         for checkpoint in plan.checkpoints
@@ -96,6 +99,15 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
         }
     plain: Json = json.loads(json.dumps(found))
     return plain
+
+
+def _set(model: ModelConfig, file: str | None) -> Json:
+    """Which set of weights is taken where a file holds several, or the user chooses one; nothing elsewhere."""
+    whole = model.base if model.base is not None else file
+    if whole is None or hub_entry(whole) is not None:
+        return {}
+    chosen = chosen_set(whole, model.weights_key)
+    return {} if chosen is None else {"set": chosen.taken, "chosen": chosen.told if chosen.why else None}
 
 
 def _other_game(config: StudyConfig, train: str | None) -> Json:

@@ -71,7 +71,7 @@ class Store(Arrays):
             If they are not such arrays, or of another version, or damaged.
         """
         try:
-            group = zarr.open_group(path, mode=mode)
+            group = zarr.open_group(path, mode=mode, zarr_format=3)
         except Exception as error:
             raise BequeathError(f"{path}: not a table store ({error}); choose another --out") from None
         if group.attrs.get("format") != FORMAT:
@@ -100,7 +100,7 @@ class Store(Arrays):
     @property
     def wanted(self) -> int:
         """Masks that are to be evaluated and read now; the arrays may have room for more."""
-        return int(zarr.open_group(self.path, mode="r").attrs["wanted"])  # type: ignore[arg-type]
+        return int(zarr.open_group(self.path, mode="r", zarr_format=3).attrs["wanted"])  # type: ignore[arg-type]
 
     def want(self, masks: int) -> None:
         """Say that so many masks are to be read from now on; values that are there stay."""
@@ -117,7 +117,7 @@ class Store(Arrays):
     @property
     def looks(self) -> list[dict[str, Any]]:
         """How many masks were tried, and what that gave, where their number is found on the way."""
-        looks: Any = zarr.open_group(self.path, mode="r").attrs.get("looks", [])
+        looks: Any = zarr.open_group(self.path, mode="r", zarr_format=3).attrs.get("looks", [])
         return list(looks)
 
     def keep_looks(self, looks: Sequence[Mapping[str, Any]]) -> None:
@@ -210,7 +210,7 @@ class Store(Arrays):
 
     def bounds_settings(self) -> dict[str, Any] | None:
         """How bounds are found: two checkpoints and what their tables are divided by, as written last."""
-        settings: Any = zarr.open_group(self.path, mode="r").attrs.get("bounds")
+        settings: Any = zarr.open_group(self.path, mode="r", zarr_format=3).attrs.get("bounds")
         return settings if isinstance(settings, dict) else None
 
     def write_certificates(
