@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -110,7 +110,7 @@ def choose(place: str, content: Any, key: str | None) -> Choice:
     chosen = _preferred(content, real)
     if chosen is None:
         raise BequeathError(
-            f"{place}: holds several sets of weights: {few(list(real))}; say which is meant by weights_key, such as "
+            f"{place}: holds several sets of weights: {_listed(real)}; say which is meant by weights_key, such as "
             f"weights_key: {next(path for path in real if path)}"
         )
     return chosen
@@ -209,7 +209,7 @@ def _under(place: str, sets: dict[str, State], key: str) -> State:
     if not found:
         there = [path for path in sets if path]
         there = there or sorted({name.partition(".")[0] for name in named})
-        raise BequeathError(f"{place}: weights_key: no {key!r} in it; there are {few(there)}")
+        raise BequeathError(f"{place}: weights_key: no {key!r} in it; there are {_listed(there)}")
     return found
 
 
@@ -221,3 +221,7 @@ def _described(content: Any) -> str:
     if isinstance(content, Mapping):
         return f"a dict of {', '.join(str(name) for name in list(content)[:5]) or 'nothing'}"
     return f"a {type(content).__name__}"
+
+
+def _listed(paths: Iterable[str]) -> str:
+    return few([path or "(the file itself)" for path in paths], 6)
