@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
-from bequeath.errors import BequeathError, FolderInUse, IncompleteRun
+from bequeath.errors import BequeathError, FolderInUse, IncompleteRun, first_line
+from bequeath.files import NO_ROOM, writable, write_whole
+from bequeath.printable import printable
 
 app = typer.Typer(
     help="What did pre-training give this model, and what did fine-tuning do to it? Compare two or more classifiers.",
@@ -31,6 +34,17 @@ app = typer.Typer(
 
 
 _FAILURE, _BAD_INPUT, _INCOMPLETE, _IN_USE, _STOPPED = 1, 2, 3, 4, 130
+
+
+class _Command(TyperCommand):
+    """One that can be stopped at any moment, from its first import on."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Do it; stopped, it says so."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _end("stopped; start it again to go on where it was", _STOPPED)
 
 
 class Engine(str, Enum):
@@ -49,13 +63,15 @@ class Level(str, Enum):
     error = "error"
 
 
-@app.command(epilog="Example: bequeath demo --quick --out runs/demo-quick")
+@app.command(cls=_Command, epilog="Example: bequeath demo --quick --out runs/demo-quick")
 def demo(
     out: Annotated[Path, typer.Option(help="The run's folder; a second start goes on there.")] = Path(
         "runs/demo"
     ),
     quick: Annotated[bool, typer.Option(help="A smaller one, in under a minute.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of training and of the choice of samples.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed of training and of the choice of samples.")
+    ] = 0,
 ) -> None:
     """Fine-tune and train from scratch, then compare: MobileNetV2 (ImageNet) on Fashion-MNIST, a few minutes."""
     from bequeath.study.demo import FULL, QUICK, demo_study, train_demo
@@ -66,14 +82,15 @@ def demo(
     if quick and out == Path("runs/demo"):
         out = Path("runs/demo-quick")
     config = demo_study(out.resolve(), settings, seed)
-    with _stoppable(), bars(True) as shown:
+    with bars(True) as shown:
         train_demo(out.resolve(), settings, config, shown)
     _finish(Study(config), out)
 
 
 @app.command(
+    cls=_Command,
     epilog="Example: bequeath run study.yaml --out runs/birds --engine ray --workers 8. Exit codes: 0 done, 1 failure, "
-    "2 input that cannot be used, 3 something failed and is missing, 4 the folder is in use, 130 stopped."
+    "2 input that cannot be used, 3 something failed and is missing, 4 the folder is in use, 130 stopped.",
 )
 def run(
     study: Annotated[Path, typer.Argument(help="The study file (bequeath init writes a commented one).")],
@@ -96,10 +113,14 @@ def run(
     ] = Level.warning,
 ) -> None:
     """Run a study of your own models, two or more; can be stopped and started again at any time."""
+    _check_text(study)
+    from bequeath.study.config import load_study
+
+    config = load_study(study)  # wrong settings are told before the rest is imported
     from bequeath.study.run import Study
 
     _log_to_stderr(log_level)
-    found = Study.from_yaml(study).on(engine and engine.value, workers, address)
+    found = Study(config).on(engine and engine.value, workers, address)
     if dry_run:
         from bequeath.report.terminal import show_forecast
 
@@ -113,7 +134,8 @@ _SMALL = typer.Option("--small", help="Take the small form that the file gives."
 
 
 @app.command(
-    epilog="Example: bequeath train study.yaml --out trained; bequeath run trained/seed-0/study.yaml --out runs/0"
+    cls=_Command,
+    epilog="Example: bequeath train study.yaml --out trained; bequeath run trained/seed-0/study.yaml --out runs/0",
 )
 def train(
     study: Annotated[
@@ -124,13 +146,15 @@ def train(
     log_level: Annotated[Level, typer.Option(help="What goes to stderr.")] = Level.warning,
 ) -> None:
     """Train the models that a study names (fine-tuned, from scratch): same data and budget, for each seed."""
+    _check_text(study)
     from bequeath.study.config import load_study
+
+    config = load_study(study, small=small)
     from bequeath.study.progress import bars
     from bequeath.study.train import train as train_all
 
     _log_to_stderr(log_level)
-    config = load_study(study, small=small)
-    with _stoppable(), bars(True) as shown:
+    with bars(True) as shown:
         written = train_all(config, out, shown)
     for file in written:
         run_name = file.parent.name if file.stem == "study" else f"{file.parent.name}-{file.stem}"
@@ -138,9 +162,10 @@ def train(
 
 
 @app.command(
+    cls=_Command,
     epilog="Example: bequeath suite examples/studies/*.yaml --small --out runs/small --page docs/results.md. "
     "Exit codes: 0 done, 2 input that cannot be used, 3 a row failed (the others are there), 4 a folder is in use, "
-    "130 stopped."
+    "130 stopped.",
 )
 def suite(
     studies: Annotated[list[Path], typer.Argument(help="Study files, each with a training section.")],
@@ -151,11 +176,14 @@ def suite(
     small: Annotated[bool, _SMALL] = False,
 ) -> None:
     """Train and run several studies, seeds and disturbed starts included, and write one page of results."""
+    for file in studies:
+        _check_text(file)
     from bequeath.suite.results import results, write_results
     from bequeath.suite.rows import run_rows
 
-    with _stoppable():
-        rows = run_rows(studies, out, small=small, progress=True, say=lambda line: typer.echo(line, err=True))
+    rows = run_rows(
+        studies, out, small=small, progress=True, say=lambda line: typer.echo(printable(line), err=True)
+    )
     target = page or out / "results.md"
     command = " ".join(
         [
@@ -172,20 +200,21 @@ def suite(
         raise typer.Exit(_INCOMPLETE)
 
 
-@app.command(epilog="Example: bequeath init study.yaml")
+@app.command(cls=_Command, epilog="Example: bequeath init study.yaml")
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.yaml"),
 ) -> None:
     """Write a commented study file to fill in."""
-    if path.exists():
+    if path.exists() or path.is_symlink():
         raise BequeathError(f"{path}: exists already; give another name")
-    path.write_text(
-        files("bequeath.study").joinpath("study.yaml").read_text(encoding="utf-8"), encoding="utf-8"
-    )
+    if not path.parent.is_dir():
+        raise BequeathError(f"{path}: no such folder: {path.parent}; make it, or give another name")
+    with writable(path):
+        write_whole(path, files("bequeath.study").joinpath("study.yaml").read_text(encoding="utf-8"))
     typer.echo(f"Wrote {path}. Fill it in, then: bequeath run {path} --out runs/mine")
 
 
-@app.command(epilog="Example: bequeath report runs/birds --to birds.html")
+@app.command(cls=_Command, epilog="Example: bequeath report runs/birds --to birds.html")
 def report(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     to: Annotated[
@@ -195,10 +224,11 @@ def report(
     """Write the report page of a finished run again."""
     from bequeath.study.run import Run
 
-    typer.echo(f"Report: {Run(run).report(to)}")
+    with _of_file(run / "findings.json"):
+        typer.echo(f"Report: {printable(str(Run(run).report(to)))}")
 
 
-@app.command(epilog="Example: bequeath show runs/birds --json")
+@app.command(cls=_Command, epilog="Example: bequeath show runs/birds --json")
 def show(
     run: Annotated[Path, typer.Argument(help="A run's folder, finished, at work or cut off.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
@@ -210,20 +240,22 @@ def show(
     status, findings = Run(run).status, Run(run).findings_if_any
     if as_json:
         # A run that is being done anew has none; one that is cut off has none yet.
-        knowledge = findings and {
-            key: findings[key] for key in ("knowledge", "claims", "missing", "warnings")
-        }
+        parts = ("knowledge", "claims", "missing", "warnings")
+        with _of_file(run / "findings.json"):
+            knowledge = findings and {key: findings[key] for key in parts}
         _print_json({**(status or {}), "findings": knowledge})
         return
     if status is not None and (findings is None or status["state"] not in ("finished", "incomplete")):
-        show_progress(status)
+        with _of_file(run / "status.json"):
+            show_progress(status)
     if findings is not None:
-        show_findings(findings)
+        with _of_file(run / "findings.json"):
+            show_findings(findings)
     elif status is None:
         raise BequeathError(f"{run}: no findings.json; finish the run with bequeath run")
 
 
-@app.command(epilog="Example: bequeath verify runs/birds")
+@app.command(cls=_Command, epilog="Example: bequeath verify runs/birds")
 def verify(run: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
     """Read all of a run's arrays, check their checksums, and that interactions add up to the tables on every mask."""
     from bequeath.study.store.verify import verify as check
@@ -240,8 +272,7 @@ def _finish(study: Any, out: Path, update: bool = False, as_json: bool = False) 
     from bequeath.study.progress import json_lines
 
     listeners = [json_lines(lambda line: print(line, flush=True))] if as_json else []
-    with _stoppable():
-        run = study.run(out, progress=not as_json, update=update, listeners=listeners)
+    run = study.run(out, progress=not as_json, update=update, listeners=listeners)
     findings = run.findings
     if as_json:
         files = {name: str(out / name) for name in ("findings.json", "report.html")}
@@ -260,36 +291,66 @@ def _print_json(content: dict[str, Any]) -> None:
     print(json.dumps(content), flush=True)
 
 
+@contextmanager
+def _of_file(path: Path) -> Iterator[None]:
+    """What the block shows is in a file of JSON: one that lacks some of it was not written by a run."""
+    try:
+        yield
+    except (BequeathError, OSError):
+        raise
+    except Exception as error:
+        raise BequeathError(
+            f"{path}: damaged, or not written by a run ({type(error).__name__}: {first_line(error)}); remove it and "
+            "finish the run again"
+        ) from error
+
+
+def _check_text(study: Path) -> None:
+    """A file that is no study is told of before torch is loaded."""
+    from bequeath.study.config.text import parse, read_text
+
+    parse(read_text(study), study)
+
+
 def _log_to_stderr(level: Level) -> None:
     import logging
 
     from rich.console import Console
     from rich.logging import RichHandler
 
+    from bequeath.study.log import Formatter
+
     handler = RichHandler(level.value.upper(), Console(stderr=True), show_time=False, show_path=False)
+    handler.setFormatter(Formatter("%(message)s"))
     logger = logging.getLogger("bequeath")
     logger.addHandler(handler)
     logger.setLevel(min(logging.INFO, handler.level))
 
 
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        _end("stopped; start it again to go on where it was", _STOPPED)
+def _stop_at_signals() -> None:
+    """The first signal ends the work in order, the second one at once: every file is whole or not there."""
+    import signal
 
+    stopping = False
 
-def _stop(*_: Any) -> None:
-    raise KeyboardInterrupt
+    def stop(*_: Any) -> None:
+        nonlocal stopping
+        if stopping:
+            os._exit(_STOPPED)
+        stopping = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)  # schedulers stop jobs so
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else shells have it ignored
+        signal.signal(signal.SIGINT, stop)
 
 
 def main() -> None:
     """Entry point: an error that users are meant to read is one line on stderr, with its exit code."""
-    import errno
-    import signal
-
-    signal.signal(signal.SIGTERM, _stop)  # schedulers stop jobs so
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # what the terminal has no letters for is written out
+            stream.reconfigure(errors="backslashreplace")
+    _stop_at_signals()
     try:
         app()
     except FolderInUse as error:
@@ -299,11 +360,13 @@ def main() -> None:
     except BequeathError as error:
         _end(str(error), _BAD_INPUT)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_ROOM:
+            _end(f"the disk is full ({error}); make room and start again: finished work is kept", _FAILURE)
+        if error.filename is None:
             raise
-        _end(f"the disk is full ({error}); make room and start again: finished work is kept", _FAILURE)
+        _end(f"{error.filename}: {error.strerror}; check the place and who may read and write it", _BAD_INPUT)
 
 
 def _end(message: str, code: int) -> NoReturn:
-    typer.echo(f"bequeath: {message}", err=True)
+    typer.echo(f"bequeath: {printable(message)}", err=True)
     sys.exit(code)

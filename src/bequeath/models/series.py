@@ -95,17 +95,19 @@ def series_entry(folder: str | Path) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        told = content["format"]
-    except (ValueError, KeyError, TypeError):
+        told, architecture = content["format"], content["architecture"]
+        options, base = content["options"], content["base"]
+        if not isinstance(architecture, (str, type(None))) or not isinstance(options, dict):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise BequeathError(
             f"{file}: damaged; repair it, or give architecture and checkpoints apart"
         ) from None
     if told != SERIES_FORMAT:
         raise BequeathError(f"{file}: of format {told}, not {SERIES_FORMAT}")
-    architecture = content["architecture"]
     if architecture is not None and architecture.endswith(":."):
         architecture = f"{architecture[:-1]}{Path(folder).absolute()}"
-    return {"architecture": architecture, "options": content["options"], "base": content["base"]}
+    return {"architecture": architecture, "options": options, "base": base}
 
 
 def _step(path: Path, where: str) -> int:

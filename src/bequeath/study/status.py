@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bequeath.errors import BequeathError
 from bequeath.files import write_whole
-from bequeath.study.store.folder import in_use, read_json
+from bequeath.study.store.folder import in_use, read_object
 
 STATUS_FILE = "status.json"
 SCHEMA = "bequeath.status/1"
@@ -141,9 +141,9 @@ def read_status(folder: Path) -> dict[str, Any] | None:
     path = folder / STATUS_FILE
     if not path.exists():
         return None
-    status: dict[str, Any] = read_json(path)
-    if status.get("schema") != SCHEMA:
-        raise BequeathError(f"{path}: made by something else or another version")
+    status = read_object(path)
+    if status.get("schema") != SCHEMA or status.get("state") not in get_args(State):
+        raise BequeathError(f"{path}: made by something else or another version; remove it and start again")
     if status["state"] == "running" and not in_use(folder):
         status["state"] = "interrupted"
     return status
