@@ -264,6 +264,7 @@ def verify(run: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None
     typer.echo(
         f"{run}: {found.tables} tables and {found.interactions} sets of interactions are whole; largest deviation of "
         f"interactions from their table, of the largest value: {found.deviation:.1g}; largest gap: {found.gap:.2g}"
+        + (f"; {found.failed} failed: start the run again" if found.failed else "")
     )
 
 

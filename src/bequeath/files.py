@@ -54,6 +54,14 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def discard(folder: Path) -> None:
+    """Remove a folder so that it is gone at once, even if what was in it is not yet."""
+    if folder.exists():
+        left = folder.with_name(f"{folder.name}.{uuid4().hex[:12]}{PARTIAL}")
+        os.replace(folder, left)
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def sweep(folder: Path, names: str = "**/*") -> None:
     """Remove what writes that were cut off have left in a folder, under some names (a glob)."""
     for left in list(folder.glob(names + PARTIAL)):

@@ -35,6 +35,7 @@ from bequeath.study.store.folder import (
     read_object,
     read_study,
 )
+from bequeath.study.store.mend import mend_store
 from bequeath.study.store.store import Store
 
 if TYPE_CHECKING:
@@ -193,6 +194,7 @@ class Study:
             state: State
             try:
                 run, prepared = Run(folder), Prepared(self.config)
+                mend_store(folder / STORE, prepared.axes(), prepared.identity)
                 findings = _standing(run, prepared)
                 if findings is None:
                     stages = Stages(prepared, folder, status, None if like is None else Path(like))
@@ -226,9 +228,9 @@ def _standing(run: Run, prepared: Prepared) -> dict[str, Any] | None:
     except BequeathError:  # damaged: they are made again
         return None
     provenance = findings.get("provenance")
-    same = findings.get("schema") == SCHEMA and isinstance(provenance, dict)
     whole = (
-        same
+        findings.get("schema") == SCHEMA
+        and isinstance(provenance, dict)
         and provenance.get("key") == prepared.findings_key
         and findings.get("missing") == []
         and is_whole(Store.open(run.folder / STORE), prepared.config.bounds is not None)
