@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,19 @@ _TURNS = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068
 _HIDDEN = {"Cc", "Cs", "Zl", "Zp"}
 
 
-def printable(text: str) -> str:
-    r"""A text in one line, without escape codes: control characters are written out, such as ``\x1b``."""
+def printable(text: str, keep: str = "") -> str:
+    r"""A text in one line, without escape codes: control characters are written out, such as ``\x1b``.
+
+    Parameters
+    ----------
+    keep : str
+        Control characters that may stay, such as ends of lines.
+    """
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        _written(one) if unicodedata.category(one) in _HIDDEN or one in _TURNS else one for one in text
+        _written(one) if (unicodedata.category(one) in _HIDDEN or one in _TURNS) and one not in keep else one
+        for one in text
     )
 
 
@@ -30,14 +37,19 @@ def _written(one: str) -> str:
     return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(one, f"\\x{code:02x}")
 
 
-def all_printable(value: Any) -> Any:
+def all_printable(value: Any, keep: str = "") -> Any:
     """The same of every text in lists and mappings, their keys too."""
+    return all_texts(value, lambda text: printable(text, keep))
+
+
+def all_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Every text in lists and mappings changed, keys too."""
     if isinstance(value, str):
-        return printable(value)
+        return change(value)
     if isinstance(value, Mapping):
-        return {all_printable(key): all_printable(item) for key, item in value.items()}
+        return {all_texts(key, change): all_texts(item, change) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [all_printable(item) for item in value]
+        return [all_texts(item, change) for item in value]
     return value
 
 

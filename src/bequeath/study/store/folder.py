@@ -23,7 +23,7 @@ try:
 except ImportError:  # not on this system
     fcntl = None  # type: ignore[assignment]
 
-FINDINGS, REPORT = "findings.json", "report.html"
+FINDINGS, REPORT, STATUS = "findings.json", "report.html", "status.json"
 _STUDY = "study.yaml"
 _MARK = "run.json"
 _FORMAT = "bequeath.run/1"
@@ -91,13 +91,22 @@ def _claim(folder: Path) -> None:
             raise BequeathError(f"{mark}: made by something else or by another version; choose another --out")
         return
     others = sorted({p.name for p in folder.iterdir()} - _IGNORED - {_LOCK}) if folder.exists() else []
-    if [name for name in others if not (name.startswith(_MARK) and name.endswith(PARTIAL))]:
+    foreign = [name for name in others if not (name.startswith(_MARK) and name.endswith(PARTIAL))]
+    if foreign and not _was_a_run(folder):
         raise BequeathError(
             f"{folder}: not a run's folder: it holds {', '.join(others[:3])}{', ...' if len(others) > 3 else ''}; "
             "choose a new or empty folder for --out"
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(mark, json.dumps({"format": _FORMAT}))
+
+
+def _was_a_run(folder: Path) -> bool:
+    """Whether a folder without its mark is a run's all the same: a mark that was damaged may be removed."""
+    try:
+        return str(read_object(folder / STATUS).get("schema")).startswith("bequeath.status/")
+    except BequeathError:
+        return False
 
 
 def keep_study(folder: Path, config: StudyConfig) -> None:

@@ -158,6 +158,9 @@ def _check_coordinates(store: Store) -> None:
     for name, length in (("step", len(checkpoints)), ("label", len(wanted["sample"]))):
         if store.read(name).shape != (length,) or "" in store.read(name).tolist():
             raise _other(store, name)
+    for name in ("player", "step", "label", *wanted):
+        if not store.file(name).exists():  # what is not there reads as zeros
+            raise _other(store, name)
     shape = (len(checkpoints), len(wanted["sample"]))
     if store.array("table").shape[:2] != shape:
         raise _other(store, "table")

@@ -1,26 +1,17 @@
-"""The command line. Exit codes: 0 done, 1 failure, 2 input that cannot be used, 3 something is missing in what was
-done, 4 another process is at work in the folder, 130 stopped."""
+"""The commands."""
 
 from __future__ import annotations
 
-import os
-
-# Worker threads that spin while they wait starve each other on small or busy machines (measured: 10x and more).
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
-from bequeath.errors import BequeathError, FolderInUse, IncompleteRun, first_line
-from bequeath.files import NO_ROOM, writable, write_whole
+from bequeath.cli.net import INCOMPLETE, Command, check_text, log_to_stderr, of_file
+from bequeath.errors import BequeathError
+from bequeath.files import writable, write_whole
 from bequeath.printable import printable
 
 app = typer.Typer(
@@ -31,20 +22,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-
-
-_FAILURE, _BAD_INPUT, _INCOMPLETE, _IN_USE, _STOPPED = 1, 2, 3, 4, 130
-
-
-class _Command(TyperCommand):
-    """One that can be stopped at any moment, from its first import on."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Do it; stopped, it says so."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            _end("stopped; start it again to go on where it was", _STOPPED)
 
 
 class Engine(str, Enum):
@@ -63,7 +40,7 @@ class Level(str, Enum):
     error = "error"
 
 
-@app.command(cls=_Command, epilog="Example: bequeath demo --quick --out runs/demo-quick")
+@app.command(cls=Command, epilog="Example: bequeath demo --quick --out runs/demo-quick")
 def demo(
     out: Annotated[Path, typer.Option(help="The run's folder; a second start goes on there.")] = Path(
         "runs/demo"
@@ -88,7 +65,7 @@ def demo(
 
 
 @app.command(
-    cls=_Command,
+    cls=Command,
     epilog="Example: bequeath run study.yaml --out runs/birds --engine ray --workers 8. Exit codes: 0 done, 1 failure, "
     "2 input that cannot be used, 3 something failed and is missing, 4 the folder is in use, 130 stopped.",
 )
@@ -113,13 +90,13 @@ def run(
     ] = Level.warning,
 ) -> None:
     """Run a study of your own models, two or more; can be stopped and started again at any time."""
-    _check_text(study)
+    check_text(study)
     from bequeath.study.config import load_study
 
     config = load_study(study)  # wrong settings are told before the rest is imported
     from bequeath.study.run import Study
 
-    _log_to_stderr(log_level)
+    log_to_stderr(log_level.value)
     found = Study(config).on(engine and engine.value, workers, address)
     if dry_run:
         from bequeath.report.terminal import show_forecast
@@ -134,7 +111,7 @@ _SMALL = typer.Option("--small", help="Take the small form that the file gives."
 
 
 @app.command(
-    cls=_Command,
+    cls=Command,
     epilog="Example: bequeath train study.yaml --out trained; bequeath run trained/seed-0/study.yaml --out runs/0",
 )
 def train(
@@ -146,14 +123,14 @@ def train(
     log_level: Annotated[Level, typer.Option(help="What goes to stderr.")] = Level.warning,
 ) -> None:
     """Train the models that a study names (fine-tuned, from scratch): same data and budget, for each seed."""
-    _check_text(study)
+    check_text(study)
     from bequeath.study.config import load_study
 
     config = load_study(study, small=small)
     from bequeath.study.progress import bars
     from bequeath.study.train import train as train_all
 
-    _log_to_stderr(log_level)
+    log_to_stderr(log_level.value)
     with bars(True) as shown:
         written = train_all(config, out, shown)
     for file in written:
@@ -162,7 +139,7 @@ def train(
 
 
 @app.command(
-    cls=_Command,
+    cls=Command,
     epilog="Example: bequeath suite examples/studies/*.yaml --small --out runs/small --page docs/results.md. "
     "Exit codes: 0 done, 2 input that cannot be used, 3 a row failed (the others are there), 4 a folder is in use, "
     "130 stopped.",
@@ -177,7 +154,7 @@ def suite(
 ) -> None:
     """Train and run several studies, seeds and disturbed starts included, and write one page of results."""
     for file in studies:
-        _check_text(file)
+        check_text(file)
     from bequeath.suite.results import results, write_results
     from bequeath.suite.rows import run_rows
 
@@ -197,10 +174,10 @@ def suite(
     for path in write_results(document, out, target, command):
         typer.echo(f"Wrote {path}")
     if any(row["error"] for row in document["rows"]):
-        raise typer.Exit(_INCOMPLETE)
+        raise typer.Exit(INCOMPLETE)
 
 
-@app.command(cls=_Command, epilog="Example: bequeath init study.yaml")
+@app.command(cls=Command, epilog="Example: bequeath init study.yaml")
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.yaml"),
 ) -> None:
@@ -214,7 +191,7 @@ def init(
     typer.echo(f"Wrote {path}. Fill it in, then: bequeath run {path} --out runs/mine")
 
 
-@app.command(cls=_Command, epilog="Example: bequeath report runs/birds --to birds.html")
+@app.command(cls=Command, epilog="Example: bequeath report runs/birds --to birds.html")
 def report(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     to: Annotated[
@@ -224,11 +201,11 @@ def report(
     """Write the report page of a finished run again."""
     from bequeath.study.run import Run
 
-    with _of_file(run / "findings.json"):
+    with of_file(run / "findings.json"):
         typer.echo(f"Report: {printable(str(Run(run).report(to)))}")
 
 
-@app.command(cls=_Command, epilog="Example: bequeath show runs/birds --json")
+@app.command(cls=Command, epilog="Example: bequeath show runs/birds --json")
 def show(
     run: Annotated[Path, typer.Argument(help="A run's folder, finished, at work or cut off.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
@@ -241,21 +218,21 @@ def show(
     if as_json:
         # A run that is being done anew has none; one that is cut off has none yet.
         parts = ("knowledge", "claims", "missing", "warnings")
-        with _of_file(run / "findings.json"):
+        with of_file(run / "findings.json"):
             knowledge = findings and {key: findings[key] for key in parts}
         _print_json({**(status or {}), "findings": knowledge})
         return
     if status is not None and (findings is None or status["state"] not in ("finished", "incomplete")):
-        with _of_file(run / "status.json"):
+        with of_file(run / "status.json"):
             show_progress(status)
     if findings is not None:
-        with _of_file(run / "findings.json"):
+        with of_file(run / "findings.json"):
             show_findings(findings)
     elif status is None:
         raise BequeathError(f"{run}: no findings.json; finish the run with bequeath run")
 
 
-@app.command(cls=_Command, epilog="Example: bequeath verify runs/birds")
+@app.command(cls=Command, epilog="Example: bequeath verify runs/birds")
 def verify(run: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
     """Read all of a run's arrays, check their checksums, and that interactions add up to the tables on every mask."""
     from bequeath.study.store.verify import verify as check
@@ -283,91 +260,10 @@ def _finish(study: Any, out: Path, update: bool = False, as_json: bool = False) 
         typer.echo(f"Findings: {out / 'findings.json'}")
         typer.echo(f"Report:   {out / 'report.html'}")
     if findings["missing"]:
-        raise typer.Exit(_INCOMPLETE)
+        raise typer.Exit(INCOMPLETE)
 
 
 def _print_json(content: dict[str, Any]) -> None:
     import json
 
     print(json.dumps(content), flush=True)
-
-
-@contextmanager
-def _of_file(path: Path) -> Iterator[None]:
-    """What the block shows is in a file of JSON: one that lacks some of it was not written by a run."""
-    try:
-        yield
-    except (BequeathError, OSError):
-        raise
-    except Exception as error:
-        raise BequeathError(
-            f"{path}: damaged, or not written by a run ({type(error).__name__}: {first_line(error)}); remove it and "
-            "finish the run again"
-        ) from error
-
-
-def _check_text(study: Path) -> None:
-    """A file that is no study is told of before torch is loaded."""
-    from bequeath.study.config.text import parse, read_text
-
-    parse(read_text(study), study)
-
-
-def _log_to_stderr(level: Level) -> None:
-    import logging
-
-    from rich.console import Console
-    from rich.logging import RichHandler
-
-    from bequeath.study.log import Formatter
-
-    handler = RichHandler(level.value.upper(), Console(stderr=True), show_time=False, show_path=False)
-    handler.setFormatter(Formatter("%(message)s"))
-    logger = logging.getLogger("bequeath")
-    logger.addHandler(handler)
-    logger.setLevel(min(logging.INFO, handler.level))
-
-
-def _stop_at_signals() -> None:
-    """The first signal ends the work in order, the second one at once: every file is whole or not there."""
-    import signal
-
-    stopping = False
-
-    def stop(*_: Any) -> None:
-        nonlocal stopping
-        if stopping:
-            os._exit(_STOPPED)
-        stopping = True
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)  # schedulers stop jobs so
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else shells have it ignored
-        signal.signal(signal.SIGINT, stop)
-
-
-def main() -> None:
-    """Entry point: an error that users are meant to read is one line on stderr, with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # what the terminal has no letters for is written out
-            stream.reconfigure(errors="backslashreplace")
-    _stop_at_signals()
-    try:
-        app()
-    except FolderInUse as error:
-        _end(str(error), _IN_USE)
-    except IncompleteRun as error:
-        _end(str(error), _INCOMPLETE)
-    except BequeathError as error:
-        _end(str(error), _BAD_INPUT)
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            _end(f"the disk is full ({error}); make room and start again: finished work is kept", _FAILURE)
-        if error.filename is None:
-            raise
-        _end(f"{error.filename}: {error.strerror}; check the place and who may read and write it", _BAD_INPUT)
-
-
-def _end(message: str, code: int) -> NoReturn:
-    typer.echo(f"bequeath: {printable(message)}", err=True)
-    sys.exit(code)
