@@ -1,7 +1,8 @@
 """Who imports whom in src/bequeath, read from the source: `import_graph.py` draws it and tests/test_layers.py holds it.
 
 Imports inside functions and under TYPE_CHECKING count like all others. A file is named by its path from src/bequeath.
-`__init__.py` at the top is the public face and not part of the graph; `errors.py`, `files.py` and `printable.py` serve every layer.
+`__init__.py` at the top is the public face and not part of the graph; `errors.py`, `files.py` and `printable.py` serve
+every layer.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ def test_a_run_that_is_only_read_tells_how_far_it_is(finished, monkeypatch):
     assert bq.Run(out).status["state"] == "finished"
     assert not in_use(out)
     with pytest.raises(
-        bq.BequeathError, match="x: cannot be written .Permission denied.; choose another place"
+        bq.BequeathError, match=r"x: cannot be written .Permission denied.; choose another place"
     ):
         again()
 

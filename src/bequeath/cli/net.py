@@ -27,7 +27,10 @@ class Command(TyperCommand):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            end("stopped; start it again to go on where it was", STOPPED)
+            typer.echo("bequeath: stopped; start it again to go on where it was", err=True)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(STOPPED)  # an interpreter that ends in order would die of a second signal
 
 
 @contextmanager
