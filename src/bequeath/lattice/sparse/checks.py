@@ -92,7 +92,9 @@ def check_sampled(masks: Any, values: Any, order: int, kind: str) -> Sampled:
     order = whole(order, f"order for {n} players", 1, n)
     finite(v, "values")
     table = v.to("cpu", torch.float64).reshape(-1, v.shape[-1]).numpy()
-    if not np.isfinite(np.ptp(table, axis=1)).all():
+    with np.errstate(over="ignore"):
+        apart = np.ptp(table, axis=1)
+    if not np.isfinite(apart).all():
         raise BequeathError(
             f"values: up to {np.abs(table).max():.3g}: their differences overflow; give smaller ones"
         )
