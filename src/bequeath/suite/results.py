@@ -12,6 +12,7 @@ from bequeath.files import write_whole
 from bequeath.knowledge.claims import VERDICTS
 from bequeath.printable import all_printable
 from bequeath.report import style
+from bequeath.study.findings.plain import plain
 from bequeath.suite import figures
 from bequeath.suite.causal import correlations, disturbances
 from bequeath.suite.page import CLAIMS, render
@@ -95,7 +96,7 @@ def write_results(document: Json, out: Path, page: Path, command: str) -> list[P
     IncompleteRun
         If no row has a finished seed.
     """
-    write_whole(out / "results.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_whole(out / "results.json", json.dumps(plain(document), indent=1, allow_nan=False) + "\n")
     if not figures.finished(document):
         raise IncompleteRun(f"{out}: no row has a finished seed; results.json says what failed")
     page.parent.mkdir(parents=True, exist_ok=True)

@@ -135,6 +135,7 @@ class LocalEngine:
     """Workers on this machine."""
 
     def __init__(self, config: LocalConfig, parts: StudyParts) -> None:
+        config.check_machine()
         self._config, self._parts = config, parts
         device = parts.inputs.how.device or "cpu"
         # A device that the study names with its number is for one worker.
