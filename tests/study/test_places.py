@@ -16,7 +16,7 @@ NAME = b"caf\xe9.png"
 
 
 def test_pictures_with_names_that_are_not_utf8_have_names_to_be_shown(study_dir):
-    before = ImageFolder(study_dir / "val")
+    picture = ImageFolder(study_dir / "val")[0].picture
     place = os.fsencode(study_dir / "val/blue")
     try:
         os.rename(place + b"/0.png", place + b"/" + NAME)
@@ -26,7 +26,7 @@ def test_pictures_with_names_that_are_not_utf8_have_names_to_be_shown(study_dir)
     ids = [found[i].id for i in range(3)]
     assert ids == ["blue/1.png", "blue/2.png", "blue/3.png"]
     assert found[7].id == r"blue/caf\xe9.png"
-    assert (found[7].picture == before[0].picture).all()
+    assert (found[7].picture == picture).all()
     os.rename(place, os.fsencode(study_dir / "val") + b"/\xff")
     with pytest.raises(bq.BequeathError, match=r"class '.udcff': the name is not UTF-8; rename the folder"):
         ImageFolder(study_dir / "val")
