@@ -124,7 +124,7 @@ def test_arguments_out_of_range_are_told_before_any_work():
     for call, message in (
         (lambda: bq.draw_masks(60, 10**15), "memory: .* masks need about"),
         (lambda: bq.draw_masks(4, 8, seed=-1), "seed: -1; give a whole number of 0 or more"),
-        (lambda: bq.draw_masks(300), "players: 300; give a whole number from 1 to 256"),
+        (lambda: bq.draw_masks(300), "players: 300 given; sparse readings take 1 to 256"),
         (lambda: bq.draw_masks(4, 8.5), "masks: 8.5; give a whole number"),
         (lambda: bq.decompose([0, 1, 2, 3], max_iterations=0), "max_iterations: 0"),
         (lambda: bq.compare(before=[1.0], after=[2.0]), "before: a list; give Interactions"),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
 from torch import Tensor
 
 from bequeath.errors import BequeathError
@@ -285,18 +284,11 @@ def compare(
         for role in reasons:
             if role not in given:
                 raise BequeathError(f"{name}: no model {role!r}; there are {', '.join(given)}")
-    for name, interactions in (given | again).items():
-        if not isinstance(interactions, Interactions):
-            raise BequeathError(
-                f"{name}: a {type(interactions).__name__}; give Interactions, as bequeath.fit and bequeath.decompose do"
-            )
     for name, interactions in (given | {f"retests.{role}": one for role, one in again.items()}).items():
         _check_alike(name, interactions, before)
     samples = before.offset.numel()
-    if labels is not None:
-        labels = np.asarray(labels).reshape(-1).tolist()
-        if len(labels) != samples:
-            raise BequeathError(f"labels: {len(labels)} for {samples} samples")
+    if labels is not None and len(labels) != samples:
+        raise BequeathError(f"labels: {len(labels)} for {samples} samples")
     aligned = align(given)
     effects = {name: salient_part(one, salient) for name, one in aligned.effects.items()}
     scale = {name: scale_of(one, given[name], normalise) for name, one in effects.items()}
@@ -308,7 +300,7 @@ def compare(
         before.players,
         normalise,
         salient,
-        None if labels is None else tuple(labels),
+        None if labels is None else tuple(int(label) for label in labels),
         aligned.subsets,
         given,
         again,
@@ -317,6 +309,10 @@ def compare(
 
 
 def _check_alike(name: str, interactions: Interactions, first: Interactions) -> None:
+    if not isinstance(interactions, Interactions):
+        raise BequeathError(
+            f"{name}: a {type(interactions).__name__}; give Interactions (bequeath.fit, decompose)"
+        )
     if interactions.players != first.players:
         ours, theirs = (", ".join(one.players[:4]) for one in (interactions, first))
         raise BequeathError(

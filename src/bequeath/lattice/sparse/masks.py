@@ -84,7 +84,9 @@ def draw_masks(
 
 def _check(n: int, masks: int, design: str, shown: float | None) -> int:
     """The number of players, once all is checked."""
-    n = whole(n, "players", 1, MOST_PLAYERS)
+    n = whole(n, "players", 0)
+    if not 1 <= n <= MOST_PLAYERS:
+        raise BequeathError(f"players: {n} given; sparse readings take 1 to {MOST_PLAYERS}")
     if whole(masks, "masks", 0) < 2:
         raise BequeathError(f"masks: {masks}; give at least 2, for the empty and the full one")
     if design not in get_args(Design):
