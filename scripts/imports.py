@@ -1,7 +1,8 @@
 """Who imports whom in src/bequeath, read from the source: `import_graph.py` draws it and tests/test_layers.py holds it.
 
 Imports inside functions and under TYPE_CHECKING count like all others. A file is named by its path from src/bequeath.
-`__init__.py` at the top is the public face and not part of the graph; `errors.py` and `files.py` serve every layer.
+`__init__.py` at the top is the public face and not part of the graph; `errors.py`, `files.py` and `printable.py` serve
+every layer.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path, PurePosixPath
 SOURCE = Path(__file__).resolve().parents[1] / "src/bequeath"
 # From top to bottom: each imports only those before it.
 LAYERS = ("lattice", "games", "knowledge", "models", "data", "training", "report", "study", "suite", "cli")
-SHARED = ("errors", "files")
+SHARED = ("errors", "files", "printable")
 _FACE = "__init__.py"
 # The folders of study in the order of the design; the files beside them, which put it all together, come last.
 _STUDY = ("study/config", "study/loading", "study/store", "study/engines", "study/findings")

@@ -152,13 +152,13 @@ def test_reconstruct_on_masks(case: tuple[Interactions, torch.Tensor]) -> None:
         (torch.ones(5, 2, dtype=torch.bool), r"bool of shape \(5, 2\) given for 3 players; give .*\(m, 3\)"),
         (torch.ones(3, dtype=torch.bool), r"bool of shape \(3,\)"),
         (torch.ones(1, 1, 3, dtype=torch.bool), r"shape \(1, 1, 3\)"),
-        (torch.ones(5, 3), "float32"),
-        (torch.ones(5, 3, dtype=torch.int64), r"int64 of shape \(5, 3\)"),
-        (torch.ones(5, dtype=torch.int32), "int32"),
+        (torch.full((5, 3), 0.5), r"0\.5 given; give true and false, or 1 and 0"),
+        (torch.full((5, 3), 2), "2 given; give true and false, or 1 and 0"),
+        (torch.ones(5), r"float32 of shape \(5,\)"),
         (torch.tensor(3), r"shape \(\)"),
         (torch.tensor([0, 8]), "8 given; give indices of the subsets of 3 players, 0 to 7"),
         (torch.tensor([-1]), "-1 given"),
-        (np.array(["good"]), "give indices of subsets"),
+        (np.array(["good"]), "<U4 given; give numbers"),
     ],
 )
 def test_bad_masks(masks: torch.Tensor, message: str) -> None:

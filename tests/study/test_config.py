@@ -1,9 +1,13 @@
 """Bad study files: one line that names the place, before any work."""
 
+import subprocess
+import sys
+
 import pytest
 
 import bequeath as bq
-from bequeath.study.config import load_study
+from bequeath.study.config import StudyConfig, load_study
+from bequeath.study.config.text import parse
 
 
 @pytest.mark.parametrize(
@@ -53,6 +57,122 @@ def test_missing_and_broken_files(tmp_path):
     broken.write_text("- a list")
     with pytest.raises(bq.BequeathError, match="a mapping is needed"):
         load_study(broken)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models: {a: 1}\nseed: 1\nmodels: {b: 2}\n", r":3: models: given twice, in lines 1 and 3; keep one"),
+        ("data:\n  path: a\n  kind: b\n  path: c\n", r":4: path: given twice, in lines 2 and 4"),
+        ("a: &x [*x]", r":1: an alias of what it stands in"),
+        (
+            "a: &a [1, 1]\n"
+            + "".join(f"k{i}: &{chr(98 + i)} [{', '.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9)),
+            r"entries; a study file has at most 200,000",
+        ),
+        ("[" * 80 + "]" * 80, r":1: nested too deep; 50 levels at most"),
+        ("[" * 5000, r"not valid YAML|nested too deep"),
+        ("salient: .nan", r":1: salient: nan; give a finite number"),
+        ("a:\n  - 1\n  - b: -.inf", r":3: a\.1\.b: -inf; give a finite number"),
+        ("seed: 123456789012345678901234567890123", r":1: seed: a number of more than 30 digits; .* 2\*\*53"),
+        ("seed: " + "9" * 5000, r"not valid YAML: .*digits"),
+        ("when: 2001-99-99", r"not valid YAML: month must be in"),
+        ("a: !!python/object/apply:os.system [ls]", r":1: not valid YAML: could not determine a constructor"),
+        ("a: 1\n--- \nb: 2", r"not valid YAML"),
+        ("", r"a mapping is needed"),
+    ],
+)
+def test_texts_that_say_nothing_clear_are_one_line(tmp_path, text, message):
+    file = tmp_path / "s.yaml"
+    file.write_text(text)
+    with pytest.raises(bq.BequeathError, match=message) as caught:
+        load_study(file)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_merged_keys_and_aliases_are_no_duplicates(tmp_path):
+    file = tmp_path / "s.yaml"
+    text = "a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: [*a, *a]\n"
+    assert parse(text, file) == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}, "c": [{"x": 1, "y": 2}] * 2}
+    file.write_bytes(b"\xff\xfe\x00a")
+    with pytest.raises(bq.BequeathError, match=r"s\.yaml: not UTF-8 at byte 0; save it as UTF-8"):
+        load_study(file)
+    file.write_bytes(b"\xef\xbb\xbfa: 1")
+    with pytest.raises(bq.BequeathError, match=r"s\.yaml:1: a: unknown key"):
+        load_study(file)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "training",
+            {"steps": 9, "finetuned": {"learning_rat": 0.1}},
+            r"learning_rat: unknown key; is it learning_rate",
+        ),
+        ("rols", {"before": "pretrained"}, r"rols: unknown key; is it roles\?"),
+        ("roles", {"bfore": "pretrained"}, r"roles\.bfore: unknown key"),
+        ("seed", -1, r"seed: .*greater than or equal to 0"),
+        ("seed", 2**32, r"seed: .*less than 4294967296"),
+        (
+            "training",
+            {"steps": 9, "seeds": [0, -3], "finetuned": {"learning_rate": 0.1}},
+            r"seeds\.1: .*greater than",
+        ),
+        ("data.size", 10**6, r"data\..*size: .*less than or equal to 8192"),
+        ("players.rows", 10**9, r"rows: .*less than or equal to 1024"),
+        ("data.std", [0.2, 0, 0.2], r"data\..*std\.1: .*greater than 0"),
+        ("evaluation", {"batch_size": 10**12}, r"batch_size: .*1 to 1,048,576"),
+        ("decomposition", {"kind": "and-or", "tol": "1e999"}, r"tol: .*finite number|tol: .*less than 1"),
+        (
+            "engine",
+            {"kind": "local", "threads": 100_000},
+            r"study\.yaml:\d+: engine\.threads: 100000; this machine has",
+        ),
+        (
+            "engine",
+            {"kind": "local", "workers": 5000},
+            r"study\.yaml:\d+: engine\.workers: 5000; this machine has",
+        ),
+    ],
+)
+def test_numbers_out_of_range_and_keys_that_are_misspelt(edit, path, value, message):
+    file = edit(path, value)
+    with pytest.raises(bq.BequeathError, match=message) as caught:
+        load_study(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_key_comes_before_what_follows_from_it(edit):
+    edit("models.finetuned", None)
+    file = edit("data.pth", "val")
+    with pytest.raises(bq.BequeathError, match=r"data\.image_folder\.pth: unknown key"):
+        load_study(file)
+
+
+def test_a_run_of_many_workers_is_read_on_a_small_machine(study_dir):
+    config = load_study(study_dir / "study.yaml")
+    plain = config.model_dump(mode="json") | {"engine": {"kind": "local", "workers": 500}}
+    many = StudyConfig.model_validate(plain)
+    assert many.engine.workers == 500
+    with pytest.raises(bq.BequeathError, match=r"engine\.workers: 500"):
+        many.engine.check_machine()
+    with pytest.raises(bq.BequeathError, match=r"engine\.workers: 500"):
+        bq.Study(config).on(None, 500)
+
+
+def test_a_file_that_is_no_study_is_told_of_before_torch_is_loaded(tmp_path):
+    (tmp_path / "s.yaml").write_text("seed: 1\nseed: 2\n")
+    code = (
+        "import sys, bequeath.cli as c\n"
+        "sys.argv = ['bequeath', 'run', 's.yaml', '--out', 'x']\n"
+        "try: c.main()\n"
+        "except SystemExit as error: sys.exit(error.code if 'torch' not in sys.modules else 9)"
+    )
+    got = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert got.returncode == 2
+    assert got.stderr == "bequeath: s.yaml:2: seed: given twice, in lines 1 and 2; keep one of the two\n"
 
 
 def test_the_commented_template_is_valid_but_for_its_files(study_dir, tmp_path):

@@ -233,9 +233,13 @@ def test_gpus_are_shared_out_over_processes(monkeypatch):
     monkeypatch.setattr(local, "_Process", lambda spec, gpu: made.append(gpu) or _Silent())
     engine = local.LocalEngine(local.LocalConfig(workers=5), Found())
     from bequeath.study.engines.worker import Spec
+    from bequeath.study.loading.plan import Plan
 
-    with engine(Spec(None, None, None, {})):
+    with engine(Spec(None, Plan((None,) * 3, (0, 1), ()), None, {})):
         assert made == ["4", "6", "7", "4", "6"]
+    made.clear()
+    with engine(Spec(None, Plan((None,) * 2, (0,), ()), None, {})):
+        assert made == ["4", "6"]  # more than there are tables would have nothing to do
 
 
 class _Silent:

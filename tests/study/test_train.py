@@ -311,3 +311,15 @@ def test_texts_by_the_trainer_also_as_adapters(tmp_path, lora, capfd):
     assert findings["models"]["scratch"]["accuracy"]["mean"] > 0.8
     # Adapters of so small an encoder, which has learned nothing before, do not get far.
     assert lora or findings["models"]["finetuned"]["accuracy"]["mean"] > 0.8
+
+
+def test_settings_of_a_start_that_failed_bind_nobody(to_train, edit):
+    edit("training.samples", 10_000)
+    with pytest.raises(bq.BequeathError, match="samples: 10000 asked of"):
+        trained(to_train)
+    edit("training.samples", 12)
+    edit("training.seeds", [0])
+    assert [path.name for path in trained(to_train)] == ["study.yaml"]
+    edit("training.samples", 9)
+    with pytest.raises(bq.BequeathError, match="other settings were trained in this folder"):
+        trained(to_train)

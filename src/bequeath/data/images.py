@@ -16,6 +16,7 @@ from bequeath.data.samples import Sample
 from bequeath.errors import BequeathError, few, first_line
 from bequeath.games.inputs import Modality
 from bequeath.models.preprocessing import Preprocessing
+from bequeath.printable import is_text, printable
 
 DEFAULT = Preprocessing()
 
@@ -141,7 +142,10 @@ class ImageFiles(Images):
         boxes: Sequence[Box] | None = None,
     ) -> None:
         self.files = tuple(Path(file) for file in files)
-        ids = [(file if root is None else file.relative_to(root)).as_posix() for file in self.files]
+        # Names need not be UTF-8, and all that tells of a sample must be.
+        ids = [
+            printable((file if root is None else file.relative_to(root)).as_posix()) for file in self.files
+        ]
         super().__init__(ids, labels, classes, preprocessing, source)
         if boxes is not None and len(boxes) != len(self.files):
             raise BequeathError(
@@ -198,6 +202,9 @@ class ImageFolder(ImageFiles):
         if not found:
             raise BequeathError(f"{place}: no class folders; put the images of each class in a sub-folder")
         names = tuple(found) if classes is None else _check_listed(place, found, classes)
+        for name in names:
+            if not is_text(name):
+                raise BequeathError(f"{place}: class {name!r}: the name is not UTF-8; rename the folder")
         _check_level(self.path, names)
         members = [_image_files(self.path / name) if name in found else [] for name in names]
         empty = [name for name, some in zip(names, members, strict=True) if not some]

@@ -12,6 +12,7 @@ from torch import Tensor
 from bequeath.errors import BequeathError
 from bequeath.games.game import Game
 from bequeath.games.runner import Evaluation, Request, Runner
+from bequeath.lattice.given import whole
 from bequeath.lattice.interactions import Interactions
 from bequeath.lattice.sparse.fit import Kind, fit
 from bequeath.lattice.sparse.growth import Look, next_number, why_enough
@@ -73,6 +74,7 @@ def explain(
     >>> found = bq.explain(game, masks=256)
     >>> found.r2, found.top(5)
     """
+    seed = whole(seed, "seed", 0)
     several = [games] if isinstance(games, Game) else list(games)
     _check(several, masks)
     n = several[0].n_players
@@ -108,6 +110,8 @@ def _check(games: Sequence[Game], masks: int | str) -> None:
     if isinstance(masks, str) and masks != "auto":
         raise BequeathError(f'masks: {masks!r}; give a number, or "auto"')
     for game in games:
+        if not isinstance(game, Game):
+            raise BequeathError(f"games: a {type(game).__name__} among them; give bequeath.Game")
         if game.n_players != games[0].n_players:
             raise BequeathError(
                 f"games: {game.name} has {game.n_players} players, the first has {games[0].n_players}; explain them "

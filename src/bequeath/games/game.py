@@ -16,6 +16,7 @@ from bequeath.games.inputs import in_eval_mode
 from bequeath.games.players.family import Binds
 from bequeath.games.players.masked import MaskedInput
 from bequeath.games.runner import Evaluation, Request, Runner, values
+from bequeath.lattice.given import finite, flags, numbers, plain_tensor
 from bequeath.lattice.subsets import check_players, masks
 
 # Masks are made in blocks, never all 2**n at once for large n.
@@ -61,7 +62,7 @@ class Game:
         self.model = in_eval_mode(model)
         self.value = value
         self.name = name
-        self.masked = players.bind(x, baseline, model)
+        self.masked = players.bind(_input(x, name), baseline, model)
         if not isinstance(self.masked, MaskedInput):
             raise BequeathError(
                 f"{name}: players {type(players).__name__}: bind gives a {type(self.masked).__name__}; it must return "
@@ -80,9 +81,10 @@ class Game:
 
     def __call__(self, coalitions: ArrayLike) -> NDArray[np.float64]:
         """v of each coalition, bool of shape (coalitions, players) -> (coalitions,): usable as a shapiq game."""
-        array = torch.as_tensor(np.atleast_2d(np.asarray(coalitions, dtype=bool)))
-        if array.shape[1] != self.n_players:
-            raise BequeathError(f"coalitions: {array.shape[1]} columns for {self.n_players} players")
+        array = flags(coalitions, "coalitions")
+        array = array[None] if array.ndim == 1 else array
+        if array.ndim != 2 or array.shape[1] != self.n_players:
+            raise BequeathError(f"coalitions: {array.shape[-1]} columns for {self.n_players} players")
         return self.values(array).numpy()
 
     def values(self, shown: Tensor, batch_size: int | None = None) -> Tensor:
@@ -95,6 +97,9 @@ class Game:
         BequeathError
             If masks have another shape, or the model gives NaN or infinity, naming sample and mask.
         """
+        shown = plain_tensor(shown, "masks")
+        if shown.ndim == 2 and shown.shape[1] == self.n_players:
+            shown = flags(shown, "masks")
         if shown.ndim != 2 or shown.shape[1] != self.n_players or shown.dtype != torch.bool:
             raise BequeathError(
                 f"masks: {shown.dtype} {tuple(shown.shape)}; give bool (masks, {self.n_players}), True where a player "
@@ -135,3 +140,16 @@ class Game:
             subsets = torch.arange(first, min(first + _BLOCK, 2**n))
             runner.add(request, subsets, masks(n, first, first + len(subsets), runner.device))
         return request
+
+
+def _input(x: Any, name: str) -> Any:
+    """A sample as players bind it: arrays and lists of numbers become tensors of the usual kind; texts stay."""
+    if isinstance(x, Tensor):
+        return (
+            x
+            if x.layout == torch.strided and not x.is_floating_point()
+            else finite(plain_tensor(x, name), name)
+        )
+    if isinstance(x, (np.ndarray, list, tuple)):
+        return finite(numbers(x, name).to(torch.get_default_dtype()), name)
+    return x

@@ -8,6 +8,7 @@ and values that no pair can pass.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +22,10 @@ from bequeath.knowledge.regions import shared
 from bequeath.knowledge.shares import Strengths
 from bequeath.knowledge.statistics import Estimate, ratio_estimate
 from bequeath.lattice.checks import check_table
+from bequeath.lattice.exact.decompose import CertificateWarning
 from bequeath.lattice.exact.iteration import halve_singletons_
 from bequeath.lattice.exact.split import Split, sparsest_split
+from bequeath.lattice.given import whole
 from bequeath.lattice.subsets import orders, players_of
 from bequeath.lattice.threads import in_parts
 
@@ -55,6 +58,9 @@ class ShareBounds:
         Shares of pairs that were found (inner bounds: every value between them is had by some pair).
     share : Tensor
         That of the two unique splits that `decompose` gives.
+
+    Where a split's own solve did not come near enough to the least L1 norm to say which splits are within the slack of
+    it, `least_found`, `share` and `greatest_found` are nan (and `converged` is false): `least` and `greatest` hold.
     """
 
     least: Tensor
@@ -62,6 +68,11 @@ class ShareBounds:
     share: Tensor
     greatest_found: Tensor
     greatest: Tensor
+
+    @property
+    def converged(self) -> Tensor:
+        """Where both splits' solves came near enough: bool."""
+        return self.share.isfinite()
 
 
 def preserved_bounds(
@@ -87,7 +98,8 @@ def preserved_bounds(
     entries : int
         How many of the strongest shared interactions are bounded from below, one by one; `least` sums these.
     max_iterations : int
-        Of each problem's solver. Bounds stay true where it is not enough, and get wider.
+        Of each problem's solver. Where it is not enough, outer bounds stay true and get wider; inner ones are not
+        given.
     progress : callable, optional
         Called with the number of pairs just finished.
 
@@ -102,8 +114,7 @@ def preserved_bounds(
     """
     if not 0 < slack < 1:
         raise BequeathError(f"slack: a share between 0 and 1, not {slack}")
-    if entries < 1 or max_iterations < 1:
-        raise BequeathError(f"entries, max_iterations: at least 1, not {entries}, {max_iterations}")
+    entries, max_iterations = whole(entries, "entries", 1), whole(max_iterations, "max_iterations", 1)
     a, b = check_table(before, "before"), check_table(after, "after")
     if a.shape != b.shape or a.device != b.device:
         raise BequeathError(
@@ -117,6 +128,14 @@ def preserved_bounds(
         if progress is not None:
             progress(1)
     stacked = torch.stack(rows) if rows else a.new_zeros(0, 5)
+    late = int(stacked[:, 2].isnan().sum())
+    if late:
+        warnings.warn(
+            f"{late} of {len(rows)} pairs: splits did not come within {max(slack, _TOL):g} of the least L1 norm; their "
+            "inner bounds and shares are not given (nan): raise max_iterations",
+            CertificateWarning,
+            stacklevel=2,
+        )
     return ShareBounds(*(column.reshape(a.shape[:-1]) for column in stacked.unbind(-1)))
 
 
@@ -134,6 +153,9 @@ def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Te
     share = _share(best[0], best[1])
     if bool((own.objective == 0).any()):
         return share.expand(5)
+    near = bool(
+        ((own.objective - own.lower_bound) <= max(slack, _TOL) * own.objective).all()
+    )  # nan is not near
 
     def within(x: Tensor, model: int) -> Tensor:
         """x moved towards the model's own solution until its norm is within the limit."""
@@ -196,7 +218,9 @@ def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Te
     some = both > 0
     both[some] = torch.minimum(both[some], forced(1, tilt[some]))
     shares = torch.stack(found)
-    return torch.stack((both.sum() / limit[0], shares.min(), share, shares.max(), greatest))
+    inner = torch.stack((shares.min(), share, shares.max()))
+    inner = inner if near else torch.full_like(inner, torch.nan)
+    return torch.stack((both.sum() / limit[0], *inner, greatest))
 
 
 def _prices_of_strongest(best: Tensor, entries: int) -> Tensor:

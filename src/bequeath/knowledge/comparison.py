@@ -300,7 +300,7 @@ def compare(
         before.players,
         normalise,
         salient,
-        None if labels is None else tuple(labels),
+        None if labels is None else tuple(int(label) for label in labels),
         aligned.subsets,
         given,
         again,
@@ -309,6 +309,10 @@ def compare(
 
 
 def _check_alike(name: str, interactions: Interactions, first: Interactions) -> None:
+    if not isinstance(interactions, Interactions):
+        raise BequeathError(
+            f"{name}: a {type(interactions).__name__}; give Interactions (bequeath.fit, decompose)"
+        )
     if interactions.players != first.players:
         ours, theirs = (", ".join(one.players[:4]) for one in (interactions, first))
         raise BequeathError(

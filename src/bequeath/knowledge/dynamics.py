@@ -16,6 +16,7 @@ from bequeath.knowledge.approach import HALF_WAY, Approach, approach, area_ahead
 from bequeath.knowledge.regions import shared
 from bequeath.knowledge.statistics import Estimate, mean_estimate, ratio_estimates, swap_test
 from bequeath.knowledge.turnover import Turnover, turnover
+from bequeath.lattice.given import numbers, plain_tensor, whole
 
 
 def _by_order(x: Tensor, orders: Tensor, most: int | None) -> Tensor:
@@ -49,6 +50,11 @@ def similarity(effects: Tensor, target: Tensor, orders: Tensor, most: int | None
         sum min / sum max over the nonnegative doubling, in [0, 1]: shape (..., samples, most + 1); entry 0 of the last
         axis is over all orders. 1 where neither has any strength.
     """
+    effects, target, orders = (
+        numbers(effects, "effects"),
+        numbers(target, "target"),
+        plain_tensor(orders, "orders"),
+    )
     least = shared(effects, target)
     greatest = effects.abs() + target.abs() - least
     return _quotient(_by_order(least, orders, most), _by_order(greatest, orders, most), 1.0)
@@ -181,6 +187,10 @@ def dynamics(
     BequeathError
         If the steps do not ascend or do not belong to the effects.
     """
+    effects, orders = numbers(effects, "effects"), plain_tensor(orders, "orders")
+    steps = [whole(step, "steps", 0) for step in steps]
+    if halves is not None:
+        halves = numbers(halves[0], "halves"), numbers(halves[1], "halves")
     if len(steps) != len(effects) or len(steps) < 2:
         raise BequeathError(f"steps: {len(steps)} for {len(effects)} checkpoints; at least 2 are needed")
     if any(b <= a for a, b in pairwise(steps)):

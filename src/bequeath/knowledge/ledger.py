@@ -11,6 +11,7 @@ from torch import Tensor
 from bequeath.errors import BequeathError
 from bequeath.knowledge.comparison import Comparison
 from bequeath.knowledge.regions import Region
+from bequeath.lattice.given import numbers
 
 
 @dataclass(frozen=True)
@@ -79,5 +80,6 @@ def ledger(
         for region, effects in comparison.regions.items()
         if model in region
     }
+    v_full, v_empty = numbers(v_full, "v_full"), numbers(v_empty, "v_empty")
     total = v_full - v_empty
     return Ledger(parts, torch.zeros_like(total) if constant is None else constant, total, v_full)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from bequeath.errors import BequeathError
+from bequeath.lattice.given import finite, numbers
 from bequeath.lattice.memory import check_fits
 from bequeath.lattice.subsets import check_players, players_of
 
@@ -13,25 +16,19 @@ from bequeath.lattice.subsets import check_players, players_of
 _NUMBERS_PER_RESULT = 6
 
 
-def check_table(v: Tensor, name: str = "v", *, work: str = "interactions", models: int = 1) -> Tensor:
+def check_table(v: Any, name: str = "v", *, work: str = "interactions", models: int = 1) -> Tensor:
     """Tables as float64 of shape (..., 2**n), refused early where they, of so many models, cannot be decomposed."""
-    v = torch.as_tensor(v).detach()  # a graph through thousands of iterations only fills the memory
-    n = players_of(v)
+    table = numbers(v, name)
+    n = players_of(table)
     check_players(n)
     check_fits(
-        models * v.numel() * 8 * _NUMBERS_PER_RESULT,
-        v.device,
-        f"{work} of {v.numel() >> n:,} tables of {n} players",
+        models * table.numel() * 8 * _NUMBERS_PER_RESULT,
+        table.device,
+        f"{work} of {table.numel() >> n:,} tables of {n} players",
     )
-    if v.is_complex():
-        raise BequeathError(f"{name}: real values needed, {v.dtype} given")
-    finite = torch.isfinite(v)
-    if not finite.all():
-        where = tuple(torch.nonzero(~finite)[0].tolist())
-        raise BequeathError(f"{name}: {v[where].item()} at index {where}; every value must be finite")
-    v = v.to(torch.float64)
-    if v.numel() and not torch.isfinite(v.abs().max() * 2 ** (n + 1)):
+    table = finite(table, name).to(torch.float64)
+    if table.numel() and not torch.isfinite(table.abs().max() * 2 ** (n + 1)):
         raise BequeathError(
-            f"{name}: values up to {v.abs().max().item():.3g} overflow when 2**{n} are added up"
+            f"{name}: values up to {table.abs().max().item():.3g} overflow when 2**{n} are added up"
         )
-    return v
+    return table

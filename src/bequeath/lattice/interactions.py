@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.lattice import exchange, exchange_listed, transforms
+from bequeath.lattice.given import flags, numbers, plain_tensor
 from bequeath.lattice.listed import Listed
 from bequeath.lattice.reading import SparseReading
 from bequeath.lattice.records import CERTIFICATE_FIELDS, TYPES, Certificate, Term
@@ -62,6 +63,10 @@ class Interactions(SparseReading):
     def __post_init__(self) -> None:
         if self.listed is not None:
             raise BequeathError("listed: use Interactions.of_terms")
+        for name in ("and_", "or_", "offset"):
+            given = getattr(self, name)
+            if not isinstance(given, Tensor) or given.dtype != torch.float64:
+                object.__setattr__(self, name, numbers(given, name).to(torch.float64))
         n = players_of(self.and_)
         if self.and_.shape != self.or_.shape or self.offset.shape != self.and_.shape[:-1]:
             raise BequeathError(
@@ -289,7 +294,7 @@ def _shown(masks: Tensor | NDArray[Any] | None, n: int) -> Tensor:
     given = torch.arange(2**n) if masks is None and n <= MAX_PLAYERS else masks
     if given is None:
         raise BequeathError(f"masks: all 2**{n} cannot be had; give some")
-    given = torch.as_tensor(given)
-    if given.dtype == torch.bool and given.ndim == 2 and given.shape[1] == n:
-        return given
+    given = plain_tensor(given, "masks")
+    if given.ndim == 2 and given.shape[1] == n:
+        return flags(given, "masks")
     return masks_of(indices_of(given, n), n)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
+from bequeath.lattice.given import flags, plain_tensor
 
 # An exact table needs 2**n model evaluations and 2**n values in memory; past this it is refused.
 MAX_PLAYERS = 24
@@ -94,17 +95,17 @@ def subset_name(subset: int, names: Sequence[str]) -> str:
 
 def indices_of(masks: Tensor | NDArray[Any], n: int) -> Tensor:
     """Indices of subsets, int64 of shape (m,), from themselves or from present players, bool of shape (m, n)."""
-    wanted = f"give indices of subsets, int64 of shape (m,), or present players, bool of shape (m, {n})"
-    try:
-        given = torch.as_tensor(masks)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise BequeathError(f"masks: {error}; {wanted}") from error
-    if given.dtype == torch.bool and given.ndim == 2 and given.shape[1] == n:
-        return (given.to(torch.int64) << torch.arange(n, device=given.device)).sum(-1)
-    if given.dtype != torch.int64 or given.ndim != 1:
+    wanted = (
+        f"give indices of subsets, whole numbers of shape (m,), or present players, bool of shape (m, {n})"
+    )
+    given = plain_tensor(masks, "masks")
+    if given.ndim == 2 and given.shape[1] == n:
+        return (flags(given, "masks").to(torch.int64) << torch.arange(n, device=given.device)).sum(-1)
+    if given.dtype == torch.bool or given.is_floating_point() or given.ndim != 1:
         raise BequeathError(
             f"masks: {given.dtype} of shape {tuple(given.shape)} given for {n} players; {wanted}"
         )
+    given = given.to(torch.int64)
     outside = given[(given < 0) | (given >= 2**n)]
     if len(outside):
         raise BequeathError(

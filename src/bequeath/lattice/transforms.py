@@ -7,8 +7,12 @@ on any device, and `out`, a tensor to write to (the argument itself works in pla
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor
 
+from bequeath.lattice.given import numbers
 from bequeath.lattice.kronecker import Matrix, kronecker_power
 from bequeath.lattice.subsets import orders, players_of
 
@@ -22,9 +26,16 @@ _MOEBIUS_OF_REVERSED: Matrix = ((0, 1), (1, -1))
 _REVERSED_ZETA: Matrix = ((1, 1), (1, 0))
 
 
+def _table(given: Any) -> Tensor:
+    """Floating point tensors as they are, with their graph; all else as numbers."""
+    if isinstance(given, Tensor) and given.is_floating_point() and given.layout == torch.strided:
+        return given
+    return numbers(given, "v")
+
+
 def zeta(i: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Sum over subsets: v(S) = sum of i(T) over T in S (Harsanyi 1963). Same shape, dtype and device."""
-    return kronecker_power(i, _ZETA, out)
+    return kronecker_power(_table(i), _ZETA, out)
 
 
 def moebius(v: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -47,7 +58,7 @@ def moebius(v: Tensor, *, out: Tensor | None = None) -> Tensor:
     BequeathError
         If the last axis has no length 2**n, or `out` has another shape, dtype or device.
     """
-    return kronecker_power(v, _MOEBIUS, out)
+    return kronecker_power(_table(v), _MOEBIUS, out)
 
 
 def zeta_adjoint(y: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -71,7 +82,7 @@ def or_moebius(v: Tensor, *, out: Tensor | None = None) -> Tensor:
     Shapes as in `moebius`. The empty set is no OR interaction: entry 0 is 0, and the map loses v(0).
     Source: Li & Zhang, arXiv 2304.13312.
     """
-    return _without_empty(kronecker_power(v, _MOEBIUS_OF_REVERSED, out).neg_())
+    return _without_empty(kronecker_power(_table(v), _MOEBIUS_OF_REVERSED, out).neg_())
 
 
 def or_zeta(i: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -80,7 +91,7 @@ def or_zeta(i: Tensor, *, out: Tensor | None = None) -> Tensor:
     The inverse of `or_moebius` on tables with v(0) = 0. Entry 0 of `i` has no effect.
     """
     # i(0) would count in every set and in their total: it cancels.
-    avoided = kronecker_power(i, _REVERSED_ZETA, out)
+    avoided = kronecker_power(_table(i), _REVERSED_ZETA, out)
     total = avoided[..., :1].clone()
     return avoided.neg_().add_(total)
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from bequeath.errors import BequeathError
+from bequeath.printable import all_printable
 from bequeath.report import curves, examples, figures, models, scales, style, tables, text
 
 SCHEMA = "bequeath.findings/4"
@@ -121,6 +122,7 @@ def render(findings: dict[str, Any]) -> str:
         raise BequeathError(
             f"findings: schema is {findings.get('schema')!r}; this report reads {SCHEMA!r}; run the study again"
         )
+    findings = all_printable(findings, keep="\n\t")
     every, called = models.models(findings), models.compared(findings)
     samples = {sample["id"]: sample for sample in findings["samples"]}
     # Before the figures, which take long: a picture that cannot be shown is refused at once.

@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleRenderable
 from rich.markup import escape
 from rich.table import Table
 
+from bequeath.printable import all_printable
 from bequeath.report.models import compared
 from bequeath.report.tables import named
 from bequeath.report.text import corrected, likelihood, measured, percent, why_not
@@ -16,6 +17,7 @@ from bequeath.report.text import corrected, likelihood, measured, percent, why_n
 
 def show_findings(findings: dict[str, Any]) -> None:
     """Print what came out in plain words, the shares on their scales, verdicts, and what is missing."""
+    findings = all_printable(findings)
     called = compared(findings)
     after = escape(called["after"].name)
     control = escape(called["control"].name) if "control" in called else None
@@ -26,7 +28,7 @@ def show_findings(findings: dict[str, Any]) -> None:
     _print(_shares(findings))
     reasons = _reasons(findings)
     for reason, names in reasons.items():
-        _print(f"{', '.join(names)}: [bold]not measurable:[/bold] {escape(reason)}.")
+        _print(f"{escape(', '.join(names))}: [bold]not measurable:[/bold] {escape(reason)}.")
     _print(_about(findings, after, control))
     for text in summary["findings"]:
         _print(f"[bold]{escape(text)}[/bold]")
@@ -51,9 +53,9 @@ def _shares(findings: dict[str, Any]) -> Table:
         counted = [percent(share[key]) for key in ("observed", "floor", "ceiling")]
         if measured(share):
             p = likelihood(share).removeprefix("p ").removeprefix("= ")
-            table.add_row(name, f"[bold]{escape(corrected(share))}[/bold]", p, *counted)
+            table.add_row(escape(name), f"[bold]{escape(corrected(share))}[/bold]", p, *counted)
         else:
-            table.add_row(name, "not measurable", "", *counted)
+            table.add_row(escape(name), "not measurable", "", *counted)
     return table
 
 
@@ -89,6 +91,7 @@ def _half_way(dynamics: dict[str, Any], after: str, control: str | None) -> str:
 
 def show_progress(status: dict[str, Any]) -> None:
     """Print how far a run is: `status` as in ``status.json``, with ``state`` as it really is."""
+    status = all_printable(status)
     table = Table(
         "stage", "done", "failed", "of", "rate", "time so far", "time left", title=escape(_state(status))
     )
@@ -96,9 +99,9 @@ def show_progress(status: dict[str, Any]) -> None:
         left = duration(stage["left"]) if status["state"] == "running" else ""
         rate = "" if stage["rate"] is None else f"{rounded(stage['rate'])}/s"
         counts = (str(stage["done"]), str(stage["failed"]), str(stage["total"]))
-        table.add_row(stage["stage"], *counts, rate, duration(stage["seconds"]), left)
+        table.add_row(escape(stage["stage"]), *counts, rate, duration(stage["seconds"]), left)
         for model, (done, total) in stage["by_model"].items():
-            table.add_row(f"  {model}", str(done), "", str(total), "", "", "")
+            table.add_row(escape(f"  {model}"), str(done), "", str(total), "", "", "")
     _print(table)
 
 
@@ -117,13 +120,14 @@ def _state(status: dict[str, Any]) -> str:
 
 def show_forecast(forecast: dict[str, Any]) -> None:
     """Print what a run would take, as `Forecast.to_dict` tells it."""
+    forecast = all_printable(forecast)
     table = Table("", "", title="What this run would take", show_header=False)
     up_to = "up to " if forecast["at_most"] else ""
     table.add_row("value tables", f"{forecast['tables']:,} to do, {forecast['tables_done']:,} done")
     table.add_row("masks of each", f"{up_to}{forecast['masks']:,}")
     table.add_row("evaluations of a model", f"{up_to}{forecast['evaluations']:,}")
     for model, rate in forecast["rates"].items():
-        table.add_row(f"  {model}", f"{rounded(rate)} masked inputs a second and worker")
+        table.add_row(escape(f"  {model}"), f"{rounded(rate)} masked inputs a second and worker")
     table.add_row("disk", f"up to {size(forecast['bytes'])} ({size(forecast['bytes_free'])} free)")
     for stage, seconds in forecast["seconds"].items():
         table.add_row(f"time: {stage}", duration(seconds))

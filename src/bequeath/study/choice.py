@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from bequeath.errors import BequeathError
 from bequeath.games.influence import influences, strongest
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
@@ -35,4 +36,14 @@ def choose_cells(parts: StudyParts, plan: Plan, folder: Path, key: str, status: 
         return {name: strongest(row, k) for name, row in total.items()}
 
     cells = kept(folder, "cells", key, found)
+    for name in ids:
+        chosen = cells.get(name)
+        if (
+            not isinstance(chosen, list)
+            or len(chosen) != k
+            or not all(isinstance(one, int) for one in chosen)
+        ):
+            raise BequeathError(
+                f"{folder / f'cells-{key}.json'}: damaged: no {k} cells of {name}; remove it and start again"
+            )
     parts.games.cells = {index: cells[name] for index, name in zip(plan.samples, ids, strict=True)}

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import os
+import platform
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bequeath import __version__
 from bequeath.errors import BequeathError, IncompleteRun
 from bequeath.files import write_whole
 from bequeath.study.config import StudyConfig, load_study, with_engine
 from bequeath.study.engines.tasks import is_whole
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.findings import SCHEMA
+from bequeath.study.log import logged
 from bequeath.study.prepared import Prepared
 from bequeath.study.progress import Listener, bars
 from bequeath.study.stages import Stages
@@ -27,13 +32,16 @@ from bequeath.study.store.folder import (
     claim,
     holds_study,
     only_one,
-    read_json,
+    read_object,
     read_study,
 )
+from bequeath.study.store.mend import mend_store
 from bequeath.study.store.store import Store
 
 if TYPE_CHECKING:
     from bequeath.study.forecast import Forecast
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Run:
         path = self.folder / FINDINGS
         if not path.is_file():
             raise BequeathError(f"{self.folder}: no findings.json; finish the run with bequeath run")
-        findings: dict[str, Any] = read_json(path)
+        findings = read_object(path)
         if findings.get("schema") != SCHEMA:
             raise BequeathError(f"{path}: not a {SCHEMA} file; run the study again with this version")
         return findings
@@ -171,11 +179,22 @@ class Study:
         """
         folder = Path(out)
         claim(folder)
-        with only_one(folder), _logged(folder), bars(progress) as shown:
+        with only_one(folder), logged(folder), bars(progress) as shown:
+            begun = time.monotonic()
+            logger.info(
+                "bequeath %s, process %d on %s: %r in %s",
+                __version__,
+                os.getpid(),
+                platform.node(),
+                self.config.name,
+                folder.resolve(),
+            )
             mend_folder(folder)
             status = Status(folder, [shown.listen, *listeners])
+            state: State
             try:
                 run, prepared = Run(folder), Prepared(self.config)
+                mend_store(folder / STORE, prepared.axes(), prepared.identity)
                 findings = _standing(run, prepared)
                 if findings is None:
                     stages = Stages(prepared, folder, status, None if like is None else Path(like))
@@ -183,7 +202,7 @@ class Study:
                     write_whole(folder / FINDINGS, json.dumps(findings, indent=1, allow_nan=False) + "\n")
                     run.report()
             except BaseException as error:
-                state: State = "failed"
+                state = "failed"
                 if isinstance(error, KeyboardInterrupt):
                     state = "stopped"
                 elif isinstance(error, IncompleteRun):
@@ -191,7 +210,11 @@ class Study:
                 with suppress(OSError):  # where the disk is full there is no room for this either
                     status.ended(state, str(error) or type(error).__name__)
                 raise
-            status.ended("incomplete" if findings["missing"] else "finished")
+            state = "incomplete" if findings["missing"] else "finished"
+            status.ended(state)
+            for warning in findings["warnings"]:
+                logger.info("warning: %s", warning)
+            logger.info("%s after %.1f s", state, time.monotonic() - begun)
             return run
 
 
@@ -201,31 +224,15 @@ def _standing(run: Run, prepared: Prepared) -> dict[str, Any] | None:
     if not there or not holds_study(run.folder, prepared.config):
         return None
     try:
-        findings: dict[str, Any] = read_json(run.folder / FINDINGS)
+        findings = read_object(run.folder / FINDINGS)
     except BequeathError:  # damaged: they are made again
         return None
-    same = findings.get("schema") == SCHEMA and findings["provenance"].get("key") == prepared.findings_key
+    provenance = findings.get("provenance")
     whole = (
-        same
-        and not findings["missing"]
+        findings.get("schema") == SCHEMA
+        and isinstance(provenance, dict)
+        and provenance.get("key") == prepared.findings_key
+        and findings.get("missing") == []
         and is_whole(Store.open(run.folder / STORE), prepared.config.bounds is not None)
     )
     return findings if whole else None
-
-
-@contextmanager
-def _logged(folder: Path) -> Iterator[None]:
-    """What happens goes to ``run.log`` in the folder, whatever else it goes to."""
-    logger = logging.getLogger("bequeath")
-    handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    level = logger.level
-    logger.addHandler(handler)
-    if not logger.isEnabledFor(logging.INFO):
-        logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-        logger.removeHandler(handler)
-        handler.close()

@@ -29,7 +29,7 @@ from bequeath.study.meaning import understand
 from bequeath.study.prepared import Prepared
 from bequeath.study.status import Status
 from bequeath.study.store.carry import STORE, Carrier, copy_probes, replace_store
-from bequeath.study.store.folder import keep_study, kept, read_json
+from bequeath.study.store.folder import keep_study, kept, read_object
 from bequeath.study.store.store import DONE, FAILED, Stage, Store
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,11 @@ class Timings:
 
     def __post_init__(self) -> None:
         if self.path.exists():
-            self.seconds = read_json(self.path)
+            self.seconds = read_object(self.path)
+        if not all(isinstance(value, (int, float)) for value in self.seconds.values()):
+            raise BequeathError(
+                f"{self.path}: damaged: seconds of stages are numbers; remove it and start again"
+            )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -55,7 +59,9 @@ class Timings:
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
+            took = time.perf_counter() - begin
+            self.seconds[name] = self.seconds.get(name, 0.0) + took
+            logger.info("%s: %.1f s", name, took)
         write_whole(self.path, json.dumps(self.seconds))
 
 
@@ -206,6 +212,9 @@ class Stages:
                 by_model = first == "table" and task.checkpoint is not None
                 model = plan.checkpoints[task.checkpoint].model if by_model else None  # type: ignore[index]
                 self.status.advance(told, made, model, failed)
+        logger.info(
+            "%s: %d of %d were there, %d are now, %d failed", words, done, total, told.done, told.failed
+        )
 
     def _record(self, store: Store, outcome: Outcome) -> int:
         """Mark what is done, and count what is new of it; the data were on the disk before."""

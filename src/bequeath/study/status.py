@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bequeath.errors import BequeathError
 from bequeath.files import write_whole
-from bequeath.study.store.folder import in_use, read_json
+from bequeath.study.store.folder import STATUS, in_use, read_object
 
-STATUS_FILE = "status.json"
 SCHEMA = "bequeath.status/1"
 State = Literal["running", "finished", "incomplete", "stopped", "failed"]
 # Rates are of the last so many seconds.
@@ -88,7 +87,7 @@ class Status:
     """The stages of a run; every listener is told of each change, the file at most once a second."""
 
     def __init__(self, folder: Path, listeners: list[Callable[[StageStatus], None]]) -> None:
-        self._file = folder / STATUS_FILE
+        self._file = folder / STATUS
         self._listeners = listeners
         self._stages: list[StageStatus] = []
         self._started = _now()
@@ -138,12 +137,12 @@ class Status:
 
 def read_status(folder: Path) -> dict[str, Any] | None:
     """A run's status as it really is: a process that is gone is not running. None where no run has begun."""
-    path = folder / STATUS_FILE
+    path = folder / STATUS
     if not path.exists():
         return None
-    status: dict[str, Any] = read_json(path)
-    if status.get("schema") != SCHEMA:
-        raise BequeathError(f"{path}: made by something else or another version")
+    status = read_object(path)
+    if status.get("schema") != SCHEMA or status.get("state") not in get_args(State):
+        raise BequeathError(f"{path}: made by something else or another version; remove it and start again")
     if status["state"] == "running" and not in_use(folder):
         status["state"] = "interrupted"
     return status

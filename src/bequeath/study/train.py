@@ -73,7 +73,9 @@ def _keep_settings(config: StudyConfig, out: Path) -> None:
     for more in ("seeds", "disturbed"):
         content["training"].pop(more)  # only more runs
     text, place = yaml.safe_dump(content, sort_keys=False), out / _SETTINGS
-    if place.exists() and place.read_text(encoding="utf-8") != text:
+    begun = next(out.rglob("step-*"), None) or next(out.rglob(f"{UNFINISHED}/*"), None)
+    # A first start that failed has trained nothing, and its settings bind nobody.
+    if begun and place.exists() and place.read_text(encoding="utf-8", errors="replace") != text:
         raise BequeathError(f"{place}: other settings were trained in this folder; choose another --out")
     write_whole(place, text)
 

@@ -11,6 +11,7 @@ from bequeath.knowledge.claims import VERDICTS
 from bequeath.report import text
 from bequeath.report.models import ROLES, compared, region
 from bequeath.suite import figures
+from bequeath.suite.markdown import address, all_escaped, code
 
 CLAIMS = ("F1", "F2", "F3", "F4")
 
@@ -29,12 +30,13 @@ def render(document: Json, pictures: dict[str, str], command: str) -> str:
     environment.filters.update(percent=_percent, points=_points, plain=_plain, steps=_steps)
     environment.filters.update(levels=_levels, corrected=_corrected, ceiling=_ceiling)
     environment.filters.update(place=_without_folders, share_of=text.percent, small=text.small)
+    document = all_escaped(document)
     return environment.get_template("results.md.j2").render(
         d=document,
         rows=figures.finished(document),
         failed=[row for row in document["rows"] if row["error"]],
-        pictures=pictures,
-        command=command,
+        pictures={name: address(file) for name, file in pictures.items()},
+        command=code(command),
         roles=list(ROLES),
         compared=compared,
         region=region,

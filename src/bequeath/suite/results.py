@@ -10,7 +10,9 @@ from typing import Any
 from bequeath.errors import BequeathError, IncompleteRun
 from bequeath.files import write_whole
 from bequeath.knowledge.claims import VERDICTS
+from bequeath.printable import all_printable
 from bequeath.report import style
+from bequeath.study.findings.plain import plain
 from bequeath.suite import figures
 from bequeath.suite.causal import correlations, disturbances
 from bequeath.suite.page import CLAIMS, render
@@ -94,14 +96,14 @@ def write_results(document: Json, out: Path, page: Path, command: str) -> list[P
     IncompleteRun
         If no row has a finished seed.
     """
-    write_whole(out / "results.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_whole(out / "results.json", json.dumps(plain(document), indent=1, allow_nan=False) + "\n")
     if not figures.finished(document):
         raise IncompleteRun(f"{out}: no row has a finished seed; results.json says what failed")
     page.parent.mkdir(parents=True, exist_ok=True)
-    pictures = {}
+    shown, pictures = all_printable(document), {}
     for name, (draw, rows_of, title) in figures.ALL.items():
-        if rows_of(document):
+        if rows_of(shown):
             pictures[name] = page.with_name(f"{page.stem}-{name}.svg")
-            write_whole(pictures[name], f"{style.to_svg(draw(document), name, title, title, inline=False)}\n")
+            write_whole(pictures[name], f"{style.to_svg(draw(shown), name, title, title, inline=False)}\n")
     write_whole(page, render(document, {name: path.name for name, path in pictures.items()}, command))
     return [out / "results.json", page, *pictures.values()]

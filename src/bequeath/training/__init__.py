@@ -5,15 +5,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from bequeath.training.checkpoints import Checkpoints
-from bequeath.training.live import Live
-
 if TYPE_CHECKING:
+    from bequeath.training.checkpoints import Checkpoints
     from bequeath.training.in_lightning import LightningCheckpoints
     from bequeath.training.in_transformers import TransformersCheckpoints
+    from bequeath.training.live import Live
 
-# Their libraries take seconds to import, and not everybody has both.
-_HOME = {"LightningCheckpoints": "in_lightning", "TransformersCheckpoints": "in_transformers"}
+# What they need takes seconds to import, and not everybody has all of it.
+_HOME = {
+    "Checkpoints": "checkpoints",
+    "LightningCheckpoints": "in_lightning",
+    "Live": "live",
+    "TransformersCheckpoints": "in_transformers",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
 from bequeath.data.samples import Dataset, balanced
+from bequeath.files import discard
 from bequeath.games.inputs import logits
 from bequeath.training.in_lightning import LightningCheckpoints
 from bequeath.training.parts import keep_frozen
@@ -101,9 +104,25 @@ def fit(
             callbacks=[keep, own, _Ticks(progress)],
         )
         classifier = _Classifier(model, schedule, seed)
-        trainer.fit(classifier, loader, ckpt_path=last if last.exists() else None, weights_only=True)
+        with _interrupts_kept():
+            trainer.fit(classifier, loader, ckpt_path=last if last.exists() else None, weights_only=True)
     model.cpu()
-    shutil.rmtree(unfinished, ignore_errors=True)
+    discard(unfinished)
+
+
+@contextmanager
+def _interrupts_kept() -> Iterator[None]:
+    """Lightning makes an interrupt its own end of the process, and ignores further ones: here it stays one."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 class _Classifier(lightning.LightningModule):

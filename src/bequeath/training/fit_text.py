@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +13,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_utils import get_last_checkpoint
 
 from bequeath.data.samples import Dataset
+from bequeath.files import discard, remove
 from bequeath.models.state_names import quiet_transformers
 from bequeath.training.in_transformers import TransformersCheckpoints
 from bequeath.training.schedule import UNFINISHED, Schedule
@@ -80,12 +81,23 @@ def fit_text(
     TransformersCheckpoints(
         folder, count=schedule.checkpoints, first=schedule.first_checkpoint, overwrite=True, **kept
     ).attach(trainer)
-    there = get_last_checkpoint(str(unfinished)) if unfinished.is_dir() else None  # type: ignore[no-untyped-call]
+    there = _last_whole(unfinished)
     with warnings.catch_warnings(), quiet_transformers():
         warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=there)
     model.cpu()
-    shutil.rmtree(unfinished, ignore_errors=True)
+    discard(unfinished)
+
+
+def _last_whole(unfinished: Path) -> str | None:
+    """The last state to go on from. The Trainer writes its own state last: a folder without it was cut off."""
+    for folder in unfinished.glob("checkpoint-*"):
+        try:
+            int(json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))["global_step"])
+        except (OSError, ValueError, KeyError, TypeError):
+            remove(folder)
+    found: str | None = get_last_checkpoint(str(unfinished)) if unfinished.is_dir() else None  # type: ignore[no-untyped-call]
+    return found
 
 
 class _Ticks(TrainerCallback):

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from bequeath.errors import BequeathError
 from bequeath.games.baselines.family import Baseline, Fill, embedding_table
 from bequeath.games.from_layer import first_tensor, output_at
 from bequeath.games.inputs import device_of
+from bequeath.lattice.given import plain_tensor
 
 _BATCH = 64
 
@@ -206,14 +206,14 @@ def dataset_mean(inputs: ArrayLike | Tensor | Sequence[Tensor]) -> DatasetMean:
         If there are none, or they are neither images nor rows, differ in shape, or hold NaN or infinity.
     """
     if isinstance(inputs, (list, tuple)):
-        parts = [torch.as_tensor(part) for part in inputs]
+        parts = [plain_tensor(part, "baseline dataset_mean") for part in inputs]
         shapes = sorted({tuple(part.shape) for part in parts})
         if len(shapes) != 1:
             what = f"inputs of several shapes, {shapes[0]} and {shapes[1]}" if shapes else "no inputs"
             raise BequeathError(f"baseline dataset_mean: {what}; give samples of one shape")
         stacked = torch.stack(parts)
     else:
-        stacked = inputs if isinstance(inputs, Tensor) else torch.as_tensor(np.asarray(inputs))
+        stacked = plain_tensor(inputs, "baseline dataset_mean")
     if stacked.ndim not in (2, 4) or not len(stacked):
         raise BequeathError(
             f"baseline dataset_mean: inputs {tuple(stacked.shape)}; give images (samples, channels, height, width) "
@@ -226,7 +226,7 @@ def dataset_mean(inputs: ArrayLike | Tensor | Sequence[Tensor]) -> DatasetMean:
 
 def given(value: Any) -> Given:
     """Values of your own: an image, row, feature map or embedding, or numbers that broadcast to it."""
-    tensor = torch.as_tensor(np.asarray(value) if not isinstance(value, Tensor) else value)
+    tensor = plain_tensor(value, "baseline given")
     if not bool(torch.isfinite(tensor).all()):
         raise BequeathError("baseline given: holds NaN or infinity; give finite values")
     return Given(tensor)

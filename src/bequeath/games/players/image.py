@@ -15,6 +15,7 @@ from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
 from bequeath.games.players.family import Box, Players
 from bequeath.games.players.masked import HIDDEN, SHOWN, MaskedTensor, Rest
+from bequeath.lattice.given import plain_tensor
 
 
 def cells(height: int, width: int, rows: int, cols: int, shift: int = 0) -> Tensor:
@@ -263,7 +264,7 @@ def regions(masks: Any, names: Sequence[str] | None = None, rest: Rest = "shown"
     """
     if rest not in ("shown", "hidden"):
         raise BequeathError(f'players regions: rest is "shown" or "hidden", not {rest!r}')
-    array = torch.as_tensor(np.asarray(masks))
+    array = plain_tensor(masks, "players regions")
     if array.ndim > 1 and not array.numel():
         raise BequeathError(
             f"players regions: masks {tuple(array.shape)} are empty; give at least one region"

@@ -15,6 +15,7 @@ from bequeath.errors import BequeathError
 from bequeath.lattice import transforms
 from bequeath.lattice.checks import check_table
 from bequeath.lattice.exact.split import Split, sparsest_split
+from bequeath.lattice.given import whole
 from bequeath.lattice.interactions import Certificate, Interactions
 from bequeath.lattice.memory import check_fits
 from bequeath.lattice.subsets import orders, player_names, players_of
@@ -221,8 +222,7 @@ def _options(
         resolution = math.inf if noise else _SETTLED
     if not (tol > 0 and resolution > 0):
         raise BequeathError(f"tol, resolution: positive numbers, not {tol}, {resolution}")
-    if max_iterations < 1:
-        raise BequeathError(f"max_iterations: at least 1, not {max_iterations}")
+    max_iterations = whole(max_iterations, "max_iterations", 1)
     if precision not in ("float64", "float32"):
         raise BequeathError(f'precision: "float64" or "float32", not {precision!r}')
     return {

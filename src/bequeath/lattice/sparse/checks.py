@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
+from bequeath.lattice.given import finite, flags, numbers, plain_tensor, whole
 from bequeath.lattice.listed import MOST_PLAYERS
 from bequeath.lattice.sparse.terms import KINDS, LISTED, Floats, count_terms
 
@@ -88,13 +89,15 @@ def check_sampled(masks: Any, values: Any, order: int, kind: str) -> Sampled:
         )
     if kind not in KINDS:
         raise BequeathError(f'kind: "and", "or" or "and-or", not {kind!r}')
-    if not isinstance(order, int) or not 1 <= order <= n:
-        raise BequeathError(f"order: {order} for {n} players; give a whole number from 1 to {n}")
-    bad = torch.nonzero(~torch.isfinite(v))
-    if len(bad):
-        where = tuple(bad[0].tolist())
-        raise BequeathError(f"values: {v[where].item()} at index {where}; every value must be finite")
+    order = whole(order, f"order for {n} players", 1, n)
+    finite(v, "values")
     table = v.to("cpu", torch.float64).reshape(-1, v.shape[-1]).numpy()
+    with np.errstate(over="ignore"):
+        apart = np.ptp(table, axis=1)
+    if not np.isfinite(apart).all():
+        raise BequeathError(
+            f"values: up to {np.abs(table).max():.3g}: their differences overflow; give smaller ones"
+        )
     shown, table = _without_repeats(shown, table)
     _check_masks(shown, order)
     sizes = shown.sum(1)
@@ -112,13 +115,14 @@ def check_sampled(masks: Any, values: Any, order: int, kind: str) -> Sampled:
 
 
 def _as_arrays(masks: Any, values: Any) -> tuple[NDArray[np.bool_], Tensor]:
-    given, v = torch.as_tensor(masks), torch.as_tensor(values).detach()
-    if given.dtype != torch.bool or given.ndim != 2:
+    given, v = plain_tensor(masks, "masks"), numbers(values, "values")
+    if given.ndim != 2:
         raise BequeathError(
             f"masks: {given.dtype} of shape {tuple(given.shape)}; give bool (masks, players), True where a player is "
             f"shown"
         )
-    if not v.dtype.is_floating_point or v.ndim < 1 or v.shape[-1] != len(given):
+    given = flags(given, "masks")
+    if v.ndim < 1 or v.shape[-1] != len(given):
         raise BequeathError(
             f"values: {v.dtype} of shape {tuple(v.shape)} for {len(given)} masks; give floating point numbers of shape "
             f"({len(given)},) or (samples, {len(given)})"

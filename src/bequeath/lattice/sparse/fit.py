@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from bequeath.errors import BequeathError
+from bequeath.lattice.given import plain_tensor, whole
 from bequeath.lattice.interactions import Certificate, Interactions
 from bequeath.lattice.listed import Listed
 from bequeath.lattice.sparse.checks import (
@@ -22,13 +24,16 @@ from bequeath.lattice.sparse.checks import (
     usual_order,
 )
 from bequeath.lattice.sparse.table import Reading, Shared, read, shared
-from bequeath.lattice.sparse.terms import KINDS
+from bequeath.lattice.sparse.terms import KINDS, Floats
 from bequeath.lattice.threads import in_parts
 
 Kind = Literal["and-or", "and", "or"]
 
 # Tables of one part of the work.
 _PART = 4
+# Powers of two that numbers keep far away from the ends of their range.
+_RANGE = 900
+_IN_UNITS = ("value", "error", "constant", "residual", "spread")
 
 
 def fit(
@@ -47,10 +52,10 @@ def fit(
     Parameters
     ----------
     masks : Tensor or array
-        bool, shape (K, n), n up to 256, True where a player is shown; the empty mask must be among them.
+        bool (or 0 and 1), shape (K, n), n up to 256, True where a player is shown; the empty mask must be among them.
         `bequeath.draw_masks` makes them.
     values : Tensor or array
-        float32 or float64, shape (K,) or (..., K), on any device: tables share the masks, and are fitted each by
+        Numbers, shape (K,) or (..., K), on any device: tables share the masks, and are fitted each by
         itself.
     order : int, optional
         Terms of up to so many players. By default 4 where all terms of order 4 can be listed (up to 16 players, or 19
@@ -71,7 +76,8 @@ def fit(
     -------
     Interactions
         Listed terms; v(0) is exact, `residual` is what they leave of v(N), `certificate` bounds how far the plain fit
-        behind the choice of terms is from its optimum over all terms of the stated orders.
+        behind the choice of terms is from its optimum over all terms of the stated orders (of values beyond 1e135, or
+        below 1e-135, only the gap of the two is told: they themselves would leave the range of numbers).
 
     Raises
     ------
@@ -92,11 +98,13 @@ def fit(
     >>> found = bq.fit(masks, game.values(masks))
     >>> found.r2, found.top(5)
     """
-    if resamples < 0 or resamples % 2:
+    resamples, seed = whole(resamples, "resamples", 0), whole(seed, "seed", 0)
+    if resamples % 2:
         raise BequeathError(f"resamples: {resamples}; give an even number of 0 or more: halves come in pairs")
     if order is None:
         order = _order_for(masks, kind)
     sampled = check_sampled(masks, values, order, kind)
+    order = int(order)
     names = names_of(players, sampled.masks.shape[1])
     design = shared(sampled.masks, order, kind, seed, resamples)
     readings: list[Reading] = []
@@ -118,13 +126,24 @@ def fit(
 
 def _order_for(masks: Any, kind: str) -> int:
     """The order of a reading that is not told one. Wrong masks and kinds are left to the checks."""
-    shape = np.shape(masks)
+    shape = plain_tensor(masks, "masks").shape
     return usual_order(shape[1], shape[0], kind) if len(shape) == 2 and kind in KINDS else 1
 
 
 def _read_part(design: Shared, sampled: Sampled, part: slice) -> list[Reading]:
-    # v(0) is taken off first.
-    return [read(design, y - v0) for y, v0 in zip(sampled.values[part], sampled.empty[part], strict=True)]
+    return [
+        _read_one(design, y - v0) for y, v0 in zip(sampled.values[part], sampled.empty[part], strict=True)
+    ]
+
+
+def _read_one(design: Shared, y: Floats) -> Reading:
+    """A table, v(0) taken off, read at the size of one: squares of values far from one leave the range of numbers."""
+    power = int(np.frexp(np.abs(y).max(initial=0.0))[1])
+    found = read(design, np.ldexp(y, -power))
+    # The certificate is in squared units: where these leave the range, its gap alone is kept.
+    squared = min(max(2 * power, -_RANGE), _RANGE)
+    powers = dict.fromkeys(_IN_UNITS, power) | dict.fromkeys(("objective", "lower_bound"), squared)
+    return replace(found, **{name: np.ldexp(getattr(found, name), by) for name, by in powers.items()})
 
 
 def _assembled(

@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
+from bequeath.lattice.given import whole
 from bequeath.lattice.listed import MOST_PLAYERS
+from bequeath.lattice.memory import check_fits
 
 Design = Literal["uniform", "size", "mostly", "paired"]
 
 _SHOWN = {"uniform": 0.5, "mostly": 0.75, "paired": 0.5}
 # Draws in a row that bring no new mask before the search for more is given up.
 _PATIENCE = 64
+# Beside its players, what a mask takes while masks are drawn.
+_BYTES = 300
 
 
 def draw_masks(
@@ -52,7 +56,7 @@ def draw_masks(
     BequeathError
         If an argument is out of range, or the design gives too few different masks.
     """
-    _check(n, masks, design, shown)
+    n, masks, seed = _check(n, masks, design, shown), whole(masks, "masks", 0), whole(seed, "seed", 0)
     wanted = min(masks, 2**n) if n < 63 else masks
     generator = np.random.default_rng(seed)
     kept: dict[bytes, NDArray[np.bool_]] = {}
@@ -78,10 +82,12 @@ def draw_masks(
     return torch.from_numpy(np.stack(list(kept.values())))
 
 
-def _check(n: int, masks: int, design: str, shown: float | None) -> None:
+def _check(n: int, masks: int, design: str, shown: float | None) -> int:
+    """The number of players, once all is checked."""
+    n = whole(n, "players", 0)
     if not 1 <= n <= MOST_PLAYERS:
         raise BequeathError(f"players: {n} given; sparse readings take 1 to {MOST_PLAYERS}")
-    if masks < 2:
+    if whole(masks, "masks", 0) < 2:
         raise BequeathError(f"masks: {masks}; give at least 2, for the empty and the full one")
     if design not in get_args(Design):
         raise BequeathError(f"design: {design!r}; give one of {', '.join(get_args(Design))}")
@@ -89,6 +95,9 @@ def _check(n: int, masks: int, design: str, shown: float | None) -> None:
         raise BequeathError(
             f"shown: {shown} for the design {design!r}; give a share between 0 and 1, and none for 'size'"
         )
+    wanted = min(masks, 2**n) if n < 63 else masks
+    check_fits(wanted * (_BYTES + n), torch.device("cpu"), f"{wanted:,} masks")
+    return n
 
 
 def _block(generator: np.random.Generator, n: int, design: str, shown: float | None) -> NDArray[np.bool_]:

@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bequeath.lattice.sparse.kernels import columns
-
 AND, OR = 0, 1
 # Terms that are listed all; where there are more, candidates are grown.
 LISTED = 6000
@@ -62,6 +60,9 @@ class Terms:
 
     def columns(self, shown: Bits) -> Bits:
         """Packed columns over masks packed by `pack`: uint64, shape (words, terms)."""
+        # Study files count terms without waiting for the compiler.
+        from bequeath.lattice.sparse.kernels import columns
+
         out = np.empty((shown.shape[1], len(self)), np.uint64)
         columns(shown, self.players, self.kinds, out)
         return out

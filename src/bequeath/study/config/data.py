@@ -15,6 +15,7 @@ from bequeath.games.inputs import Modality
 from bequeath.study.config.section import Section
 
 Column = str | int
+Positive = Annotated[float, Field(gt=0)]
 Parts = tuple[Dataset, Dataset | None]
 """Held-out data, and training data where there is any."""
 
@@ -66,11 +67,11 @@ class _Images(_Data):
     """Preprocessing: the pre-trained model's own, but for what is given here."""
 
     modality = "image"
-    size: int | None = Field(None, ge=8)
+    size: int | None = Field(None, ge=8, le=8192)
     resize: Literal["crop", "squash"] | None = None
-    resize_to: int | None = None
+    resize_to: int | None = Field(None, ge=8, le=16384)
     mean: tuple[float] | tuple[float, float, float] | None = None
-    std: tuple[float] | tuple[float, float, float] | None = None
+    std: tuple[Positive] | tuple[Positive, Positive, Positive] | None = None
     """Of one value each: the models are given one channel, the pictures in grey."""
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None = None
 
@@ -138,7 +139,7 @@ class FashionMnistConfig(_Data):
 
     modality = "image"
     kind: Literal["fashion_mnist"]
-    size: int = Field(64, ge=28)
+    size: int = Field(64, ge=28, le=8192)
     train_images: int = Field(1000, ge=10, le=1000)
     """How many of the training pictures are used."""
 

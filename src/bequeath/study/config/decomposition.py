@@ -36,9 +36,9 @@ class Decomposition(Section):
     """sparse: players of a term at most; if left out 4 for up to 16 players, 3 for more (`bequeath.fit`)."""
     terms: Literal["and-or", "and", "or"] = "and-or"
     """sparse: kinds of terms."""
-    resamples: int = Field(default=10, ge=0, multiple_of=2)
+    resamples: int = Field(default=10, ge=0, le=1000, multiple_of=2)
     """sparse: fits on half of the masks that say how often a term is chosen."""
-    tol: float = Field(default=1e-3, gt=0)
+    tol: float = Field(default=1e-3, gt=0, lt=1)
     """Relative duality gap that is asked for."""
     noise: float | None = Field(default=None, ge=0)
     """Share of |v(N) - v(0)| by which values may be changed for a sparser split; 0.04 for paper, else 0."""
@@ -46,7 +46,7 @@ class Decomposition(Section):
     """joint: weight of the differences between checkpoints."""
     resolution: float | None = Field(default=None, gt=0)
     """How well the unique answer is settled (`bequeath.decompose`)."""
-    max_iterations: int = Field(default=100_000, ge=1)
+    max_iterations: int = Field(default=100_000, ge=1, le=10**9)
     precision: Precision = "float64"
 
     @model_validator(mode="after")

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from bequeath.errors import BequeathError
 from bequeath.study.config.section import Section
+
+# Of one machine, by core; on small ones at least so many. More only take memory, and wait for each other.
+_BY_CORE, _LEAST = 4, 16
+
+
+def _check(key: str, given: int | None) -> None:
+    cores = os.cpu_count() or 1
+    most = max(_BY_CORE * cores, _LEAST)
+    if given is not None and given > most:
+        raise BequeathError(f"engine.{key}: {given}; this machine has {cores} cores: give {most} at most")
 
 
 class LocalConfig(Section):
@@ -18,6 +30,14 @@ class LocalConfig(Section):
     threads: int | None = Field(default=None, ge=1)
     """Threads of each worker; by default the machine's cores shared out."""
 
+    def check_machine(self) -> None:
+        """Refuse more workers or threads than this machine can make use of.
+
+        A finished run is read anywhere: the section itself takes any number.
+        """
+        _check("workers", self.workers)
+        _check("threads", self.threads)
+
 
 class RayConfig(Section):
     """A Ray cluster, or one that is started on this machine."""
@@ -27,12 +47,15 @@ class RayConfig(Section):
     """Of a running cluster, such as ``auto`` or ``ray://host:10001``; by default one is started here."""
     workers: int | None = Field(None, ge=1)
     """Actors; by default one for each GPU, or, where there are none, as many as there are cores for."""
-    cpus: float = Field(1, gt=0)
+    cpus: float = Field(1, gt=0, le=1024)
     """Cores, and threads, of each actor."""
-    gpus: float | None = Field(None, ge=0)
+    gpus: float | None = Field(None, ge=0, le=1024)
     """GPUs of each actor; by default 1 where the cluster has any."""
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=1024)
     """Threads of each actor; by default as many as it has cores."""
+
+    def check_machine(self) -> None:
+        """Nothing is known of a cluster's machines before it is asked."""
 
 
 def _by_name(value: object) -> object:

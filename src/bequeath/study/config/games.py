@@ -26,7 +26,7 @@ class BlurConfig(Section):
     """The picture itself, blurred."""
 
     kind: Literal["blur"]
-    sigma: float = Field(10.0, gt=0)
+    sigma: float = Field(10.0, gt=0, le=1000)
 
 
 class GivenConfig(Section):
@@ -132,6 +132,7 @@ def make_value(name: ValueName, label: int, answers: Sequence[int] | None) -> Ca
 # Numbers in a batch of inputs at which CPUs are about fastest: 16 pictures of 224 pixels, 256 of 48 (measured).
 _BATCH_NUMBERS = 2**21
 _LEAST, _TEXTS, _MOST = 8, 128, 256
+_LARGEST = 2**20
 # A GPU wants more at a time.
 _GPU_TIMES = 8
 
@@ -153,8 +154,8 @@ class EvaluationConfig(Section, Options):  # type: ignore[misc]  # frozen, as al
     @field_validator("batch_size")
     @classmethod
     def _positive(cls, size: int | str | None) -> int | str | None:
-        if isinstance(size, int) and size < 1:
-            raise ValueError("at least 1, or auto")
+        if isinstance(size, int) and not 1 <= size <= _LARGEST:
+            raise ValueError(f"1 to {_LARGEST:,}, or auto")
         return size
 
     def make(self, numbers: int | None) -> Evaluation:

@@ -19,14 +19,14 @@ from bequeath.study.config.section import Section
 class Masks(Section):
     """How many masks of each sample are evaluated, and how they are drawn: the same for all models and samples."""
 
-    number: Annotated[int, Field(ge=2)] | Literal["auto"] = 512
+    number: Annotated[int, Field(ge=2, le=2**20)] | Literal["auto"] = 512
     """All 2**n where there are no more. auto: doubled, from 128, until held-out R2 or the terms' errors stop
     improving."""
     design: Design = "uniform"
     """uniform, size, mostly, paired (`bequeath.draw_masks`)."""
     shown: float | None = Field(default=None, gt=0, lt=1)
     """Share of the players that a mask shows; 0.5 by default, 0.75 for mostly."""
-    most: int | None = Field(default=None, ge=FIRST)
+    most: int | None = Field(default=None, ge=FIRST, le=2**20)
     """auto: masks at most, 2,048 if left out."""
 
     @model_validator(mode="after")

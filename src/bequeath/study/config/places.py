@@ -1,28 +1,11 @@
-"""Where a key stands in a study file, and what paths in one are relative to."""
+"""What the parts of an error's place mean, and what paths in a study file are relative to."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bequeath.models.hub import hub_entry
-
-
-def line_of(text: str, path: tuple[Any, ...]) -> int | None:
-    """Line of a key path in a YAML text, as far as the path exists."""
-    node, line = yaml.compose(text), None
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    line, node = key.start_mark.line + 1, value
-                    break
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
 
 
 def is_type(part: str | int) -> bool:

@@ -62,8 +62,8 @@ class GridConfig(_ImagePlayers):
     """Players are cells of a grid over the image."""
 
     kind: Literal["grid"]
-    rows: int = Field(ge=1)
-    cols: int = Field(ge=1)
+    rows: int = Field(ge=1, le=1024)
+    cols: int = Field(ge=1, le=1024)
     cells: Literal["all", "central", "influential"] | list[int] = "all"
     """Which cells: all; the k nearest to the centre; for each sample the k that matter most to the models; or
     given ones (row * cols + column)."""
@@ -172,8 +172,8 @@ class PositionsConfig(_FeaturePlayers):
     """Players are cells of a grid over the positions of a layer's feature map."""
 
     kind: Literal["positions"]
-    rows: int = Field(ge=1)
-    cols: int = Field(ge=1)
+    rows: int = Field(ge=1, le=1024)
+    cols: int = Field(ge=1, le=1024)
 
     @property
     def n_players(self) -> int:

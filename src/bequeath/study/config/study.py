@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from bequeath.errors import BequeathError
 from bequeath.lattice.sparse.checks import usual_order
@@ -24,11 +23,13 @@ from bequeath.study.config.games import (
 from bequeath.study.config.masks import Masks, MasksConfig, check_masks
 from bequeath.study.config.models import ModelConfig, checkpoint_files
 from bequeath.study.config.own import own_names
-from bequeath.study.config.places import absolute, is_type, line_of
+from bequeath.study.config.places import absolute
 from bequeath.study.config.players import PlayersConfig
 from bequeath.study.config.retest import RetestConfig
 from bequeath.study.config.roles import RolesConfig, check_names, roles_told
-from bequeath.study.config.section import Section
+from bequeath.study.config.section import Section, Seed
+from bequeath.study.config.text import line_of, parse, read_text
+from bequeath.study.config.told import has_unknown_key, told
 from bequeath.study.config.training import TrainingConfig, trained_names
 
 # What the interaction papers count as salient.
@@ -72,24 +73,34 @@ class StudyConfig(Section):
     store: StoreConfig = Field(default_factory=StoreConfig)
     training: TrainingConfig | None = None
     """For `bequeath train`; models that it trains are of the architecture of the one before unless said otherwise."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _named(cls, value: Any) -> Any:
+    def _named(cls, value: Any, check: ModelWrapValidatorHandler[StudyConfig]) -> StudyConfig:
         """Roles that names tell, and the architecture of models that are to be trained."""
         if not isinstance(value, dict) or not isinstance(value.get("models"), dict):
-            return value
+            return check(value)
         models, roles = value["models"], value.get("roles")
-        if roles is None or isinstance(roles, dict):
-            training = value.get("training")
-            trained = trained_names(training) if isinstance(training, dict) else ()
+        if roles is not None and not isinstance(roles, dict):
+            return check(value)
+        training = value.get("training")
+        trained = trained_names(training) if isinstance(training, dict) else ()
+        try:
             roles = roles_told(roles or {}, (*models, *trained))
-            first = models.get(roles.get("before"))
-            if trained and isinstance(first, dict):
-                same = {key: first[key] for key in ("architecture", "options") if key in first}
-                models = {**models, **{name: same for name in trained if name not in models}}
-        return {**value, "models": models, "roles": roles}
+        except ValueError:
+            # A key that is misspelt comes first, wherever it is.
+            try:
+                check({**value, "roles": {"before": "", "after": "", **(roles or {})}})
+            except ValidationError as error:
+                if has_unknown_key(error):
+                    raise
+            raise
+        first = models.get(roles.get("before"))
+        if trained and isinstance(first, dict):
+            same = {key: first[key] for key in ("architecture", "options") if key in first}
+            models = {**models, **{name: same for name in trained if name not in models}}
+        return check({**value, "models": models, "roles": roles})
 
     @model_validator(mode="after")
     def _fits(self) -> StudyConfig:
@@ -211,13 +222,15 @@ def with_engine(config: StudyConfig, engine: dict[str, Any]) -> StudyConfig:
         If the engine has no such setting.
     """
     try:
-        return StudyConfig.model_validate({**config.model_dump(mode="json"), "engine": engine})
+        changed = StudyConfig.model_validate({**config.model_dump(mode="json"), "engine": engine})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise BequeathError(
             f"{place}: not a setting of this engine, or out of range ({first['msg']})"
         ) from None
+    changed.engine.check_machine()
+    return changed
 
 
 def load_study(path: str | Path, *, small: bool = False) -> StudyConfig:
@@ -234,17 +247,8 @@ def load_study(path: str | Path, *, small: bool = False) -> StudyConfig:
         One line: file, line, key, what is wrong; or if there is no small form.
     """
     path = Path(path)
-    if not path.is_file():
-        raise BequeathError(f"study: no such file: {path} (bequeath init writes one)")
-    text = path.read_text(encoding="utf-8")
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise BequeathError(f"{at}: not valid YAML: {getattr(error, 'problem', error)}") from None
-    if not isinstance(raw, dict):
-        raise BequeathError(f"{path}: a mapping is needed at the top (models:, data:, players:, ...)")
+    text = read_text(path)
+    raw = parse(text, path)
     instead = raw.pop("small", None)
     if small:
         if not isinstance(instead, dict):
@@ -253,18 +257,11 @@ def load_study(path: str | Path, *, small: bool = False) -> StudyConfig:
     try:
         config = StudyConfig.model_validate(absolute(raw, path.parent.resolve()))
     except ValidationError as error:
-        first = error.errors()[0]
-        inside = small and instead is not None and first["loc"][:1] and first["loc"][0] in instead
-        line = line_of(text, ("small", *first["loc"]) if inside else first["loc"])
-        place = ".".join(str(part) for part in first["loc"] if not is_type(part))
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = "unknown key"
-        if first["type"] == "model_type":
-            message = "unknown key, or a section (key: value, ...) is needed here"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        at = f"{path}:{line}" if line else str(path)
-        raise BequeathError(f"{at}: {place + ': ' if place else ''}{message}{more}") from None
+        raise told(error, path, text, tuple(StudyConfig.model_fields), instead if small else {}) from None
+    try:
+        config.engine.check_machine()
+    except BequeathError as error:
+        raise BequeathError(f"{path}:{line_of(text, ('engine',))}: {error}") from None
     for name, model in config.models.items():
         checkpoint_files(model, f"models.{name}")
     named: dict[tuple[str, ...], dict[str, Path]] = {

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from bequeath.study.config.data import DataConfig
-from bequeath.study.config.section import Section
+from bequeath.study.config.section import Section, Seed
 from bequeath.training.schedule import Augment, Decay, Optimizer, Schedule
 
 Disturbance = Literal["early", "middle", "late", "frozen", "shuffled"]
@@ -18,7 +18,7 @@ class LoraSection(Section):
 
     targets: list[str] | str
     """Names of layers, or the ends of their names; or one regular expression."""
-    rank: int = Field(8, ge=1)
+    rank: int = Field(8, ge=1, le=8192)
     alpha: int = Field(16, ge=1)
 
 
@@ -36,10 +36,10 @@ class _Rate(Section):
 class _Budget(Section):
     """How long, on how much."""
 
-    steps: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1, le=10**9)
     """Optimizer steps; or"""
-    epochs: float | None = Field(None, gt=0)
-    batch_size: int = Field(32, ge=1)
+    epochs: float | None = Field(None, gt=0, le=10**6)
+    batch_size: int = Field(32, ge=1, le=2**20)
     samples: int | None = Field(None, ge=2)
     """Training samples, balanced over classes and the same for all; all of them by default."""
     augment: Augment = "flip"
@@ -100,12 +100,12 @@ class TrainingConfig(_Budget):
     """Same data, budget and augmentation for all models, for several seeds. Under the name of each model that is to be
     trained: how it is."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, RunSection] = Field(init=False)
-    checkpoints: int = Field(10, ge=1)
+    checkpoints: int = Field(10, ge=1, le=10_000)
     """Log-spaced, at most so many of each run."""
     first_checkpoint: int = Field(1, ge=0)
-    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
     twins: bool = False
     """Each seed's models have those of the next seed as their twins."""
     pretraining: PretrainingSection | None = None

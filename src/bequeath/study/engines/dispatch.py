@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from bequeath.errors import BequeathError
+from bequeath.files import NO_ROOM
 from bequeath.study.engines.contract import Slot, StartError
 from bequeath.study.engines.tasks import Agenda, Outcome, Task
 
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 # Errors of the machine, not of a task: trying again, or going on, would fail the same way.
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_NO_ROOM = {*NO_ROOM, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def dispatch(slots: Sequence[Slot], agenda: Agenda) -> Iterator[list[Outcome]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +21,9 @@ from bequeath.study.engines.contract import Slot
 from bequeath.study.engines.tasks import Task
 from bequeath.study.engines.worker import Spec, Worker
 from bequeath.study.loading.parts import StudyParts
+
+# Of Linux's <sys/prctl.h>.
+_PR_SET_PDEATHSIG = 1
 
 
 class _Here:
@@ -89,7 +94,16 @@ _worker: Worker | None = None
 def _prepare(gpu: str | None) -> None:
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    # A terminal interrupts all of its processes: the leader stops the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """Where the system can, it ends this process with its parent, even in the middle of what no thread can stop."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _end_with_parent() -> None:
@@ -121,6 +135,7 @@ class LocalEngine:
     """Workers on this machine."""
 
     def __init__(self, config: LocalConfig, parts: StudyParts) -> None:
+        config.check_machine()
         self._config, self._parts = config, parts
         device = parts.inputs.how.device or "cpu"
         # A device that the study names with its number is for one worker.
@@ -141,7 +156,8 @@ class LocalEngine:
             return
         places = [
             _Process(spec, self._gpus[i % len(self._gpus)] if self._gpus else None)
-            for i in range(self.workers)
+            # More than there are tables would have nothing to do.
+            for i in range(min(self.workers, len(spec.plan.checkpoints) * len(spec.plan.samples)))
         ]
         try:
             yield list(places)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 
+import numpy as np
 import torch
 
 from bequeath.knowledge.shares import SIGNIFICANT
@@ -194,6 +195,11 @@ def warnings(evidence: Evidence, findings: Json, understood: list[str]) -> list[
         )
     if config.bounds is not None and evidence.bounds is None:
         found.append("Bounds of the preserved share were asked for and could not be found for every sample.")
+    elif evidence.bounds is not None and (late := int(np.isnan(evidence.bounds["least_found"]).sum())):
+        found.append(
+            f"Bounds: the solver did not come near enough to the sparsest splits of {late} of {n} samples; only the "
+            "outer bounds are given."
+        )
     if config.decomposition.certified and not config.decomposition.sparse:
         text = (
             "The split into AND and OR is one choice (least L1 norm, then least squares) among many that fit the "

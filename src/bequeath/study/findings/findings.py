@@ -67,7 +67,8 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: J
     }
     findings["warnings"] = describe.warnings(evidence, findings, meaning["warnings"])
     findings["summary"] = summary(findings)
-    return findings
+    found_plain: Json = plain(findings)  # what is no finite number is null, wherever it comes from
+    return found_plain
 
 
 def _faithfulness(evidence: Evidence) -> Json:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bequeath.data.samples import Dataset, balanced
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, first_line
 from bequeath.files import replacing
 from bequeath.games.inputs import config_of, in_eval_mode
 from bequeath.models.adapters import load_adapter
@@ -118,11 +118,7 @@ class ModelLoader:
         key = key_of(file_digest(checkpoint.file), model, data, names, labels, self.config.seed)
         file = cache / f"probe-{checkpoint.model}-{key}.npz"
         if file.exists():
-            try:
-                with np.load(file, allow_pickle=False) as saved:
-                    return saved["weight"], saved["bias"]
-            except Exception as error:
-                raise BequeathError(f"{file}: damaged ({error}); remove it and start again") from None
+            return _kept_probe(file, len(self.inputs.classes))
         blocks = (
             self.inputs.batch([train[i] for i in chosen[first : first + _BATCH]])
             for first in range(0, len(chosen), _BATCH)
@@ -132,3 +128,17 @@ class ModelLoader:
         with replacing(file) as partial, partial.open("wb") as stream:
             np.savez(stream, weight=weight, bias=bias)
         return weight, bias
+
+
+def _kept_probe(file: Path, classes: int) -> tuple[Any, Any]:
+    """Weight and bias in a file that a run wrote."""
+    try:
+        with np.load(file, allow_pickle=False) as saved:
+            weight, bias = saved["weight"], saved["bias"]
+        if weight.ndim != 2 or len(weight) not in (1, classes) or bias.shape != (len(weight),):
+            raise ValueError(f"weight {weight.shape} and bias {bias.shape} of {classes} classes")
+        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+            raise ValueError("not finite")
+    except Exception as error:
+        raise BequeathError(f"{file}: damaged ({first_line(error)}); remove it and start again") from None
+    return weight, bias

@@ -11,9 +11,11 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, first_line
+from bequeath.study.store.layout import COORDINATES
 
-_MEND = "remove the file and start again: only what it held is computed anew"
+MEND = "remove the file and start again: only what it held is computed anew"
+_ANEW = "start the run again: it is written anew, and what was computed stays"
 
 
 class Arrays:
@@ -30,9 +32,7 @@ class Arrays:
             try:
                 array = self._group[name]
             except Exception as error:
-                raise BequeathError(
-                    f"{self.path / name}: damaged or missing ({error}); restore it, or choose another --out"
-                ) from None
+                raise BequeathError(f"{self.path / name}: damaged or missing ({error}); {_ANEW}") from None
             assert isinstance(array, zarr.Array)
             self._open[name] = array
         return self._open[name]
@@ -45,10 +45,14 @@ class Arrays:
         BequeathError
             If a chunk is damaged, naming its file.
         """
+        array = self.array(name)
         try:
-            return np.asarray(self.array(name)[where or ...])
+            return np.asarray(array[where or ...])
         except Exception as error:
-            raise BequeathError(f"{self._damaged(name, where)}: damaged ({error}); {_MEND}") from None
+            advice = _ANEW if name in COORDINATES else MEND
+            raise BequeathError(
+                f"{self._damaged(name, where)}: damaged ({first_line(error)}); {advice}"
+            ) from None
 
     def _damaged(self, name: str, where: tuple[Any, ...]) -> Path:
         """The first damaged file of an array's part, as near as it can be told."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +13,18 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from bequeath.errors import BequeathError, FolderInUse
-from bequeath.files import PARTIAL, sweep, write_whole
+from bequeath.errors import BequeathError, FolderInUse, first_line
+from bequeath.files import PARTIAL, refuse_links, sweep, writable, write_whole
+from bequeath.printable import is_text
 from bequeath.study.config import StudyConfig
 from bequeath.study.config.own import NO_CODE
 
-FINDINGS, REPORT = "findings.json", "report.html"
+try:
+    import fcntl
+except ImportError:  # not on this system
+    fcntl = None  # type: ignore[assignment]
+
+FINDINGS, REPORT, STATUS = "findings.json", "report.html", "status.json"
 _STUDY = "study.yaml"
 _MARK = "run.json"
 _FORMAT = "bequeath.run/1"
@@ -38,16 +45,26 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BequeathError(f"{path}: damaged ({error}); remove it and start again") from None
+    except (ValueError, RecursionError) as error:
+        raise BequeathError(f"{path}: damaged ({first_line(error)}); remove it and start again") from None
+    except OSError as error:
+        raise BequeathError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def kept(folder: Path, name: str, key: str, make: Callable[[], Any]) -> Any:
-    """A JSON value, made once for one key: ``name-key.json``. What belongs to another study has another key."""
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object that a run wrote; raises as `read_json`, also where the file holds something else."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise BequeathError(f"{path}: holds no JSON object; remove it and start again")
+    return content
+
+
+def kept(folder: Path, name: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A JSON object, made once for one key: ``name-key.json``. What belongs to another study has another key."""
     path = folder / f"{name}-{key}.json"
     if not path.exists():
         write_whole(path, json.dumps(make()))
-    return read_json(path)
+    return read_object(path)
 
 
 def claim(folder: Path) -> None:
@@ -56,8 +73,16 @@ def claim(folder: Path) -> None:
     Raises
     ------
     BequeathError
-        If it holds something else: nothing there is ever overwritten.
+        If it holds something else: nothing there is ever overwritten; if it cannot be written, or holds links.
     """
+    if not is_text(folder.absolute()):
+        raise BequeathError(f"{folder}: the name is not UTF-8; choose another --out")
+    with writable(folder):
+        _claim(folder)
+    refuse_links(folder)
+
+
+def _claim(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise BequeathError(f"{folder}: is a file; give --out a folder of its own")
     mark = folder / _MARK
@@ -67,13 +92,22 @@ def claim(folder: Path) -> None:
             raise BequeathError(f"{mark}: made by something else or by another version; choose another --out")
         return
     others = sorted({p.name for p in folder.iterdir()} - _IGNORED - {_LOCK}) if folder.exists() else []
-    if [name for name in others if not (name.startswith(_MARK) and name.endswith(PARTIAL))]:
+    foreign = [name for name in others if not (name.startswith(_MARK) and name.endswith(PARTIAL))]
+    if foreign and not _was_a_run(folder):
         raise BequeathError(
             f"{folder}: not a run's folder: it holds {', '.join(others[:3])}{', ...' if len(others) > 3 else ''}; "
             "choose a new or empty folder for --out"
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(mark, json.dumps({"format": _FORMAT}))
+
+
+def _was_a_run(folder: Path) -> bool:
+    """Whether a folder without its mark is a run's all the same: a mark that was damaged may be removed."""
+    try:
+        return str(read_object(folder / STATUS).get("schema")).startswith("bequeath.status/")
+    except BequeathError:
+        return False
 
 
 def keep_study(folder: Path, config: StudyConfig) -> None:
@@ -150,7 +184,8 @@ def only_one(folder: Path) -> Iterator[None]:
     """
     lock = FileLock(folder / _LOCK)
     try:
-        lock.acquire(timeout=_PATIENCE)
+        with writable(folder):
+            lock.acquire(timeout=_PATIENCE)
     except Timeout:
         raise FolderInUse(
             f"{folder}: another process is at work in this folder (bequeath show {folder}); wait for it, stop it, or "
@@ -172,5 +207,24 @@ def in_use(folder: Path) -> bool:
         lock.acquire(timeout=0)
     except Timeout:
         return True
+    except OSError:  # a folder of somebody else's, or on a disk that is only read
+        return _is_locked(folder / _LOCK)
     lock.release()
+    return False
+
+
+def _is_locked(file: Path) -> bool:
+    """Whether a lock that this process may only read is held."""
+    if fcntl is None:
+        return False
+    try:
+        handle = os.open(file, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
     return False

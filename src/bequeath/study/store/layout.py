@@ -18,6 +18,12 @@ from bequeath.lattice.subsets import orders
 
 FORMAT = "bequeath.tables/4"
 FIELDS = ("objective", "lower_bound", "resolution", "iterations")
+# What the study itself tells: each is one chunk, and written anew where it is damaged.
+COORDINATES = {
+    *("checkpoint", "model", "step", "sample", "label", "player", "field", "bound"),
+    *("type", "subset", "order"),
+    *("number", "shown"),
+}
 # What is kept of each term, and, behind the certificate, of each reading, where readings are sparse.
 NUMBERS = ("value", "error", "chosen")
 QUANTITIES = ("terms", "constant", "residual", "r2", "spread")
@@ -96,8 +102,9 @@ class Axes:
         return int(2 ** len(self.players)) if self.sampling is None else len(self.sampling.shown)
 
 
-Arrays = dict[str, tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...], str, float]]
-"""By name: names of the axes, shape, chunks, dtype, fill value."""
+ArraySpec = tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...], str, float]
+"""Names of the axes, shape, chunks, dtype, fill value."""
+Arrays = dict[str, ArraySpec]
 
 
 def _read_arrays(axes: Axes, dtype: str) -> Arrays:
@@ -122,14 +129,11 @@ def _read_arrays(axes: Axes, dtype: str) -> Arrays:
     }
 
 
-def make_group(
-    path: Path, axes: Axes, identity: dict[str, Any], dtype: Literal["float32", "float64"]
-) -> zarr.Group:
-    """Make the group with all its arrays, nothing in them yet but the coordinates."""
-    group = zarr.open_group(path, mode="w-", zarr_format=3)
+def data_arrays(axes: Axes, dtype: str) -> Arrays:
+    """All arrays but the coordinates."""
     c, s = len(axes.checkpoints), len(axes.samples)
     each = ("checkpoint", "sample")
-    data: Arrays = _read_arrays(axes, dtype) | {
+    return _read_arrays(axes, dtype) | {
         "correct": (
             ("checkpoint", "accuracy_sample"),
             (c, axes.accuracy_samples),
@@ -151,37 +155,68 @@ def make_group(
         "accuracy_done": (("checkpoint",), (c,), (1,), "int8", 0),
         "bounds_done": (("sample",), (s,), (s,), "int8", 0),
     }
-    for name, (dims, shape, chunks, kind, fill) in data.items():
-        group.create_array(
-            name,
-            shape=shape,
-            chunks=chunks,
-            dtype=kind,
-            fill_value=fill,
-            dimension_names=dims,
-            compressors=[ZstdCodec(level=1), Crc32cCodec()],
-        )
-    coordinates: dict[str, tuple[str, NDArray[Any]]] = {
-        "checkpoint": ("checkpoint", _names(axes.checkpoints)),
-        "model": ("checkpoint", _names([name.split("/")[0] for name in axes.checkpoints])),
-        "step": ("checkpoint", np.array([-1 if step is None else step for step in axes.steps])),
-        "sample": ("sample", _names(axes.samples)),
-        "label": ("sample", _names(axes.labels)),
-        **_coordinates(axes),
-        "field": ("field", _names(axes.fields)),
-        "bound": ("bound", _names(BOUNDS)),
-        "player": ("player", _names(axes.players)),
+
+
+def coordinates(axes: Axes) -> dict[str, tuple[tuple[str, ...], NDArray[Any]]]:
+    """By name: axes and values of the coordinates, and which players each sampled mask shows."""
+    found: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
+        "checkpoint": (("checkpoint",), _names(axes.checkpoints)),
+        "model": (("checkpoint",), _names([name.split("/")[0] for name in axes.checkpoints])),
+        "step": (("checkpoint",), np.array([-1 if step is None else step for step in axes.steps], np.int64)),
+        "sample": (("sample",), _names(axes.samples)),
+        "label": (("sample",), _names(axes.labels)),
+        "field": (("field",), _names(axes.fields)),
+        "bound": (("bound",), _names(BOUNDS)),
+        "player": (("player",), _names(axes.players)),
     }
-    for name, (dim, values) in coordinates.items():
-        named: Any = str if values.dtype == object else "int64"
-        array = group.create_array(name, shape=values.shape, dtype=named, dimension_names=(dim,))
-        array[:] = values
     if axes.sampling is not None:
-        shown = axes.sampling.shown
-        array = group.create_array(
-            "shown", shape=shown.shape, dtype="int8", dimension_names=("mask", "player")
-        )
-        array[:] = shown.astype(np.int8)
+        shown = axes.sampling.shown.astype(np.int8)
+        return found | {"number": (("number",), _names(NUMBERS)), "shown": (("mask", "player"), shown)}
+    return found | {
+        "type": (("type",), _names(TYPES)),
+        "subset": (("subset",), np.arange(axes.size, dtype=np.int64)),
+        "order": (("subset",), orders(len(axes.players)).numpy()),
+    }
+
+
+def make_array(group: zarr.Group, name: str, described: ArraySpec) -> None:
+    """Make one array, nothing in it yet."""
+    dims, shape, chunks, kind, fill = described
+    group.create_array(
+        name,
+        shape=shape,
+        chunks=chunks,
+        dtype=kind,
+        fill_value=fill,
+        dimension_names=dims,
+        compressors=[ZstdCodec(level=1), Crc32cCodec()],
+    )
+
+
+def make_coordinate(group: zarr.Group, name: str, dims: tuple[str, ...], values: NDArray[Any]) -> None:
+    """Make one coordinate in one chunk, which is there whatever the values are: what is missing is seen."""
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        chunks=tuple(max(1, length) for length in values.shape),
+        dtype=str if values.dtype == object else values.dtype,
+        dimension_names=dims,
+        compressors=[ZstdCodec(level=1), Crc32cCodec()],
+        config={"write_empty_chunks": True},
+    )
+    array[...] = values
+
+
+def make_group(
+    path: Path, axes: Axes, identity: dict[str, Any], dtype: Literal["float32", "float64"]
+) -> zarr.Group:
+    """Make the group with all its arrays, nothing in them yet but the coordinates."""
+    group = zarr.open_group(path, mode="w-", zarr_format=3)
+    for name, described in data_arrays(axes, dtype).items():
+        make_array(group, name, described)
+    for name, (dims, values) in coordinates(axes).items():
+        make_coordinate(group, name, dims, values)
+    if axes.sampling is not None:
         group.attrs["wanted"] = axes.sampling.wanted
     group.attrs.update(
         {
@@ -194,17 +229,6 @@ def make_group(
         }
     )
     return group
-
-
-def _coordinates(axes: Axes) -> dict[str, tuple[str, NDArray[Any]]]:
-    """Of the axes that exact and sparse readings do not share."""
-    if axes.sampling is not None:
-        return {"number": ("number", _names(NUMBERS))}
-    return {
-        "type": ("type", _names(TYPES)),
-        "subset": ("subset", np.arange(axes.size)),
-        "order": ("subset", orders(len(axes.players)).numpy()),
-    }
 
 
 def _names(names: Sequence[str]) -> NDArray[Any]:

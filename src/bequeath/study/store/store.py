@@ -18,7 +18,7 @@ import zarr
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, first_line
 from bequeath.lattice.interactions import Certificate, Interactions
 from bequeath.study.config.decomposition import is_certified
 from bequeath.study.store import terms
@@ -73,12 +73,27 @@ class Store(Arrays):
         try:
             group = zarr.open_group(path, mode=mode, zarr_format=3)
         except Exception as error:
-            raise BequeathError(f"{path}: not a table store ({error}); choose another --out") from None
+            raise BequeathError(
+                f"{path}: not a table store ({first_line(error)}); choose another --out, or remove it: then all is "
+                "computed anew"
+            ) from None
         if group.attrs.get("format") != FORMAT:
             raise BequeathError(
                 f"{path}: made by something else or another version, or not finished; choose another --out"
             )
-        store = cls(path, group)
+        try:
+            store = cls(path, group)
+            room = store.array("table").shape[-1]
+            whole = not store.sparse or 2 <= store.wanted <= room
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, BequeathError):
+                raise
+            whole = False
+        if not whole:
+            raise BequeathError(
+                f"{path / 'zarr.json'}: damaged: it does not say what the arrays are of; choose another --out, or "
+                f"remove {path}: then all is computed anew"
+            )
         arrays = [name for names in store._of_stage.values() for name in names]
         for name in (*arrays, "certificate", *(f"{stage}_done" for stage in STAGES)):
             store.array(name)

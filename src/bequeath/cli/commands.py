@@ -1,24 +1,18 @@
-"""The command line. Exit codes: 0 done, 1 failure, 2 input that cannot be used, 3 something is missing in what was
-done, 4 another process is at work in the folder, 130 stopped."""
+"""The commands."""
 
 from __future__ import annotations
 
-import os
-
-# Worker threads that spin while they wait starve each other on small or busy machines (measured: 10x and more).
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-from bequeath.errors import BequeathError, FolderInUse, IncompleteRun
+from bequeath.cli.net import INCOMPLETE, Command, check_text, log_to_stderr, of_file
+from bequeath.errors import BequeathError
+from bequeath.files import writable, write_whole
+from bequeath.printable import printable
 
 app = typer.Typer(
     help="What did pre-training give this model, and what did fine-tuning do to it? Compare two or more classifiers.",
@@ -28,9 +22,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-
-
-_FAILURE, _BAD_INPUT, _INCOMPLETE, _IN_USE, _STOPPED = 1, 2, 3, 4, 130
 
 
 class Engine(str, Enum):
@@ -49,13 +40,15 @@ class Level(str, Enum):
     error = "error"
 
 
-@app.command(epilog="Example: bequeath demo --quick --out runs/demo-quick")
+@app.command(cls=Command, epilog="Example: bequeath demo --quick --out runs/demo-quick")
 def demo(
     out: Annotated[Path, typer.Option(help="The run's folder; a second start goes on there.")] = Path(
         "runs/demo"
     ),
     quick: Annotated[bool, typer.Option(help="A smaller one, in under a minute.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of training and of the choice of samples.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed of training and of the choice of samples.")
+    ] = 0,
 ) -> None:
     """Fine-tune and train from scratch, then compare: MobileNetV2 (ImageNet) on Fashion-MNIST, a few minutes."""
     from bequeath.study.demo import FULL, QUICK, demo_study, train_demo
@@ -66,14 +59,15 @@ def demo(
     if quick and out == Path("runs/demo"):
         out = Path("runs/demo-quick")
     config = demo_study(out.resolve(), settings, seed)
-    with _stoppable(), bars(True) as shown:
+    with bars(True) as shown:
         train_demo(out.resolve(), settings, config, shown)
     _finish(Study(config), out)
 
 
 @app.command(
+    cls=Command,
     epilog="Example: bequeath run study.yaml --out runs/birds --engine ray --workers 8. Exit codes: 0 done, 1 failure, "
-    "2 input that cannot be used, 3 something failed and is missing, 4 the folder is in use, 130 stopped."
+    "2 input that cannot be used, 3 something failed and is missing, 4 the folder is in use, 130 stopped.",
 )
 def run(
     study: Annotated[Path, typer.Argument(help="The study file (bequeath init writes a commented one).")],
@@ -96,10 +90,14 @@ def run(
     ] = Level.warning,
 ) -> None:
     """Run a study of your own models, two or more; can be stopped and started again at any time."""
+    check_text(study)
+    from bequeath.study.config import load_study
+
+    config = load_study(study)  # wrong settings are told before the rest is imported
     from bequeath.study.run import Study
 
-    _log_to_stderr(log_level)
-    found = Study.from_yaml(study).on(engine and engine.value, workers, address)
+    log_to_stderr(log_level.value)
+    found = Study(config).on(engine and engine.value, workers, address)
     if dry_run:
         from bequeath.report.terminal import show_forecast
 
@@ -113,7 +111,8 @@ _SMALL = typer.Option("--small", help="Take the small form that the file gives."
 
 
 @app.command(
-    epilog="Example: bequeath train study.yaml --out trained; bequeath run trained/seed-0/study.yaml --out runs/0"
+    cls=Command,
+    epilog="Example: bequeath train study.yaml --out trained; bequeath run trained/seed-0/study.yaml --out runs/0",
 )
 def train(
     study: Annotated[
@@ -124,13 +123,15 @@ def train(
     log_level: Annotated[Level, typer.Option(help="What goes to stderr.")] = Level.warning,
 ) -> None:
     """Train the models that a study names (fine-tuned, from scratch): same data and budget, for each seed."""
+    check_text(study)
     from bequeath.study.config import load_study
+
+    config = load_study(study, small=small)
     from bequeath.study.progress import bars
     from bequeath.study.train import train as train_all
 
-    _log_to_stderr(log_level)
-    config = load_study(study, small=small)
-    with _stoppable(), bars(True) as shown:
+    log_to_stderr(log_level.value)
+    with bars(True) as shown:
         written = train_all(config, out, shown)
     for file in written:
         run_name = file.parent.name if file.stem == "study" else f"{file.parent.name}-{file.stem}"
@@ -138,9 +139,10 @@ def train(
 
 
 @app.command(
+    cls=Command,
     epilog="Example: bequeath suite examples/studies/*.yaml --small --out runs/small --page docs/results.md. "
     "Exit codes: 0 done, 2 input that cannot be used, 3 a row failed (the others are there), 4 a folder is in use, "
-    "130 stopped."
+    "130 stopped.",
 )
 def suite(
     studies: Annotated[list[Path], typer.Argument(help="Study files, each with a training section.")],
@@ -151,11 +153,14 @@ def suite(
     small: Annotated[bool, _SMALL] = False,
 ) -> None:
     """Train and run several studies, seeds and disturbed starts included, and write one page of results."""
+    for file in studies:
+        check_text(file)
     from bequeath.suite.results import results, write_results
     from bequeath.suite.rows import run_rows
 
-    with _stoppable():
-        rows = run_rows(studies, out, small=small, progress=True, say=lambda line: typer.echo(line, err=True))
+    rows = run_rows(
+        studies, out, small=small, progress=True, say=lambda line: typer.echo(printable(line), err=True)
+    )
     target = page or out / "results.md"
     command = " ".join(
         [
@@ -169,23 +174,24 @@ def suite(
     for path in write_results(document, out, target, command):
         typer.echo(f"Wrote {path}")
     if any(row["error"] for row in document["rows"]):
-        raise typer.Exit(_INCOMPLETE)
+        raise typer.Exit(INCOMPLETE)
 
 
-@app.command(epilog="Example: bequeath init study.yaml")
+@app.command(cls=Command, epilog="Example: bequeath init study.yaml")
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.yaml"),
 ) -> None:
     """Write a commented study file to fill in."""
-    if path.exists():
+    if path.exists() or path.is_symlink():
         raise BequeathError(f"{path}: exists already; give another name")
-    path.write_text(
-        files("bequeath.study").joinpath("study.yaml").read_text(encoding="utf-8"), encoding="utf-8"
-    )
+    if not path.parent.is_dir():
+        raise BequeathError(f"{path}: no such folder: {path.parent}; make it, or give another name")
+    with writable(path):
+        write_whole(path, files("bequeath.study").joinpath("study.yaml").read_text(encoding="utf-8"))
     typer.echo(f"Wrote {path}. Fill it in, then: bequeath run {path} --out runs/mine")
 
 
-@app.command(epilog="Example: bequeath report runs/birds --to birds.html")
+@app.command(cls=Command, epilog="Example: bequeath report runs/birds --to birds.html")
 def report(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     to: Annotated[
@@ -195,10 +201,11 @@ def report(
     """Write the report page of a finished run again."""
     from bequeath.study.run import Run
 
-    typer.echo(f"Report: {Run(run).report(to)}")
+    with of_file(run / "findings.json"):
+        typer.echo(f"Report: {printable(str(Run(run).report(to)))}")
 
 
-@app.command(epilog="Example: bequeath show runs/birds --json")
+@app.command(cls=Command, epilog="Example: bequeath show runs/birds --json")
 def show(
     run: Annotated[Path, typer.Argument(help="A run's folder, finished, at work or cut off.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
@@ -210,20 +217,22 @@ def show(
     status, findings = Run(run).status, Run(run).findings_if_any
     if as_json:
         # A run that is being done anew has none; one that is cut off has none yet.
-        knowledge = findings and {
-            key: findings[key] for key in ("knowledge", "claims", "missing", "warnings")
-        }
+        parts = ("knowledge", "claims", "missing", "warnings")
+        with of_file(run / "findings.json"):
+            knowledge = findings and {key: findings[key] for key in parts}
         _print_json({**(status or {}), "findings": knowledge})
         return
     if status is not None and (findings is None or status["state"] not in ("finished", "incomplete")):
-        show_progress(status)
+        with of_file(run / "status.json"):
+            show_progress(status)
     if findings is not None:
-        show_findings(findings)
+        with of_file(run / "findings.json"):
+            show_findings(findings)
     elif status is None:
         raise BequeathError(f"{run}: no findings.json; finish the run with bequeath run")
 
 
-@app.command(epilog="Example: bequeath verify runs/birds")
+@app.command(cls=Command, epilog="Example: bequeath verify runs/birds")
 def verify(run: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
     """Read all of a run's arrays, check their checksums, and that interactions add up to the tables on every mask."""
     from bequeath.study.store.verify import verify as check
@@ -232,6 +241,7 @@ def verify(run: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None
     typer.echo(
         f"{run}: {found.tables} tables and {found.interactions} sets of interactions are whole; largest deviation of "
         f"interactions from their table, of the largest value: {found.deviation:.1g}; largest gap: {found.gap:.2g}"
+        + (f"; {found.failed} failed: start the run again" if found.failed else "")
     )
 
 
@@ -240,8 +250,7 @@ def _finish(study: Any, out: Path, update: bool = False, as_json: bool = False) 
     from bequeath.study.progress import json_lines
 
     listeners = [json_lines(lambda line: print(line, flush=True))] if as_json else []
-    with _stoppable():
-        run = study.run(out, progress=not as_json, update=update, listeners=listeners)
+    run = study.run(out, progress=not as_json, update=update, listeners=listeners)
     findings = run.findings
     if as_json:
         files = {name: str(out / name) for name in ("findings.json", "report.html")}
@@ -251,59 +260,10 @@ def _finish(study: Any, out: Path, update: bool = False, as_json: bool = False) 
         typer.echo(f"Findings: {out / 'findings.json'}")
         typer.echo(f"Report:   {out / 'report.html'}")
     if findings["missing"]:
-        raise typer.Exit(_INCOMPLETE)
+        raise typer.Exit(INCOMPLETE)
 
 
 def _print_json(content: dict[str, Any]) -> None:
     import json
 
     print(json.dumps(content), flush=True)
-
-
-def _log_to_stderr(level: Level) -> None:
-    import logging
-
-    from rich.console import Console
-    from rich.logging import RichHandler
-
-    handler = RichHandler(level.value.upper(), Console(stderr=True), show_time=False, show_path=False)
-    logger = logging.getLogger("bequeath")
-    logger.addHandler(handler)
-    logger.setLevel(min(logging.INFO, handler.level))
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        _end("stopped; start it again to go on where it was", _STOPPED)
-
-
-def _stop(*_: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def main() -> None:
-    """Entry point: an error that users are meant to read is one line on stderr, with its exit code."""
-    import errno
-    import signal
-
-    signal.signal(signal.SIGTERM, _stop)  # schedulers stop jobs so
-    try:
-        app()
-    except FolderInUse as error:
-        _end(str(error), _IN_USE)
-    except IncompleteRun as error:
-        _end(str(error), _INCOMPLETE)
-    except BequeathError as error:
-        _end(str(error), _BAD_INPUT)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        _end(f"the disk is full ({error}); make room and start again: finished work is kept", _FAILURE)
-
-
-def _end(message: str, code: int) -> NoReturn:
-    typer.echo(f"bequeath: {message}", err=True)
-    sys.exit(code)

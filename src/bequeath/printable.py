@@ -1,0 +1,62 @@
+"""Text as people may be shown it: names come from files, and a name can hold what a terminal obeys."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+# What turns the direction of writing, so that a line reads otherwise than it is.
+_TURNS = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Control characters, parts of characters (of names that are not UTF-8), and ends of lines.
+_HIDDEN = {"Cc", "Cs", "Zl", "Zp"}
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""A text in one line, without escape codes: control characters are written out, such as ``\x1b``.
+
+    Parameters
+    ----------
+    keep : str
+        Control characters that may stay, such as ends of lines.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        _written(one) if (unicodedata.category(one) in _HIDDEN or one in _TURNS) and one not in keep else one
+        for one in text
+    )
+
+
+def _written(one: str) -> str:
+    # A byte that is no UTF-8 stands in a name as a half of a character.
+    code = ord(one) - 0xDC00 if 0xDC80 <= ord(one) <= 0xDCFF else ord(one)
+    if code > 0xFF:
+        return f"\\u{code:04x}"
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(one, f"\\x{code:02x}")
+
+
+def all_printable(value: Any, keep: str = "") -> Any:
+    """The same of every text in lists and mappings, their keys too."""
+    return all_texts(value, lambda text: printable(text, keep))
+
+
+def all_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Every text in lists and mappings changed, keys too."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {all_texts(key, change): all_texts(item, change) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [all_texts(item, change) for item in value]
+    return value
+
+
+def is_text(path: Path | str) -> bool:
+    """Whether a path's name is text at all: some file systems take any bytes."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,54 @@
+"""What happens goes to ``run.log`` in the run's folder, whatever else it goes to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bequeath.printable import printable
+
+LOG = "run.log"
+logger = logging.getLogger("bequeath.study")
+
+
+class Formatter(logging.Formatter):
+    """Each message in one line, without escape codes: names from files stand in it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line, but for a traceback."""
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
+@contextmanager
+def logged(folder: Path) -> Iterator[None]:
+    """Write to the folder's log what is logged within the block, and how it ended."""
+    top = logging.getLogger("bequeath")
+    handler = logging.FileHandler(folder / LOG, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    level = top.level
+    top.addHandler(handler)
+    if not top.isEnabledFor(logging.INFO):
+        top.setLevel(logging.INFO)
+    try:
+        yield
+    except BaseException as error:
+        # To the file alone: whoever called is told of it by the error itself.
+        handler.handle(
+            logger.makeRecord(
+                logger.name,
+                logging.ERROR if isinstance(error, Exception) else logging.WARNING,
+                __file__,
+                0,
+                "ended by %s",
+                (type(error).__name__,),
+                (type(error), error, error.__traceback__),
+            )
+        )
+        raise
+    finally:
+        top.setLevel(level)
+        top.removeHandler(handler)
+        handler.close()
