@@ -37,7 +37,7 @@ def test_a_file_in_the_folders_place_is_refused(study_dir):
     [
         ("run.json", r"run\.json: damaged"),
         ("timings.json", r"timings\.json: damaged .*remove it and start again"),
-        ("precision-*.json", r"precision-\w+\.json: damaged .*remove it"),
+        ("meaning-*.json", r"meaning-\w+\.json: damaged .*remove it"),
         ("study.yaml", r"study\.yaml: damaged, or changed by hand"),
         ("tables.zarr/zarr.json", r"tables\.zarr: not a table store"),
         ("tables.zarr/table/c/6/5/0", r"tables\.zarr/table/c/6/5/0: damaged .*remove the file"),

@@ -2,7 +2,8 @@
 
 from bequeath.data.demo import fashion_mnist
 from bequeath.data.huggingface import from_datasets
-from bequeath.data.images import ImageArray, ImageFiles, ImageFolder, Images
+from bequeath.data.image_folder import ImageFolder
+from bequeath.data.images import ImageArray, ImageFiles, Images
 from bequeath.data.layouts import ag_news, cifar10, cifar100, cub200, sst2, stanford_cars, tiny_imagenet
 from bequeath.data.samples import Dataset, Sample, Subset, balanced, batch, split
 from bequeath.data.tables import Table, read_table

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from bequeath import data
 from bequeath.data import Dataset, Preprocessing, Subset, Table
@@ -70,10 +70,17 @@ class _Images(_Data):
     size: int | None = Field(None, ge=8, le=8192)
     resize: Literal["crop", "squash"] | None = None
     resize_to: int | None = Field(None, ge=8, le=16384)
-    mean: tuple[float] | tuple[float, float, float] | None = None
-    std: tuple[Positive] | tuple[Positive, Positive, Positive] | None = None
-    """Of one value each: the models are given one channel, the pictures in grey."""
+    mean: tuple[float, ...] | None = None
+    std: tuple[Positive, ...] | None = None
+    """Three values each; of one each, the models are given one channel: the pictures in grey."""
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None = None
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _channels(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is not None and len(value) not in (1, 3):
+            raise ValueError(f"{len(value)} values; give 3, or 1 for pictures in grey")
+        return value
 
     def preprocessing(self, own: Preprocessing | None) -> Preprocessing:
         """From a picture to the model's input."""
