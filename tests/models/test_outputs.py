@@ -51,10 +51,9 @@ def _two_columns(z: Tensor) -> Tensor:
 def test_probabilities_are_refused(end, outputs, pictures):
     net = Net(end, outputs)
     gives = logits(net, pictures).shape[1]
-    with pytest.raises(
-        BequeathError, match=r"model after: its outputs are probabilities .* logits are needed"
-    ):
+    with pytest.raises(BequeathError, match=r"after: its outputs are probabilities .* logits are needed"):
         check_outputs(net, pictures, gives, "after")
+    check_outputs(net, pictures, gives, "after", as_logits=False)
     for one in net.parameters():
         one.requires_grad_(False)
     with pytest.raises(BequeathError, match="probabilities"):
@@ -81,7 +80,7 @@ def test_logits_are_taken(end, outputs, pictures):
 @pytest.mark.parametrize("p", [0.5, 0.02])
 def test_dropout_in_eval_mode_is_refused(p, pictures):
     net = Net(lambda z: z, inner=lambda x: F.dropout(x, p))
-    with pytest.raises(BequeathError, match=r"model after: the same input gives .* dropout or noise"):
+    with pytest.raises(BequeathError, match=r"after: the same input gives .* dropout or noise"):
         check_outputs(net, pictures, 3, "after")
     check_outputs(Net(lambda z: z, inner=lambda x: F.dropout(x, p, training=False)), pictures, 3, "after")
 

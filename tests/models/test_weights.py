@@ -247,10 +247,8 @@ def test_check_outputs(tiny: TinyNet, images: Tensor) -> None:
     check_outputs(tiny, images, 3, "finetuned")
     assert num_outputs(tiny, images) == 3
     assert (tiny.training, tiny.bn.training, tiny.fc.training) == (True, False, True)
-    with pytest.raises(BequeathError, match="model finetuned: 3 outputs, but the data have 4 classes"):
+    with pytest.raises(BequeathError, match="finetuned: 3 outputs, but the data have 4 classes"):
         check_outputs(tiny, images, 4, "finetuned")
     images[2] = torch.nan
-    with pytest.raises(
-        BequeathError, match=r"model finetuned: output \[nan, nan, nan\] on input 2 is not finite"
-    ):
+    with pytest.raises(BequeathError, match=r"finetuned: output \[nan, nan, nan\] on input 2 is not finite"):
         check_outputs(tiny, images, 3, "finetuned")

@@ -27,7 +27,9 @@ def num_outputs(model: nn.Module, inputs: Inputs) -> int:
     return int(_eval_logits(model, inputs).shape[1])
 
 
-def check_outputs(model: nn.Module, inputs: Inputs, num_classes: int | None, name: str) -> None:
+def check_outputs(
+    model: nn.Module, inputs: Inputs, num_classes: int | None, name: str, *, as_logits: bool = True
+) -> None:
     """Refuse a model whose outputs cannot belong to the labels, before any work is spent on it.
 
     Parameters
@@ -39,13 +41,15 @@ def check_outputs(model: nn.Module, inputs: Inputs, num_classes: int | None, nam
     num_classes : int or None
         Number of logits that belong to the data; None: any number.
     name : str
-        The model's name in errors.
+        Begins the errors, such as ``models.finetuned``.
+    as_logits : bool
+        Whether outputs are read as logits, so that probabilities are refused.
 
     Raises
     ------
     BequeathError
         If the number of outputs differs from `num_classes`; an output is NaN or infinite; the same input does not give
-        the same output, alone or beside others; or outputs are probabilities where logits are needed.
+        the same output, alone or beside others; or outputs are probabilities and `as_logits`.
     """
     try:
         output = _eval_logits(model, inputs)
@@ -53,18 +57,19 @@ def check_outputs(model: nn.Module, inputs: Inputs, num_classes: int | None, nam
         raise BequeathError(f"{name}: {error}") from error
     if num_classes is not None and output.shape[1] != num_classes:
         raise BequeathError(
-            f"model {name}: {output.shape[1]} outputs, but the data have {num_classes} classes; give a model "
+            f"{name}: {output.shape[1]} outputs, but the data have {num_classes} classes; give a model "
             "trained on these classes, or the data's classes in the model's order"
         )
     bad = ~torch.isfinite(output).all(1)
     if bad.any():
         row = int(bad.nonzero()[0])
         raise BequeathError(
-            f"model {name}: output {output[row].tolist()[:5]} on input {row} is not finite; check weights "
+            f"{name}: output {output[row].tolist()[:5]} on input {row} is not finite; check weights "
             "and inputs"
         )
     _check_repeats(model, inputs, output, name)
-    _check_logits(model, inputs, output, name)
+    if as_logits:
+        _check_logits(model, inputs, output, name)
 
 
 def _check_repeats(model: nn.Module, inputs: Inputs, output: Tensor, name: str) -> None:
@@ -72,13 +77,13 @@ def _check_repeats(model: nn.Module, inputs: Inputs, output: Tensor, name: str) 
         again = _eval_logits(model, inputs)
         if not same_logits(again, output, _TOLERANCE):
             raise BequeathError(
-                f"model {name}: the same input gives {_few(output)}, then {_few(again)}; dropout or noise is at work "
+                f"{name}: the same input gives {_few(output)}, then {_few(again)}; dropout or noise is at work "
                 "in eval mode: give F.dropout its training=self.training, or take the noise out"
             )
     alone = torch.cat([_eval_logits(model, _rows(inputs, i, i + 1)) for i in range(len(output))])
     if not same_logits(alone, output, _TOLERANCE):
         raise BequeathError(
-            f"model {name}: an input gives {_few(alone)} alone and {_few(output)} beside others; normalisation over "
+            f"{name}: an input gives {_few(alone)} alone and {_few(output)} beside others; normalisation over "
             "the batch is at work in eval mode: let eval() reach every module, or normalise over each input"
         )
 
@@ -91,7 +96,7 @@ def _check_logits(model: nn.Module, inputs: Inputs, output: Tensor, name: str) -
     if sums_to_one or _ends_in_probabilities(model, inputs) or _is_squashed(model, inputs):
         what = "rows sum to 1" if sums_to_one else "all lie between 0 and 1, whatever is given"
         raise BequeathError(
-            f"model {name}: its outputs are probabilities ({what}: {_few(output)}), and logits are needed; give the "
+            f"{name}: its outputs are probabilities ({what}: {_few(output)}), and logits are needed; give the "
             "model without its last softmax or sigmoid, or its logarithm"
         )
 

@@ -18,6 +18,7 @@ from bequeath.games.inputs import Inputs, config_of
 from bequeath.games.runner import values
 from bequeath.models.architectures import SOURCES, build
 from bequeath.models.outputs import check_outputs
+from bequeath.study.config.own import own_names
 from bequeath.study.loading.own_inputs import check_preprocessing, check_tokenizer
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Checkpoint, Plan
@@ -71,7 +72,9 @@ def understand(parts: StudyParts, plan: Plan, folder: Path, status: Status) -> d
         ]
         _check_start(parts, checkpoint)
         _check_problem(parts, name, model)
-        check_outputs(model, example, parts.inputs.outputs, f"models.{name}")
+        # What a function of the user's own makes of outputs is its own business.
+        known = not own_names(parts.models.config.value)
+        check_outputs(model, example, parts.inputs.outputs, f"models.{name}", as_logits=known)
         found.outputs[name] = _outputs(parts, checkpoint)
         found.warnings += check_preprocessing(parts.inputs, checkpoint)
         found.warnings += check_tokenizer(parts.inputs, checkpoint, texts)
