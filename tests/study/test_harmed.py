@@ -168,8 +168,9 @@ def test_the_log_has_the_stages_and_how_a_run_ended(finished):
     log = (out / "run.log").read_text()
     assert "value tables: 0 of 21 were there, 21 are now, 0 failed" in log
     assert "finished after" in log
-    (out / "tables.zarr/table/c/0/0/0").write_bytes(b"x")
-    (out / "tables.zarr/interactions/c/0/0/0/0").unlink()
+    for sample in range(3):
+        (out / f"tables.zarr/table/c/0/{sample}/0").write_bytes(b"x")
+        (out / f"tables.zarr/interactions/c/0/{sample}/0/0").unlink()
     with pytest.raises(bq.BequeathError, match="table/c/0/0/0: damaged"):
         again()
     assert "ended by IncompleteRun\nTraceback (most recent call last)" in (out / "run.log").read_text()

@@ -234,7 +234,7 @@ class Stages:
         new = 0
         for row, some in done.items():
             # A group that is worked on again, because one of it was missing, counts for that one.
-            new += len(some) if len(some) == 1 else len({*missing(store, task.stage, row)} & {*some})
+            new += int((store.state(task.stage, row)[list(some)] != DONE).sum())
             store.mark(task.stage, row, some, DONE)
         return new
 
