@@ -180,7 +180,7 @@ def test_a_nan_is_named_where_removal_reorders_the_masks():
     [
         (torch.ones(2, 3, dtype=torch.bool), r"masks: torch.bool \(2, 3\); give bool \(masks, 4\)"),
         (torch.ones(4, dtype=torch.bool), r"masks: torch.bool \(4,\)"),
-        (torch.ones(2, 4), r"masks: torch.float32 \(2, 4\)"),
+        (2 * torch.ones(2, 4), "2 given; give true and false, or 1 and 0"),
     ],
 )
 def test_masks_of_another_shape_are_named(shown, message):

@@ -74,7 +74,6 @@ def test_sparse_arrays_of_scipy():
         (["a", "b"], "v: <U1 given; give numbers"),
         ("abcd", "v: 'abcd'; give numbers, as a tensor"),
         (None, "v: None; give numbers, as a tensor"),
-        ([True, False], "v: true and false given; give numbers"),
         (np.ma.array([1.0, 2.0], mask=[True, False]), "v: some entries are masked out"),
         (np.array(["2020-01-01", "2020-01-02"], "M8[D]"), "v: datetime64.* given; give numbers"),
         (torch.empty(4, device="meta"), "v: a tensor without numbers"),

@@ -354,7 +354,7 @@ def test_adapters_along_a_run(tmp_path):
             {"players": {"kind": "positions", "layer": "nine", "rows": 2, "cols": 2}},
             "layer 'nine': no such module",
         ),
-        ({"evaluation": {"batch_size": 0}}, "at least 1, or auto"),
+        ({"evaluation": {"batch_size": 0}}, "batch_size: 1 to 1,048,576, or auto"),
         ({"evaluation": {"device": "cuda:77"}}, "device: 'cuda:77' cannot be used"),
         ({"evaluation": {"memory": "much"}}, "memory: 'much'"),
         ({"value": "next_token"}, "next_token and data.answers"),

@@ -154,7 +154,8 @@ def test_verify_reads_everything(study_dir):
     group["interactions"][2, 3, 0, 5] = group["interactions"][2, 3, 0, 5] + 0.5
     got = bequeath(study_dir, "verify", "out")
     assert got.returncode == 2
-    assert "interactions of checkpoint finetuned/step 10 do not add up to their tables" in got.stderr
+    assert "interactions of checkpoint finetuned/step 10, sample " in got.stderr
+    assert "do not add up to their tables" in got.stderr
     group["interactions"][2, 3, 0, 5] = group["interactions"][2, 3, 0, 5] - 0.5
     chunk = out / "tables.zarr/table/c/4/1/0"
     chunk.write_bytes(chunk.read_bytes()[:-1])

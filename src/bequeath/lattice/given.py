@@ -28,8 +28,6 @@ def numbers(given: Any, name: str) -> Tensor:
         If it holds anything but real numbers.
     """
     tensor = plain_tensor(given, name)
-    if tensor.dtype == torch.bool:
-        raise BequeathError(f"{name}: true and false given; give numbers")
     return tensor if tensor.is_floating_point() else tensor.to(torch.float64)
 
 

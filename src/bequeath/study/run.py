@@ -232,7 +232,7 @@ def _standing(run: Run, prepared: Prepared) -> dict[str, Any] | None:
         findings.get("schema") == SCHEMA
         and isinstance(provenance, dict)
         and provenance.get("key") == prepared.findings_key
-        and findings.get("missing") == []
+        and not findings.get("missing", "unknown")
         and is_whole(Store.open(run.folder / STORE), prepared.config.bounds is not None)
     )
     return findings if whole else None

@@ -457,7 +457,7 @@ def test_too_many_players() -> None:
         ({"tol": float("nan")}, "tol"),
         ({"resolution": 0.0}, "resolution"),
         ({"resolution": float("nan")}, "resolution"),
-        ({"max_iterations": 0}, "max_iterations: at least 1, not 0"),
+        ({"max_iterations": 0}, "max_iterations: 0; give a whole number of 1 or more"),
         ({"noise": -0.1}, "noise: a share"),
         ({"noise": float("nan")}, "noise: a share"),
         ({"noise": float("inf")}, "noise: a share"),
@@ -474,7 +474,7 @@ def test_arguments_out_of_range(arguments: dict[str, object], message: str) -> N
 
 
 def test_complex_values() -> None:
-    with pytest.raises(BequeathError, match="real values"):
+    with pytest.raises(BequeathError, match="complex numbers"):
         decompose(torch.zeros(8, dtype=torch.complex64))
 
 

@@ -410,7 +410,7 @@ V = oracle.random_table(3)
         ({"a": V, "b": V[None]}, r"'b' has shape \(1, 8\) .* must be read on the same samples"),
         ({"a": V, "b": V.new_full((8,), math.nan)}, r"tables\['b'\]: nan at index \(0,\)"),
         ({"a": V, "b": V[:5]}, r"must have length 2\*\*n"),
-        ({"a": V, "b": V.to(torch.complex128)}, r"tables\['b'\]: real values needed"),
+        ({"a": V, "b": V.to(torch.complex128)}, r"tables\['b'\]: complex numbers"),
     ],
     ids=["none", "players", "samples", "nan", "length", "complex"],
 )

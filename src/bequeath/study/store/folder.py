@@ -183,14 +183,14 @@ def only_one(folder: Path) -> Iterator[None]:
         If another process is at work there.
     """
     lock = FileLock(folder / _LOCK)
-    try:
-        with writable(folder):
+    with writable(folder):
+        try:
             lock.acquire(timeout=_PATIENCE)
-    except Timeout:
-        raise FolderInUse(
-            f"{folder}: another process is at work in this folder (bequeath show {folder}); wait for it, stop it, or "
-            "choose another --out"
-        ) from None
+        except Timeout:  # an OSError too, but none of the disk's
+            raise FolderInUse(
+                f"{folder}: another process is at work in this folder (bequeath show {folder}); wait for it, stop it, "
+                "or choose another --out"
+            ) from None
     try:
         sweep(folder)
         yield

@@ -27,7 +27,7 @@ def mend_store(path: Path, axes: Axes, identity: dict[str, Any]) -> None:
         Of the study.
     """
     try:
-        group = zarr.open_group(path, mode="r+")
+        group = zarr.open_group(path, mode="r+", zarr_format=3)
         if group.attrs.get("identity") != identity:
             return
     except Exception:  # opening the store tells what is wrong
