@@ -1,6 +1,6 @@
 # make demo: the main job, end to end.   make test: the tests.   make check: lint, format, types.
 # make fuzz: ten minutes of study files, state files and findings documents that are none.
-# make study-small: the small study suite, two and a half hours on two cores, and docs/results.md from it (needs ../shared/data).
+# make study-small: the small study suite, three to four hours on two cores, and docs/results.md from it (needs ../shared/data).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
