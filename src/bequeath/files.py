@@ -17,13 +17,18 @@ PARTIAL = ".partial"
 """How the names of files and folders end that are not whole yet, or were cut off; zarr names its own so too."""
 
 
+def _beside(path: Path) -> Path:
+    """A new name beside a file or folder, for what is not whole; `sweep` removes what bears one."""
+    return path.with_name(f"{path.name}.{uuid4().hex[:12]}{PARTIAL}")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A place to write a file or folder to, which then takes the place of `path`: all at once, even if the power goes.
 
     Each call has a place of its own: processes that write the same file at the same time do not disturb each other.
     """
-    partial = path.with_name(f"{path.name}.{uuid4().hex[:12]}{PARTIAL}")
+    partial = _beside(path)
     try:
         yield partial
         for file in [partial, *partial.rglob("*")]:
@@ -74,7 +79,7 @@ def literal(pattern: str | Path) -> str:
 def discard(folder: Path) -> None:
     """Remove a folder so that it is gone at once, even if what was in it is not yet."""
     if folder.exists():
-        left = folder.with_name(f"{folder.name}.{uuid4().hex[:12]}{PARTIAL}")
+        left = _beside(folder)
         os.replace(folder, left)
         shutil.rmtree(left, ignore_errors=True)
 

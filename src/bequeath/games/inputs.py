@@ -66,7 +66,9 @@ def call(model: nn.Module, inputs: Inputs, **more: Any) -> Any:
     dtype = next((one.dtype for one in model.parameters() if one.is_floating_point()), torch.float32)
     try:
         if isinstance(inputs, Mapping):
-            taken = {name: _given(value, dtype) for name, value in inputs.items() if _takes(model, name)}
+            parameters = inspect.signature(model.forward).parameters
+            every = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+            taken = {n: _given(value, dtype) for n, value in inputs.items() if every or n in parameters}
             return model(**taken, **more)
         return model(_given(inputs, dtype))
     except BequeathError:
@@ -85,11 +87,6 @@ def _given(value: Any, dtype: torch.dtype) -> Any:
         return value
     # A tensor that stands for many rows has one memory for all of them: clone gives each its own.
     return value.to(dtype, copy=True) if value.is_floating_point() else value.clone()
-
-
-def _takes(model: nn.Module, name: str) -> bool:
-    parameters = inspect.signature(model.forward).parameters
-    return name in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
 
 
 def _described(inputs: Inputs) -> str:

@@ -71,14 +71,21 @@ def parse(text: str, path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise BequeathError(f"{path}: a mapping is needed at the top (models:, data:, players:, ...)")
     for place, number in _numbers(raw):
-        at = f"{path}:{line_of(text, place)}"
-        key = ".".join(map(str, place))
-        if not math.isfinite(number):
-            raise BequeathError(f"{at}: {key}: {number}; give a finite number")
-        if isinstance(number, int) and abs(number) > _MOST:
-            shown = str(number) if abs(number) < 10**30 else "a number of more than 30 digits"
-            raise BequeathError(f"{at}: {key}: {shown}; whole numbers go up to 2**53")
+        wrong = _wrong(number)
+        if wrong is not None:
+            key = ".".join(map(str, place))
+            raise BequeathError(f"{path}:{line_of(text, place)}: {key}: {wrong}")
     return raw
+
+
+def _wrong(number: int | float) -> str | None:
+    """What a study cannot do with a number, where there is something."""
+    if not math.isfinite(number):
+        return f"{number}; give a finite number"
+    if isinstance(number, int) and abs(number) > _MOST:
+        shown = str(number) if abs(number) < 10**30 else "a number of more than 30 digits"
+        return f"{shown}; whole numbers go up to 2**53"
+    return None
 
 
 def line_of(text: str, path: tuple[Any, ...]) -> int | None:

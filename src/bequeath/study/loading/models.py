@@ -49,27 +49,20 @@ class ModelLoader:
         classes, kind = self.inputs.outputs or 1, self.inputs.modality
         if config.probe:
             model = self._probed(config, checkpoint, cache)
-        elif config.base is not None:
-            assert checkpoint.file is not None
-            base = load_model(
-                config.architecture,
-                config.base,
-                classes,
-                kind,
-                new_head=True,
-                weights_key=config.weights_key,
-                **config.options,
-            )
-            model = load_adapter(base, checkpoint.file)
         else:
+            adapted = config.base is not None
             model = load_model(
                 config.architecture,
-                checkpoint.file,
+                config.base if adapted else checkpoint.file,
                 classes,
                 kind,
+                new_head=True if adapted else None,
                 weights_key=config.weights_key,
                 **config.options,
             )
+            if adapted:
+                assert checkpoint.file is not None
+                model = load_adapter(model, checkpoint.file)
         if self.inputs.tokenizer is not None and (own := config_of(model)) is not None:
             # Classifiers of causal models find a text's end by it.
             own.pad_token_id = self.inputs.tokenizer.pad_token_id

@@ -28,7 +28,7 @@ class Outputs:
         """
         key = checkpoint.model, checkpoint.file
         if key not in self._orders:
-            self._orders[key] = self._found(*key)
+            self._orders[key] = self._found(checkpoint)
         return self._orders[key]
 
     def names(self, checkpoint: Checkpoint) -> tuple[str, ...] | None:
@@ -50,13 +50,12 @@ class Outputs:
         # Of a language model the outputs are tokens; of a single logit there is no order.
         return self.inputs.outputs is not None and self.inputs.outputs > 1
 
-    def _found(self, name: str, file: str | None) -> Order:
-        place, model = f"models.{name}", self.config.models[name]
+    def _found(self, checkpoint: Checkpoint) -> Order:
+        place, model = f"models.{checkpoint.model}", self.config.models[checkpoint.model]
         classes = self.inputs.classes
         if model.labels is not None and sorted(model.labels) != sorted(classes):
             raise BequeathError(
                 f"{place}.labels: {few(model.labels)}; give the data's classes, {few(classes)}, in the order of the "
                 "model's outputs"
             )
-        names = self.names(Checkpoint(name, "", None, file))
-        return output_order(place, names, classes)
+        return output_order(place, self.names(checkpoint), classes)

@@ -12,6 +12,7 @@ from bequeath.models.model_preprocessing import PROCESSOR, preprocessing_of
 from bequeath.models.preprocessing import Preprocessing
 from bequeath.study.loading.inputs import StudyInputs
 from bequeath.study.loading.plan import Checkpoint
+from bequeath.study.loading.tokens import read_tokenizer
 
 # By these a folder is known to carry a tokenizer.
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "tokenizer.model")
@@ -78,7 +79,7 @@ def check_tokenizer(inputs: StudyInputs, checkpoint: Checkpoint, texts: Sequence
     folder = _tokenizer_folder(inputs, checkpoint)
     if folder is None:
         return []
-    own = _loaded(folder)
+    own = read_tokenizer(f"models.{checkpoint.model}", folder)
     for text in texts:
         whole = inputs.prompt.replace("{}", text)
         first, second = (one(whole, truncation=False)["input_ids"] for one in (own, inputs.tokenizer))
@@ -106,17 +107,6 @@ def _tokenizer_folder(inputs: StudyInputs, checkpoint: Checkpoint) -> Path | Non
         if any((folder / file).is_file() for file in _TOKENIZER):
             return folder
     return None
-
-
-def _loaded(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise BequeathError(
-            f"{folder}: its tokenizer cannot be loaded ({str(error).splitlines()[0]})"
-        ) from None
 
 
 def _alike(first: Any, second: Any) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, first_line
 from bequeath.models.limits import most_tokens
 from bequeath.study.config.data import DataConfig
 
@@ -18,20 +19,11 @@ def load_tokenizer(data: DataConfig, architecture: str, all_architectures: Itera
     BequeathError
         If there is none, or transformers is not installed.
     """
-    try:
-        from transformers import AutoTokenizer
-    except ImportError:
-        raise BequeathError('data: texts need transformers: pip install "bequeath[text]"') from None
     source, _, name = architecture.partition(":")
     given = getattr(data, "tokenizer", None)
     if given is None and not source.startswith("transformers"):
         raise BequeathError("data.tokenizer: needed where the model before is not a transformers: folder")
-    folder = name if given is None else str(given)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise BequeathError(f"data.tokenizer: cannot load a tokenizer from {folder}: {reason}") from None
+    tokenizer = read_tokenizer("data.tokenizer", name if given is None else given)
     # Saved without its model's limit it has one of 1e30, and it may say more than a model has positions for.
     limits = [limit for one in set(all_architectures) if (limit := most_tokens(one)) is not None]
     tokenizer.model_max_length = min([tokenizer.model_max_length, *limits])
@@ -43,6 +35,24 @@ def load_tokenizer(data: DataConfig, architecture: str, all_architectures: Itera
         # Of a text that is too long the beginning goes, not the question at its end.
         tokenizer.truncation_side = "left"
     return tokenizer
+
+
+def read_tokenizer(place: str, folder: str | Path) -> Any:
+    """The tokenizer in a folder, or of a hub name, as it was saved; no code that comes with it is run.
+
+    Raises
+    ------
+    BequeathError
+        Beginning with `place`: if there is none, or transformers is not installed.
+    """
+    try:
+        from transformers import AutoTokenizer
+    except ImportError:
+        raise BequeathError('data: texts need transformers: pip install "bequeath[text]"') from None
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise BequeathError(f"{place}: cannot load a tokenizer from {folder}: {first_line(error)}") from None
 
 
 def answer_tokens(data: DataConfig, tokenizer: Any) -> list[int] | None:
