@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from calibration_models import PAIRS, View, pair
+from calibration_models import PAIRS, Pair, View, pair
 from measure import REFERENCE
 from numpy.typing import NDArray
 from planted_studies import FOLDER, compared, read_again_as, write
@@ -54,7 +54,7 @@ def _of_states(name: str, before: str, after: str, view: View | None = None) -> 
 
 
 def identity(names: Sequence[str], quick: bool) -> None:
-    """A model against its own second reading: other masks; grids that are shifted by a sixteenth of a side."""
+    """A model against its own second reading: other masks; grids that are shifted by a thirty-second of a side."""
     print("| model | second reading | s / f / c | kappa | within 0.05 |\n|---|---|---|---|---|")
     for name in names:
         if name == "games":
@@ -62,34 +62,65 @@ def identity(names: Sequence[str], quick: bool) -> None:
             continue
         model = pair(name)
         for state, seeds in (("w0", 2 if quick else SEEDS[name]), ("d0", 2)):
-            views = [replace(model.view, seed=seed) for seed in range(seeds)]
-            found = []
-            for first, second in combinations(views, 2):
-                found.append(preserved(model.reading(state, first), model.reading(state, second)))
-                what = f"masks of seeds {first.seed}, {second.seed} (split)"
-                _identity_row(f"{name} {state}", what, found[-1])
-            kappa = [one.corrected for one in found if one.corrected is not None]
-            if len(kappa) > 1:
-                print(
-                    f"| {name} {state} | mean of these | | {np.mean(kappa):.3f} | {_near(np.mean(kappa))} |"
-                )
+            _identity_of_masks(model, state, seeds)
         if model.tokenizer is None:
-            # Corners of a square: before and after are as far from each other as each is from its own retest.
+            # Corners of a square: along one pair of its sides lie before and after, along the other their retests.
             side = model.tests[0][0].shape[-1]
             by = side // 32
-            corners = ((0, 0), (0, by), (by, by), (by, 0))
-            games = [replace(model.view, shift=corner) for corner in corners]
-            what = f"grid shifted by {by} of {side} pixels (retest)"
+            games = [replace(model.view, shift=corner) for corner in ((0, 0), (0, by), (by, by), (by, 0))]
+            what = f"grid shifted by {by} of {side} pixels"
+            ways = {"retest sideways, before to after down": (0, 1, 2, 3)}
+            ways |= {"retest down, before to after sideways": (0, 3, 2, 1)}
         else:
-            # Texts have no grid that could move; fillers, all pairs of them.
-            games = [
-                replace(model.view, baseline=baseline)
-                for baseline in ("mask_token", "pad", "removal", "mean")
-            ]
-            what = "fillers: mask, padding, removal, mean (retest)"
-        one, again, other, other_again = (model.reading("w0", view)[0] for view in games)
-        retested = bq.compare(before=one, after=other, retests={"before": again, "after": other_again})
-        _identity_row(f"{name} w0", what, retested.share("preserved", "retest"))
+            # Texts have no grid that could move; fillers.
+            fillers = ("mask_token", "pad", "removal", "mean")
+            games = [replace(model.view, baseline=baseline) for baseline in fillers]
+            what = "fillers"
+            ways = {"retests mask, padding; removal, mean": (0, 1, 2, 3)}
+            ways |= {"retests mask, mean; padding, removal": (0, 3, 2, 1)}
+        found = []
+        for way, corners in ways.items():
+            one, again, other, other_again = (model.reading("w0", games[corner])[0] for corner in corners)
+            retested = bq.compare(before=one, after=other, retests={"before": again, "after": other_again})
+            found.append(retested.share("preserved", "retest"))
+            _identity_row(f"{name} w0", f"{what}: {way}", found[-1])
+        _identity_mean(f"{name} w0", f"{what}: mean of both", found)
+
+
+def _identity_of_masks(model: Pair, state: str, seeds: int) -> None:
+    """Draws of masks against each other."""
+    name = f"{model.name} {state}"
+    views = [replace(model.view, seed=seed) for seed in range(seeds)]
+    both = {view.seed: model.reading(state, view) for view in views}
+    found = []
+    for first, second in combinations(both, 2):
+        found.append(preserved(both[first], both[second]))
+        _identity_row(name, f"masks of seeds {first}, {second} (split)", found[-1])
+    if len(found) == 1:
+        return
+    _identity_mean(name, "mean of these", found)
+    _regrouped(name, [half for halves in both.values() for half in halves])
+
+
+def _regrouped(name: str, readings: Sequence[Interactions]) -> None:
+    """kappa over all ways to make two models, with two readings each, of readings of one model.
+
+    They are drawn alike, so which of them are called before and after is arbitrary. The mean over all ways says what
+    one way, of few draws, cannot.
+    """
+    pairs = list(combinations(range(len(readings)), 2))
+    ways = [(one, two) for one, two in combinations(pairs, 2) if not set(one) & set(two)]
+    halves = [[(readings[first], readings[second]) for first, second in way] for way in ways]
+    found = [preserved(before, after) for before, after in halves]
+    low, high = np.quantile([one.corrected for one in found if one.corrected is not None], [0.025, 0.975])
+    what = f"all {len(ways)} ways to pair the {len(readings)} halves: 95% of them in {low:.2f} to {high:.2f}"
+    _identity_mean(name, what, found)
+
+
+def _identity_mean(name: str, what: str, found: Sequence[Share]) -> None:
+    kappa = [one.corrected for one in found if one.corrected is not None]
+    mean = float(np.mean(kappa)) if kappa else None
+    print(f"| {name} | {what} | | {'-' if mean is None else f'{mean:.3f}'} | {_near(mean)} |", flush=True)
 
 
 def _identity_of_games(quick: bool) -> None:
@@ -109,18 +140,16 @@ def _identity_of_games(quick: bool) -> None:
         kappa = [one.corrected for one in found if one.corrected is not None]
         covered = sum(one.low <= 1 <= one.high for one in found)
         what = f"{len(found)} pairs of parts of {2 * size} masks: {min(kappa):.2f} to {max(kappa):.2f}, "
-        what += f"the interval holds 1 in {covered}"
-        print(
-            f"| {game} {model} | {what} | | {np.mean(kappa):.3f} (mean) | {_near(np.mean(kappa))} |",
-            flush=True,
-        )
+        what += f"the interval holds 1 in {covered}; mean"
+        _identity_mean(f"{game} {model}", what, found)
+        _regrouped(f"{game} {model}", readings)
 
 
 def _identity_row(name: str, what: str, share: Share) -> None:
     print(f"| {name} | {what} | {levels(share)} | {told(share)} | {_near(share.corrected)} |", flush=True)
 
 
-def _near(kappa: float | np.floating[Any] | None) -> str:
+def _near(kappa: float | None) -> str:
     return "-" if kappa is None else "yes" if abs(kappa - 1) <= 0.05 else "no"
 
 

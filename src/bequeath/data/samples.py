@@ -117,7 +117,7 @@ def balanced(dataset: Dataset, n: int, seed: int) -> list[int]:
     """
     if not 1 <= n <= len(dataset):
         raise BequeathError(
-            f"samples: {n} asked of {dataset.source}, which has {len(dataset)}; give 1 to that many"
+            f"samples: {n} asked for, of {dataset.source} there are {len(dataset)}; give 1 to that many"
         )
     rng, columns = _by_class(dataset, seed)
     chosen: list[int] = []

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
 from bequeath.errors import BequeathError
+from bequeath.lattice.compiled import compiled
 
 Array = NDArray[np.float64]
 Reliabilities = tuple[tuple[Array, Array], ...]
 """What second readings find again, and the strength it is of, of each model."""
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _add_shared(first, second, orders, out):  # type: ignore[no-untyped-def]
     """Add min(|a|, |b|) where signs agree to out (samples, orders, samples).
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from bequeath.lattice.exact.kernels import compiled, power
+from bequeath.lattice.compiled import compiled, summing
+from bequeath.lattice.exact.kernels import power
 
 # Interactions of several models that are worked on together.
 _COLUMNS = 512
 
 
-@njit(nogil=True, cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")
+@summing
 def _dot(a, b):
     total = a.dtype.type(0)
     for j in range(a.size):

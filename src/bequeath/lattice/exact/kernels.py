@@ -10,9 +10,10 @@ Only contraction to fused multiply-adds is allowed beyond IEEE: a result does no
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
-compiled = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
+from bequeath.lattice.compiled import compiled
+
 # Columns that are worked on together where an array is too large for the cache.
 TILE = 128
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from bequeath.lattice.compiled import compiled
 from bequeath.lattice.exact.iteration_kernels import _dot, _soft
-from bequeath.lattice.exact.kernels import compiled, power
+from bequeath.lattice.exact.kernels import power
 
 # Tolerance of a step's linear system, relative: while the active set changes, and once it has been right.
 _ROUGH, _FINE = 0.1, 1e-7

@@ -9,13 +9,11 @@ masks, alone: batches, threads and the order of the tables change no bit of a re
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, uint8, uint64
+from numba import uint8, uint64
 from numba.core import types
 from numba.extending import intrinsic
 
-compiled = njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
-# Sums may be taken in the order that vector units want: one order on one machine, whatever the batch and threads.
-summing = njit(nogil=True, cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")
+from bequeath.lattice.compiled import compiled
 
 
 @intrinsic

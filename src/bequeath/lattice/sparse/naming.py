@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bequeath.lattice.sparse.kernels import compiled
+from bequeath.lattice.compiled import compiled
 from bequeath.lattice.sparse.terms import OR, Floats, Terms
 
 # Rounds over all pairs; each lessens the L1 norm or keeps it, so few are needed.

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bequeath.lattice.sparse.kernels import add_column, common, compiled, products, summing
+from bequeath.lattice.compiled import compiled, summing
+from bequeath.lattice.sparse.kernels import add_column, common, products
 from bequeath.lattice.sparse.walk import (
     DONE,
     DROPPED,

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bequeath.lattice.sparse.kernels import compiled, counts, products
+from bequeath.lattice.compiled import compiled
+from bequeath.lattice.sparse.kernels import counts, products
 from bequeath.lattice.sparse.terms import Bits, Floats
 
 # Where an integer or a number of a walk's state stands: chosen terms, penalties reached, pieces, the term that joins

@@ -95,5 +95,5 @@ def _samples(config: StudyConfig, dataset: Dataset, players: Players, count: int
     if players.needs is None:
         return balanced(dataset, count, config.seed)
     fitting = [i for i in range(len(dataset)) if players.fits(dataset[i].x)]
-    eligible = Subset(dataset, fitting, f"the samples with {players.needs} in {dataset.source}")
+    eligible = Subset(dataset, fitting, f"{dataset.source}, those with {players.needs}")
     return [fitting[i] for i in balanced(eligible, count, config.seed)]
