@@ -84,7 +84,8 @@ def identity(names: Sequence[str], quick: bool) -> None:
             retested = bq.compare(before=one, after=other, retests={"before": again, "after": other_again})
             found.append(retested.share("preserved", "retest"))
             _identity_row(f"{name} w0", f"{what}: {way}", found[-1])
-        _identity_mean(f"{name} w0", f"{what}: mean of both", found)
+        if model.tokenizer is None:
+            _identity_mean(f"{name} w0", f"{what}: mean of both", found)
 
 
 def _identity_of_masks(model: Pair, state: str, seeds: int) -> None:
