@@ -13,7 +13,8 @@ from bequeath.errors import BequeathError
 from bequeath.knowledge.alignment import align
 from bequeath.knowledge.crossings import strength
 from bequeath.knowledge.regions import Region, regions, shared
-from bequeath.knowledge.repeats import ROLES, Normalise, Repeated, Second, salient_part, scale_of
+from bequeath.knowledge.repeats import Normalise, Repeated, Second, salient_part, scale_of
+from bequeath.knowledge.roles import ROLES
 from bequeath.knowledge.shares import MEASURES, Share, Strengths
 from bequeath.lattice.interactions import TYPES, Interactions
 from bequeath.lattice.subsets import members

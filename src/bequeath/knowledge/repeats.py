@@ -24,13 +24,12 @@ from bequeath.knowledge.crossings import (
     sum_of,
 )
 from bequeath.knowledge.regions import shared
+from bequeath.knowledge.roles import ROLES
 from bequeath.lattice.interactions import Interactions
 
 Normalise = Literal["none", "output", "l1"]
 Second = Literal["split", "retest", "twin", "once"]
 """Where a share's ceiling comes from: halves of the masks, an equivalent game, other seeds; once: from nowhere."""
-
-ROLES = ("before", "after", "control")
 
 Pairs = list[tuple[Tensor, Tensor]]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from bequeath.knowledge.repeats import ROLES
+from bequeath.knowledge.roles import ROLES
 from bequeath.study.config.section import Section
 
 # Names that tell their role.

@@ -19,7 +19,8 @@ from bequeath.knowledge.crossings import Array
 from bequeath.knowledge.dynamics import Dynamics, dynamics
 from bequeath.knowledge.ledger import Ledger, ledger
 from bequeath.knowledge.pairs import pairwise
-from bequeath.knowledge.repeats import ROLES, Normalise, halves_of
+from bequeath.knowledge.repeats import Normalise, halves_of
+from bequeath.knowledge.roles import ROLES
 from bequeath.knowledge.shares import Share
 from bequeath.lattice.interactions import Interactions
 from bequeath.study.config import StudyConfig
