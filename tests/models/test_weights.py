@@ -160,6 +160,25 @@ def test_bad_files(tmp_path: Path, name: str, content: bytes, message: str) -> N
     assert "\n" not in str(caught.value)
 
 
+def test_a_zip_file_with_names_that_are_no_text(tiny: TinyNet, tmp_path: Path) -> None:
+    torch.save(tiny.state_dict(), tmp_path / "w.pt")
+    content = (tmp_path / "w.pt").read_bytes()
+    # The directory at the end says that names are UTF-8 (bit 11 of the flags), and one is not.
+    start = content.rindex(b"PK\x01\x02")
+    entry = bytearray(content[start:])
+    entry[8:10], entry[46] = b"\x00\x08", 0xA9
+    (tmp_path / "w.pt").write_bytes(content[:start] + entry)
+    with pytest.raises(BequeathError, match=r"w\.pt: (damaged, or )?not a file of torch\.save") as caught:
+        read_state(tmp_path / "w.pt")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_index_whose_files_are_no_names(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"conv.weight": 5}}')
+    with pytest.raises(BequeathError, match="not an index of state files"):
+        read_state(tmp_path)
+
+
 def test_a_cut_file(tiny: TinyNet, tmp_path: Path) -> None:
     torch.save(tiny.state_dict(), tmp_path / "w.pt")
     whole = (tmp_path / "w.pt").read_bytes()

@@ -148,7 +148,9 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
     try:
         files: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = sorted(set(files.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError(f"{names[0]!r} is no name of a file")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BequeathError(
             f"weights {index}: not an index of state files (no weight_map); save the model again"
         ) from error
@@ -218,7 +220,7 @@ def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (OSError, zipfile.BadZipFile):  # damaged: told by torch's own reader
+    except Exception:  # damaged, in whatever way: told by torch's own reader
         return
     if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
         raise BequeathError(

@@ -95,9 +95,12 @@ def saved_outputs(
     BequeathError
         As `load_model` does.
     """
-    model, state, _ = seeded_build(architecture, weights, 2, modality, kwargs, weights_key)
-    head = find_heads(model)[0]
-    saved = state.get(f"{head}.weight")
+    model, state, place = seeded_build(architecture, weights, 2, modality, kwargs, weights_key)
+    heads = find_heads(model)
+    load_body(
+        model, state, place, heads, keep_heads=False
+    )  # else another architecture would be one without a head
+    saved = state.get(f"{heads[0]}.weight")
     return None if saved is None else len(saved)
 
 
