@@ -173,6 +173,17 @@ def test_a_zip_file_with_names_that_are_no_text(tiny: TinyNet, tmp_path: Path) -
     assert "\n" not in str(caught.value)
 
 
+def test_the_end_of_a_zip_file_of_many_disks(tiny: TinyNet, tmp_path: Path) -> None:
+    torch.save(tiny.state_dict(), tmp_path / "w.pt")
+    content = (tmp_path / "w.pt").read_bytes()
+    locator = b"PK\x06\x07" + (1).to_bytes(4, "little") + bytes(8) + (9).to_bytes(4, "little")
+    end = content.rindex(b"PK\x05\x06")
+    before = content.rfind(b"PK\x06\x07", 0, end)
+    (tmp_path / "w.pt").write_bytes(content[: end if before < 0 else before] + locator + content[end:])
+    # Python's zip reader refuses it; torch's own does not look there.
+    assert read_state(tmp_path / "w.pt").keys() == tiny.state_dict().keys()
+
+
 def test_an_index_whose_files_are_no_names(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"conv.weight": 5}}')
     with pytest.raises(BequeathError, match="not an index of state files"):

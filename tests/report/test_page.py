@@ -135,7 +135,7 @@ def test_the_answers_and_figures_are_there(usual: str) -> None:
         "Does birds preserve little of imagenet, and less the higher the order? ✓ supported",
         "Does cold have little of what birds preserved? ✗ contradicted",
         "Does birds reach its final knowledge earlier and more steadily than cold? ? undecided",
-        "Does fine-tuning first remove noise, then add it? – not measurable",
+        "Does its training first remove noise, then add it? – not measurable",
         "The sentence of F2.",
         "Whether little is preserved, by other readings: exact, as the papers read: contradicted: 57% observed",
         "Rule: The rule of F3.",

@@ -24,7 +24,7 @@ def test_three_models() -> None:
         "In training, birds comes near to its final knowledge earlier than cold, and it drops less again of what it "
         "learned on the way (21% against 37%).",
     ]
-    assert found["not_measurable"] == ["Whether fine-tuning removes noise: The sentence of F4."]
+    assert found["not_measurable"] == ["Whether training removes noise: The sentence of F4."]
     assert "fewer than 1 in 1,000 of the shuffles" in found["sure"][1]
     assert (
         found["sure"][2]

@@ -215,9 +215,9 @@ def read_pickled(path: Path, *, mapped: bool = False) -> Any:
 
 def _check_archive(path: Path) -> None:
     """Refuse the zip files that look like those of `torch.save` and are programs."""
-    if not zipfile.is_zipfile(path):
-        return
     try:
+        if not zipfile.is_zipfile(path):
+            return
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except Exception:  # damaged, in whatever way: told by torch's own reader
