@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -182,6 +183,14 @@ def test_the_end_of_a_zip_file_of_many_disks(tiny: TinyNet, tmp_path: Path) -> N
     (tmp_path / "w.pt").write_bytes(content[: end if before < 0 else before] + locator + content[end:])
     # Python's zip reader refuses it; torch's own does not look there.
     assert read_state(tmp_path / "w.pt").keys() == tiny.state_dict().keys()
+
+
+def test_a_zip_file_whose_names_hold_ends_of_lines(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "w.pt", "w") as archive:
+        archive.writestr("a\n\x1b[31mb", "")
+    with pytest.raises(BequeathError, match=r"a zip file, but none of torch\.save") as caught:
+        read_state(tmp_path / "w.pt")
+    assert r"a\n\x1b[31mb" in str(caught.value)
 
 
 def test_an_index_whose_files_are_no_names(tmp_path: Path) -> None:
