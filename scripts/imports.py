@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 SOURCE = Path(__file__).resolve().parents[1] / "src/bequeath"
 # From top to bottom: each imports only those before it.
 LAYERS = ("lattice", "games", "knowledge", "models", "data", "training", "report", "study", "suite", "cli")
-SHARED = ("errors", "files", "printable")
+SHARED = ("printable", "errors", "files")
 _FACE = "__init__.py"
 # The folders of study in the order of the design; the files beside them, which put it all together, come last.
 _STUDY = ("study/config", "study/loading", "study/store", "study/engines", "study/findings")
