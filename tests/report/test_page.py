@@ -475,7 +475,7 @@ def test_the_page_is_light(html: str) -> None:
 
 
 def test_other_versions_and_outside_pictures_are_refused(image_findings: dict[str, Any]) -> None:
-    with pytest.raises(BequeathError, match=r"reads 'bequeath\.findings/4'"):
+    with pytest.raises(BequeathError, match=r"reads 'bequeath\.findings/5'"):
         render({"schema": "bequeath.findings/1"})
     image_findings["examples"][1]["picture"] = "pictures/1.png"
     with pytest.raises(BequeathError, match=r"examples\[1\].picture.*'pictures/1.png'"):

@@ -64,6 +64,17 @@ def _compared(findings: Json) -> str:
         f"{text}. {every} of them classified the same {study['n_samples']} {thing}s many times, each time with other "
         "parts hidden. Their answers show which parts they use together, and how strongly: that is the knowledge "
         f"compared here. Of {tested} test {thing}s, {names[0]} gets {first} right, {others}."
+        + _flips(findings.get("forgotten"), roles["before"], roles["after"])
+    )
+
+
+def _flips(forgotten: Json | None, before: str, after: str) -> str:
+    """Of one run; pooled ones have their own samples."""
+    if forgotten is None or not (forgotten["forgotten"] or forgotten["learned"]):
+        return ""
+    return (
+        f" {after} has forgotten {forgotten['forgotten']} of them, which {before} has right, and learned "
+        f"{forgotten['learned']}, which {before} has wrong."
     )
 
 
