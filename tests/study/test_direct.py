@@ -101,10 +101,8 @@ def test_models_are_called_as_their_files_where_that_tells_them_apart():
         return Source("", names, {"architecture": "a"})
 
     assert named([source("a", "x a"), source("b", "x b")], ["before", "after"]) == ["a", "b"]
-    assert named([source("model", "x model"), source("model", "y model")], ["before", "after"]) == [
-        "x model",
-        "y model",
-    ]
+    three = [source("net", "a net"), source("tuned", "a tuned"), source("tuned", "b tuned")]
+    assert named(three, ["before", "after", "twin 1"]) == ["net", "a tuned", "b tuned"]
     assert named([source("build"), source("build")], ["before", "after"]) == ["before", "after"]
     assert named([source("owner/bert"), source("b", "c/b")], ["before", "after"]) == ["owner bert", "b"]
 

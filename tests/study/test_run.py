@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save_file
 from study_runs import findings_of
 
 import bequeath as bq
+from bequeath.data import ImageFolder, Preprocessing
+from bequeath.models import load_model
 from bequeath.study.run import Study
 
 
@@ -68,8 +70,8 @@ def test_forgotten_and_learned_samples_are_those_that_the_models_say(study_dir, 
         assert flips[key] == sum(row[key] for row in flips["by_class"])
         assert flips[key] == sum(one["flip"] == key for one in flips["samples"])
     assert flips["samples"]
-    model = bq.load_model("tiny_net_for_study:build", "models/finetuned-100.safetensors", 3, "image")
-    data = bq.data.ImageFolder("val", bq.data.Preprocessing(24))
+    model = load_model("tiny_net_for_study:build", "models/finetuned-100.safetensors", 3, "image")
+    data = ImageFolder("val", Preprocessing(24))
     by_id = {data[i].id: data[i] for i in range(len(data))}
     for one in flips["samples"]:
         sample = by_id[one["sample"]]

@@ -122,12 +122,15 @@ def _folder(place: str, path: Path, architecture: str | None) -> dict[str, Any]:
 
 
 def named(sources: Sequence[Source], roles: Sequence[str]) -> list[str]:
-    """A name for each model: as its file is called, where that tells them apart, else by its role."""
-    for choice in zip(*((source.names * 2)[:2] for source in sources), strict=True):
-        names = [re.sub(r"[^\w.-]+", " ", name).strip(" _.-") for name in choice]
-        if all(names) and len(set(names)) == len(names):
-            return names
-    return list(roles)
+    """A name for each model: as its file is called, with its folder where others are called so, or else its role."""
+    first, second = ([_clean(source.names[place]) for source in sources] for place in (0, -1))
+    names = [longer if first.count(short) > 1 else short for short, longer in zip(first, second, strict=True)]
+    return names if all(names) and len(set(names)) == len(names) else list(roles)
+
+
+def _clean(name: str) -> str:
+    """A name as a study file takes it."""
+    return re.sub(r"[^\w.-]+", " ", name).strip(" _.-")
 
 
 def on_base(source: Source, base: Source) -> Source:
