@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bequeath.cli import rank
 from bequeath.cli.net import INCOMPLETE, Command, check_text, log_to_stderr, of_file
 from bequeath.errors import BequeathError
 from bequeath.files import writable, write_whole
@@ -22,6 +23,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+
+
+rank.add_to(app)
 
 
 class Engine(str, Enum):
