@@ -20,7 +20,8 @@ def bequeath(*args, cwd=None):
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["demo"], ["train"], ["suite"], ["run"], ["init"], ["report"], ["show"], ["verify"]]
+    "command",
+    [[], ["demo"], ["train"], ["suite"], ["run"], ["init"], ["report"], ["show"], ["verify"], ["rank"]],
 )
 def test_every_help_teaches_by_an_example(command):
     got = bequeath(*command, "--help")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bequeath.errors import BequeathError
-from bequeath.models.architectures import SOURCES
+from bequeath.models.architectures import OURS, SOURCES
 from bequeath.models.hub import HUB, hub_entry
+from bequeath.models.named import check_known
 from bequeath.models.preprocessing import Preprocessing
 from bequeath.printable import printable
 
@@ -83,6 +84,8 @@ def _parts(text: str) -> tuple[str, str]:
     if not (source and colon and name):
         raise BequeathError(f"{place}: no such folder, and no architecture's name; give {FORMS}")
     architecture, equals, weights = text.partition("=")
+    if source == "bequeath":
+        check_known(place, name.partition("=")[0], OURS)
     if not equals or Path(name).expanduser().is_dir():  # a folder's name may hold the sign
         if source not in SOURCES:
             raise BequeathError(f"{place}: its weights are not said; give {text}=STATE_FILE")

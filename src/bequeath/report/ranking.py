@@ -82,7 +82,7 @@ def accuracies(document: Document) -> Figure:
     axes.set_ylim(len(order) - 0.5, -0.5)
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel(f"right, of {document['data']['samples']} samples")
     legend_below(figure, axes)
     return figure
