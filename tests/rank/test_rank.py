@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -202,6 +203,12 @@ def test_data_that_cannot_be_used_are_refused(project, choice, message):
         Samples(DataChoice(**{"path": Path("train"), "size": 10, **choice}))
 
 
+def test_a_device_that_is_not_there_is_refused(candidate):
+    given = candidates([candidate("Colours"), candidate("Noise")])
+    with pytest.raises(BequeathError, match=r"^device: 'nothing' cannot be used"):
+        ranking.rank(given, Samples(DataChoice(Path("train"), size=10)), Path("out"), device="nothing")
+
+
 def test_places_that_are_somebody_elses_are_refused(candidate, project):
     given = [candidate("Colours"), candidate("Noise")]
     (project / "file").write_text("mine")
@@ -273,6 +280,9 @@ def test_the_command_prints_the_table_and_the_advice(candidate, project):
 
 
 def test_bad_input_is_one_line_and_exit_code_2(candidate):
+    got = bequeath("rank", candidate("Colours"), candidate("Patches"), "--data", "train", "--size", 10)
+    assert got.returncode == 2
+    assert re.fullmatch(r"bequeath: candidate planted_nets:Patches=\S+: head .* called with .*\n", got.stderr)
     got = bequeath("rank", candidate("Colours"), "planted_nets:Nothing=none.pt", "--data", "train")
     assert got.returncode == 2
     assert got.stderr.startswith(

@@ -66,10 +66,8 @@ def rank(
     from bequeath.rank.run import PAGE, PICTURE, RANK
     from bequeath.rank.run import rank as rank_all
     from bequeath.report.ranking import terminal
-    from bequeath.study.progress import bars
 
-    with bars(True) as shown:
-        document = rank_all(chosen, read, out, device=device, progress=shown)
+    document = rank_all(chosen, read, out, device=device, progress=True)
     for part in terminal(document):
         Console().print(part, highlight=False)
     for title, name in (("Numbers", RANK), ("Picture", PICTURE), ("Page", PAGE)):

@@ -55,7 +55,7 @@ def recommend(
     text.append(_agreement(measured, first))
     text.append(
         "The intervals are 95%, over these samples; those of differences hold for all comparisons with the first "
-        "together. They are about frozen features: fine-tuning can change the order, and other samples can, too."
+        "together. All of this is of frozen features: fine-tuning can change the order, and so can other samples."
     )
     return ranked, {
         "take": first if useful and clear else None,

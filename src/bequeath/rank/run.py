@@ -21,8 +21,9 @@ from bequeath.rank.recommendation import recommend
 from bequeath.rank.samples import Samples
 from bequeath.report.ranking import accuracies, page
 from bequeath.report.style import to_svg
+from bequeath.study.config.games import EvaluationConfig
 from bequeath.study.findings.plain import plain
-from bequeath.study.progress import Bars
+from bequeath.study.progress import Bars, bars
 from bequeath.study.store.folder import only_one
 
 RANK, PICTURE, PAGE = "rank.json", "rank.svg", "rank.html"
@@ -46,7 +47,7 @@ def rank(
     out: Path,
     *,
     device: str | None = None,
-    progress: Bars | None = None,
+    progress: bool = False,
 ) -> dict[str, Any]:
     """Rank candidates, and write what came out into a folder.
 
@@ -62,7 +63,8 @@ def rank(
         A folder of its own.
     device : str, optional
         By default cuda where there is one.
-    progress : Bars, optional
+    progress : bool
+        Whether bars on the terminal show how far it is.
 
     Returns
     -------
@@ -74,23 +76,16 @@ def rank(
     BequeathError
         If a candidate cannot be used, or the folder.
     """
+    device = EvaluationConfig(device=device).make(None).device
     claim(out)
     with only_one(out):
-        return _rank(candidates, samples, out, device, progress or Bars(None))
-
-
-def _rank(
-    candidates: Sequence[Candidate], samples: Samples, out: Path, device: str | None, progress: Bars
-) -> dict[str, Any]:
-    tick = progress.bar("candidates tried", len(candidates))
-    known = []
-    for one in candidates:
-        known.append(_known(load(one, samples, device), out, samples))
-        tick(1)
-    check_different([(one.candidate.given, one.digest) for one in known])
-    found = {one.candidate.name: _features(one, samples, device, progress) for one in known}
-    document = _document(known, found, samples, progress)
-    write(out, document)
+        known = [_known(load(one, samples, device), out, samples) for one in candidates]
+        check_different([(one.candidate.given, one.digest) for one in known])
+        # Not before: an error in what is given is one line alone.
+        with bars(progress) as shown:
+            found = {one.candidate.name: _features(one, samples, device, shown) for one in known}
+            document = _document(known, found, samples, shown)
+        write(out, document)
     return document
 
 
