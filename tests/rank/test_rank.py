@@ -39,11 +39,11 @@ def test_the_candidate_whose_features_tell_the_classes_is_recommended(candidate)
     document = rank([candidate("Noise"), candidate("Colours")])
     advice = document["recommendation"]
     assert document["order"] == ["Colours-1.0", "Noise-1.0"]
-    assert advice["take"] == "Colours-1.0"
+    assert advice["choice"] == "Colours-1.0"
     assert advice["not_apart"] == []
     text = " ".join(advice["text"])
     assert "clearly ahead of the next, Noise-1.0" in text
-    assert "Take Colours-1.0" in text
+    assert "Fine-tune Colours-1.0 first: by the linear probe the other is clearly behind it." in text
     assert "always naming the largest class is right in 33.3%" in text
     best, noise = (document["candidates"][name]["measures"] for name in document["order"])
     for name, higher in best.items():
@@ -60,12 +60,12 @@ def test_the_candidate_whose_features_tell_the_classes_is_recommended(candidate)
 def test_equal_candidates_are_not_apart(candidate):
     document = rank([candidate("Colours", 1.0), candidate("Colours", 3.0), candidate("Noise")])
     advice = document["recommendation"]
-    assert advice["take"] is None
+    assert advice["choice"] is None
     assert advice["not_apart"] == ["Colours-3.0"]
     text = " ".join(advice["text"])
     assert "Colours-1.0 is not clearly apart from the next, Colours-3.0: 0.0 points" in text
     assert "do not say which of Colours-1.0, Colours-3.0 is the best" in text
-    assert "Take" not in text
+    assert "first:" not in text
     pairs = {(row["first"], row["second"]): row["value"] for row in document["similarity"]}
     assert pairs["Colours-1.0", "Colours-3.0"] == pytest.approx(1)
     assert abs(pairs["Colours-1.0", "Noise-1.0"]) < 0.3
@@ -73,7 +73,7 @@ def test_equal_candidates_are_not_apart(candidate):
 
 def test_nothing_is_recommended_where_no_features_tell_the_classes(candidate):
     document = rank([candidate("Noise", 1.0), candidate("Noise", 3.0)])
-    assert document["recommendation"]["take"] is None
+    assert document["recommendation"]["choice"] is None
     assert not document["recommendation"]["better_than_chance"]
     assert "No candidate is recommended" in " ".join(document["recommendation"]["text"])
 
@@ -271,7 +271,7 @@ def test_the_command_prints_the_table_and_the_advice(candidate, project):
     (project / "train/red/4.png").rename(project / "train/red/4\x1b[31m.png")
     got = bequeath("rank", candidate("Noise"), candidate("Colours"), "--data", "train", "--size", 10)
     assert got.returncode == 0, got.stderr
-    assert "Take Colours-1.0: all others are clearly behind it." in got.stdout
+    assert "Fine-tune Colours-1.0 first: " in got.stdout
     assert "naming the largest class: 33.3%" in got.stdout
     assert "\x1b" not in got.stdout
     document = json.loads((project / "runs/rank/rank.json").read_text())

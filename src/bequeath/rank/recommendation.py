@@ -1,4 +1,4 @@
-"""Which candidate to take, why, and how sure that is: no more than the paired intervals say."""
+"""Which candidate to fine-tune first, why, and how sure that is: no more than the paired intervals say."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def recommend(
     -------
     Ranking
     dict
-        ``take``: the candidate's name, or None where no one is clearly the best; ``not_apart``: those that are not
+        ``choice``: the candidate's name, or None where no one is clearly the best; ``not_apart``: those that are not
         clearly behind the first; ``better_than_chance``: whether the first is; ``measure``; ``text``: sentences.
     """
     ranked = ranking({name: one.correct for name, one in measured.items()})
@@ -58,7 +58,7 @@ def recommend(
         "together. All of this is of frozen features: fine-tuning can change the order, and so can other samples."
     )
     return ranked, {
-        "take": first if useful and clear else None,
+        "choice": first if useful and clear else None,
         "not_apart": list(ranked.not_apart),
         "better_than_chance": useful,
         "measure": "probe",
@@ -93,7 +93,8 @@ def _against_next(ranked: Ranking, clear: bool) -> str:
 def _advice(ranked: Ranking, parameters: Mapping[str, int]) -> str:
     first = ranked.order[0]
     if not ranked.not_apart:
-        return f"Take {first}: all others are clearly behind it."
+        others = "all others are" if len(ranked.behind) > 1 else "the other is"
+        return f"Fine-tune {first} first: by the linear probe {others} clearly behind it."
     possible = [first, *ranked.not_apart]
     smallest = min(possible, key=lambda name: parameters[name])
     size = f"{number(parameters[smallest] / 1e6)} million parameters"

@@ -96,7 +96,7 @@ def terminal(document: Document) -> list[Table | str]:
     first = Table(
         "candidate",
         f"{about['probe']['title']}\n[95%]",
-        "behind the first,\npoints [95% together]",
+        "the first is ahead by,\npoints [95% together]",
         f"{about['knn']['title']}\n[95%]",
         "million\nparameters",
         "seconds: features,\nmeasures",
