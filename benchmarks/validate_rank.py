@@ -49,10 +49,10 @@ QUICK = {"train": 120, "test": 100, "epochs": 2}
 
 def chosen(choice: DataChoice, most: int) -> Samples:
     """At most so many samples of a data set, equally over the classes."""
-    choice = DataChoice(choice.path, choice.text, choice.label, None, None, folds=5)
+    choice = DataChoice(choice.data, choice.text, choice.label, None, None, folds=5)
     whole = Samples(choice)
     count = min(most, len(whole.prepared(None)))
-    return Samples(DataChoice(choice.path, choice.text, choice.label, None, count, folds=5))
+    return Samples(DataChoice(choice.data, choice.text, choice.label, None, count, folds=5))
 
 
 def inputs(loaded: Loaded, indices: list[int]) -> Any:

@@ -53,7 +53,7 @@ class Task:
 def tasks(folder: Path) -> dict[str, Task]:
     """Data sets by name; the AG News test file, the only one there is here, is parted into two."""
     found = {
-        name: Task(DataChoice(SMALL / name / "train"), DataChoice(SMALL / name / test), True)
+        name: Task(DataChoice(str(SMALL / name / "train")), DataChoice(str(SMALL / name / test)), True)
         for name, test in (
             ("hymenoptera256", "val"),
             ("flowers5", "test"),
@@ -63,7 +63,7 @@ def tasks(folder: Path) -> dict[str, Task]:
     }
     columns: dict[str, Any] = {"text": "0", "label": "1"}
     found["sst2"] = Task(
-        *(DataChoice(SMALL / "sst2" / f"{part}.tsv", **columns) for part in ("train", "dev")), False
+        *(DataChoice(str(SMALL / "sst2" / f"{part}.tsv"), **columns) for part in ("train", "dev")), False
     )
     train, test = (folder / "data" / f"ag_news-{part}.csv" for part in ("train", "test"))
     if not (train.exists() and test.exists()):
@@ -73,7 +73,7 @@ def tasks(folder: Path) -> dict[str, Task]:
         for path, part in ((train, rows[::2]), (test, rows[1::2])):
             with path.open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(part)
-    found["ag_news"] = Task(DataChoice(train, **columns), DataChoice(test, **columns), False)
+    found["ag_news"] = Task(DataChoice(str(train), **columns), DataChoice(str(test), **columns), False)
     return found
 
 
@@ -84,10 +84,10 @@ def picture_candidates(folder: Path) -> list[Candidate]:
     resnet56 = SMALL / "resnet56.safetensors"
     lite = SMALL / "efficientnet_lite0.safetensors"
     whole = [
-        Candidate("mobilenet", "", "bequeath:mobilenet_v2", "hub", OF_IMAGENET),
-        Candidate("efficientnet", "", "small_models:efficientnet_lite0", str(lite), OF_LITE),
-        Candidate("resnet20", "", "small_models:resnet20", str(SMALL / "resnet20.safetensors"), OF_CIFAR),
-        Candidate("resnet56", "", "small_models:resnet56", str(resnet56), OF_CIFAR),
+        Candidate("mobilenet", "", "bequeath:mobilenet_v2", "hub", {}, OF_IMAGENET),
+        Candidate("efficientnet", "", "small_models:efficientnet_lite0", str(lite), {}, OF_LITE),
+        Candidate("resnet20", "", "small_models:resnet20", str(SMALL / "resnet20.safetensors"), {}, OF_CIFAR),
+        Candidate("resnet56", "", "small_models:resnet56", str(resnet56), {}, OF_CIFAR),
     ]
 
     def mobile() -> nn.Module:

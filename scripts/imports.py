@@ -26,7 +26,7 @@ LAYERS = (
     "suite",
     "cli",
 )
-SHARED = ("errors", "files", "printable")
+SHARED = ("printable", "errors", "files")
 _FACE = "__init__.py"
 # The folders of study in the order of the design; the files beside them, which put it all together, come last.
 _STUDY = ("study/config", "study/loading", "study/store", "study/engines", "study/findings")

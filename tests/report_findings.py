@@ -298,7 +298,7 @@ def make_findings(modality: str = "image", cast: str = "three") -> dict[str, Any
     accuracy = dict(zip(models, (0.86, 0.91, 0.69, 0.9, 0.88), strict=False))
     outputs = dict(zip(models, (2.5, 4.25, -0.5, 4.0, 3.25), strict=False))
     return {
-        "schema": "bequeath.findings/4",
+        "schema": "bequeath.findings/5",
         "study": {
             "name": "Ants and bees",
             "modality": modality,
@@ -375,6 +375,37 @@ def make_findings(modality: str = "image", cast: str = "three") -> dict[str, Any
             if cast == "three"
             else None,
             "by_order": _strength_by_order(roles),
+        },
+        "forgotten": {
+            "n": 153,
+            "both": 120,
+            "forgotten": 4,
+            "learned": 12,
+            "neither": 17,
+            "change": estimate(0.05, 0.03, 153),
+            "p": 0.077,
+            "by_class": [
+                {
+                    "class": name,
+                    "n": n,
+                    "both": 60,
+                    "forgotten": 2,
+                    "learned": 6,
+                    "neither": n - 68,
+                    "change": estimate(0.05, 0.04, n),
+                    "p": 0.58,
+                }
+                for name, n in (("ants", 70), ("bees", 83))
+            ],
+            "again": [
+                {"twin": name, "forgotten": 3, "learned": 10}
+                for name, role in models.items()
+                if role == "after twin"
+            ],
+            "samples": [
+                {"sample": "bees/7.jpg", "class": "bees", "flip": "forgotten", "read": True},
+                {"sample": "ants/3.jpg", "class": "ants", "flip": "learned", "read": False},
+            ],
         },
         "regions": [
             {

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bequeath.printable import printable
+
 
 class BequeathError(ValueError):
     """Input that cannot be used: the message names the place, what was given, and what to do."""
+
+    def __str__(self) -> str:
+        """One line without escape codes, whatever stands in the names: they come from files."""
+        return printable(super().__str__())
 
 
 def first_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -158,6 +159,44 @@ def test_bad_files(tmp_path: Path, name: str, content: bytes, message: str) -> N
     with pytest.raises(BequeathError, match=message) as caught:
         read_state(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+def test_a_zip_file_with_names_that_are_no_text(tiny: TinyNet, tmp_path: Path) -> None:
+    torch.save(tiny.state_dict(), tmp_path / "w.pt")
+    content = (tmp_path / "w.pt").read_bytes()
+    # The directory at the end says that names are UTF-8 (bit 11 of the flags), and one is not.
+    start = content.rindex(b"PK\x01\x02")
+    entry = bytearray(content[start:])
+    entry[8:10], entry[46] = b"\x00\x08", 0xA9
+    (tmp_path / "w.pt").write_bytes(content[:start] + entry)
+    with pytest.raises(BequeathError, match=r"w\.pt: (damaged, or )?not a file of torch\.save") as caught:
+        read_state(tmp_path / "w.pt")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_end_of_a_zip_file_of_many_disks(tiny: TinyNet, tmp_path: Path) -> None:
+    torch.save(tiny.state_dict(), tmp_path / "w.pt")
+    content = (tmp_path / "w.pt").read_bytes()
+    locator = b"PK\x06\x07" + (1).to_bytes(4, "little") + bytes(8) + (9).to_bytes(4, "little")
+    end = content.rindex(b"PK\x05\x06")
+    before = content.rfind(b"PK\x06\x07", 0, end)
+    (tmp_path / "w.pt").write_bytes(content[: end if before < 0 else before] + locator + content[end:])
+    # Python's zip reader refuses it; torch's own does not look there.
+    assert read_state(tmp_path / "w.pt").keys() == tiny.state_dict().keys()
+
+
+def test_a_zip_file_whose_names_hold_ends_of_lines(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "w.pt", "w") as archive:
+        archive.writestr("a\n\x1b[31mb", "")
+    with pytest.raises(BequeathError, match=r"a zip file, but none of torch\.save") as caught:
+        read_state(tmp_path / "w.pt")
+    assert r"a\n\x1b[31mb" in str(caught.value)
+
+
+def test_an_index_whose_files_are_no_names(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"conv.weight": 5}}')
+    with pytest.raises(BequeathError, match="not an index of state files"):
+        read_state(tmp_path)
 
 
 def test_a_cut_file(tiny: TinyNet, tmp_path: Path) -> None:

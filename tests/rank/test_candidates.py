@@ -13,10 +13,11 @@ def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("birds.safetensors", "resnet18-fish.safetensors"):
         save_file({"w": zeros(1)}, name)
-    for folder in ("encoder", "with=sign", "empty"):
+    for folder in ("encoder", "empty", "adapter"):
         (tmp_path / folder).mkdir()
-    for folder in ("encoder", "with=sign"):
-        (tmp_path / folder / "config.json").write_text("{}")
+    (tmp_path / "encoder/config.json").write_text("{}")
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (tmp_path / "adapter" / name).write_text("{}")
     return tmp_path
 
 
@@ -28,19 +29,19 @@ def test_every_form_says_architecture_and_weights_and_gets_a_name(files):
         "torchvision:resnet18=resnet18-fish.safetensors",
         "encoder",
         "transformers:owner/encoder",
-        "transformers:with=sign",
+        "owner/other.v2",
         "nets:build=birds.safetensors",
     ]
     found = candidates(given)
     assert [(one.architecture, one.weights) for one in found] == [
         ("torchvision:resnet18", "hub"),
         ("torchvision:resnet18", "hub:IMAGENET1K_V1"),
-        ("torchvision:resnet18", "birds.safetensors"),
-        ("torchvision:resnet18", "resnet18-fish.safetensors"),
-        ("transformers:encoder", "hub"),
+        ("torchvision:resnet18", str(files / "birds.safetensors")),
+        ("torchvision:resnet18", str(files / "resnet18-fish.safetensors")),
+        (f"transformers:{files / 'encoder'}", str(files / "encoder")),
         ("transformers:owner/encoder", "hub"),
-        ("transformers:with=sign", "hub"),
-        ("nets:build", "birds.safetensors"),
+        ("transformers:owner/other.v2", "hub"),
+        ("nets:build", str(files / "birds.safetensors")),
     ]
     assert [one.name for one in found] == [
         "resnet18",
@@ -49,7 +50,7 @@ def test_every_form_says_architecture_and_weights_and_gets_a_name(files):
         "resnet18-fish",
         "encoder",  # as it is given, as is the next: two have this name
         "transformers:owner/encoder",
-        "with=sign",
+        "other.v2",
         "build=birds",
     ]
 
@@ -65,11 +66,12 @@ def test_names_hold_nothing_that_a_terminal_obeys(files):
     [
         (["torchvision:resnet18"], "1 given; a ranking needs two"),
         (["encoder", "encoder"], "'encoder': given twice"),
-        (["nowhere", "encoder"], "'nowhere': no such folder, and no architecture"),
-        (["empty", "encoder"], "'empty': no config.json"),
+        (["./nowhere", "encoder"], "no such file or folder: ./nowhere; give"),
+        (["empty", "encoder"], "empty: no config.json"),
         (["birds.safetensors", "encoder"], "give ARCHITECTURE=birds.safetensors"),
-        (["torchvision:resnet18=none.pt", "encoder"], "no such file: 'none.pt'"),
-        (["torchvision:resnet18=", "encoder"], "no such file: ''"),
+        (["torchvision:resnet18=none.pt", "encoder"], "resnet18=none.pt: no such file: none.pt"),
+        (["torchvision:resnet18=", "encoder"], "give torchvision:resnet18=STATE_FILE"),
+        (["adapter", "encoder"], "'adapter': a PEFT adapter"),
         (["bequeath:mobilenet_v3", "encoder"], "bequeath:mobilenet_v3.*mobilenet_v2"),
         (["nets:build", "encoder"], "weights are not said; give nets:build=STATE_FILE"),
     ],

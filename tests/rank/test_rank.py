@@ -22,7 +22,7 @@ from bequeath.rank.samples import DataChoice, Samples
 
 
 def rank(given, out="out", **choice):
-    options = {"path": Path("train"), "size": 10, "folds": 3, **choice}
+    options = {"data": "train", "size": 10, "folds": 3, **choice}
     return ranking.rank(candidates(given), Samples(DataChoice(**options)), Path(out), device="cpu")
 
 
@@ -109,7 +109,7 @@ def test_features_are_the_models_own_and_logits_those_of_its_head(candidate, pro
     rank([candidate("Colours", 2.0), candidate("Noise")])
     with np.load(next((project / "out/features").glob("Colours*.npz")), allow_pickle=False) as kept:
         found, logits = kept["features"], kept["logits"]
-    samples = Samples(DataChoice(Path("train"), size=10))
+    samples = Samples(DataChoice("train", size=10))
     dataset = samples.prepared(None)
     x = torch.stack([dataset[i].x for i in samples.indices])
     np.testing.assert_allclose(found, 2 * x.mean((2, 3)), rtol=1e-5)
@@ -183,30 +183,39 @@ def test_unknown_names_are_refused_before_any_features_are_computed(candidate, p
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"path": Path("none")}, "--data none: no such file or folder"),
-        ({"path": Path("planted_nets.py")}, "--size 10: goes with pictures"),
-        ({"path": Path("planted_nets.py"), "size": None}, "--data, --text, --label: table planted_nets.py"),
-        ({"path": Path("one")}, r"--data one: one class \(red\) only"),
-        ({"path": Path("few")}, r"--data few: class 'b' has 3 of 6 samples, and 5 folds need 5"),
+        ({"data": "none"}, "--data: no such file or folder: none"),
+        (
+            {"data": "planted_nets.py"},
+            r"--data: planted_nets.py: a folder of pictures, or a file that ends in",
+        ),
+        ({"data": "numbers.csv"}, "--data numbers.csv: numbers; .*--text"),
+        ({"data": "numbers.csv", "text": "a"}, "--size 10: is of pictures"),
+        (
+            {"data": "numbers.csv", "label": "b"},
+            "--label: .*numbers.csv: no column 'b'; its columns are a, label",
+        ),
+        ({"data": "one"}, r"--data one: one class \(red\) only"),
+        ({"data": "few"}, r"--data few: class 'b' has 3 of 6 samples, and 5 folds need 5"),
         ({"samples": 12}, r"class '.*' has 4 of 12 samples, and 5 folds need 5"),
         ({"samples": 1000}, "--samples 1000: there are 36"),
-        ({"path": Path("bad")}, r"image bad/.*cannot be read"),
-        ({"path": Path("train/red")}, "--data: image folder train/red: no class folders"),
+        ({"data": "bad"}, r"image .*/bad/r/0.png: cannot be read"),
+        ({"data": "train/red"}, "--data: image folder .*/train/red: no class folders"),
     ],
 )
 def test_data_that_cannot_be_used_are_refused(project, choice, message):
+    (project / "numbers.csv").write_text("a,label\n1,x\n2,y\n")
     write_pictures(project / "one", 6, ("red",))
     write_pictures(project / "few", 3, ("b", "r"))
     write_pictures(project / "bad", 6, ("b", "r"))
     (project / "bad/r/0.png").write_bytes(b"no picture")
     with pytest.raises(BequeathError, match=message):
-        Samples(DataChoice(**{"path": Path("train"), "size": 10, **choice}))
+        Samples(DataChoice(**{"data": "train", "size": 10, **choice}))
 
 
 def test_a_device_that_is_not_there_is_refused(candidate):
     given = candidates([candidate("Colours"), candidate("Noise")])
     with pytest.raises(BequeathError, match=r"^device: 'nothing' cannot be used"):
-        ranking.rank(given, Samples(DataChoice(Path("train"), size=10)), Path("out"), device="nothing")
+        ranking.rank(given, Samples(DataChoice("train", size=10)), Path("out"), device="nothing")
 
 
 def test_places_that_are_somebody_elses_are_refused(candidate, project):
@@ -232,7 +241,7 @@ def texts(tmp_path, monkeypatch):
     config = BertConfig.from_pretrained("encoder")
     BertForSequenceClassification(config).save_pretrained("other")
     BertTokenizer.from_pretrained("encoder").save_pretrained("other")
-    return {"path": Path("dev.tsv"), "text": "sentence", "size": None}
+    return {"data": "dev.tsv", "size": None}
 
 
 def test_texts_are_ranked_by_each_models_own_tokenizer(texts):
@@ -285,7 +294,5 @@ def test_bad_input_is_one_line_and_exit_code_2(candidate):
     assert re.fullmatch(r"bequeath: candidate planted_nets:Patches=\S+: head .* called with .*\n", got.stderr)
     got = bequeath("rank", candidate("Colours"), "planted_nets:Nothing=none.pt", "--data", "train")
     assert got.returncode == 2
-    assert got.stderr.startswith(
-        "bequeath: candidate 'planted_nets:Nothing=none.pt': no such file: 'none.pt'"
-    )
+    assert got.stderr.startswith("bequeath: candidate: planted_nets:Nothing=none.pt: no such file: none.pt")
     assert got.stderr.count("\n") == 1

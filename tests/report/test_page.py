@@ -135,7 +135,7 @@ def test_the_answers_and_figures_are_there(usual: str) -> None:
         "Does birds preserve little of imagenet, and less the higher the order? ✓ supported",
         "Does cold have little of what birds preserved? ✗ contradicted",
         "Does birds reach its final knowledge earlier and more steadily than cold? ? undecided",
-        "Does fine-tuning first remove noise, then add it? – not measurable",
+        "Does its training first remove noise, then add it? – not measurable",
         "The sentence of F2.",
         "Whether little is preserved, by other readings: exact, as the papers read: contradicted: 57% observed",
         "Rule: The rule of F3.",
@@ -475,7 +475,7 @@ def test_the_page_is_light(html: str) -> None:
 
 
 def test_other_versions_and_outside_pictures_are_refused(image_findings: dict[str, Any]) -> None:
-    with pytest.raises(BequeathError, match=r"reads 'bequeath\.findings/4'"):
+    with pytest.raises(BequeathError, match=r"reads 'bequeath\.findings/5'"):
         render({"schema": "bequeath.findings/1"})
     image_findings["examples"][1]["picture"] = "pictures/1.png"
     with pytest.raises(BequeathError, match=r"examples\[1\].picture.*'pictures/1.png'"):

@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save_file
 from study_runs import findings_of
 
 import bequeath as bq
+from bequeath.data import ImageFolder, Preprocessing
+from bequeath.models import load_model
 from bequeath.study.run import Study
 
 
@@ -31,7 +33,7 @@ def estimates(node):
 
 def test_a_run_writes_consistent_findings_and_a_page(study_dir):
     findings = run(study_dir)
-    assert findings["schema"] == "bequeath.findings/4"
+    assert findings["schema"] == "bequeath.findings/5"
     assert findings["ledger_error"] < 1e-9
     assert findings["faithfulness"]["max_reconstruction_error"] < 1e-9
     certificates = findings["certificates"]
@@ -54,6 +56,29 @@ def test_a_run_writes_consistent_findings_and_a_page(study_dir):
     page = (study_dir / "out/report.html").read_text()
     assert "colours" in page
     assert len(page) > 50_000
+
+
+def test_forgotten_and_learned_samples_are_those_that_the_models_say(study_dir, without_report):
+    findings = run(study_dir)
+    flips, models = findings["forgotten"], findings["models"]
+    assert flips["n"] == sum(flips[key] for key in ("both", "forgotten", "learned", "neither")) == 24
+    right = {name: models[name]["accuracy"]["mean"] * 24 for name in ("pretrained", "finetuned")}
+    assert flips["both"] + flips["forgotten"] == pytest.approx(right["pretrained"])
+    assert flips["both"] + flips["learned"] == pytest.approx(right["finetuned"])
+    assert sum(row["n"] for row in flips["by_class"]) == 24
+    for key in ("forgotten", "learned"):
+        assert flips[key] == sum(row[key] for row in flips["by_class"])
+        assert flips[key] == sum(one["flip"] == key for one in flips["samples"])
+    assert flips["samples"]
+    model = load_model("tiny_net_for_study:build", "models/finetuned-100.safetensors", 3, "image")
+    data = ImageFolder("val", Preprocessing(24))
+    by_id = {data[i].id: data[i] for i in range(len(data))}
+    for one in flips["samples"]:
+        sample = by_id[one["sample"]]
+        assert one["class"] == data.classes[sample.label]
+        assert (int(model(sample.x[None]).argmax()) == sample.label) == (one["flip"] == "learned")
+    read = {sample["id"] for sample in findings["samples"]}
+    assert all(one["read"] == (one["sample"] in read) for one in flips["samples"])
 
 
 def test_the_arrays_are_readable_with_plain_xarray_and_belong_to_the_findings(study_dir):

@@ -16,7 +16,8 @@ def test_three_models() -> None:
         "birds was compared with imagenet, and both with cold, which did not start from imagenet. All of them "
         "classified the same 40 pictures many times, each time with other parts hidden. Their answers show which parts "
         "they use together, and how strongly: that is the knowledge compared here. Of 153 test pictures, imagenet gets "
-        "86% right, birds 91% and cold 69%."
+        "86% right, birds 91% and cold 69%. birds has forgotten 4 of them, which imagenet has right, and learned 12, "
+        "which imagenet has wrong."
     )
     assert found["findings"] == [
         "Of what can be read of imagenet, birds still has 50% [40%, 60%]. The rest is gone or changed.",
@@ -24,7 +25,7 @@ def test_three_models() -> None:
         "In training, birds comes near to its final knowledge earlier than cold, and it drops less again of what it "
         "learned on the way (21% against 37%).",
     ]
-    assert found["not_measurable"] == ["Whether fine-tuning removes noise: The sentence of F4."]
+    assert found["not_measurable"] == ["Whether training removes noise: The sentence of F4."]
     assert "fewer than 1 in 1,000 of the shuffles" in found["sure"][1]
     assert (
         found["sure"][2]

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from bequeath.cli import rank
 from bequeath.cli.net import INCOMPLETE, Command, check_text, log_to_stderr, of_file
 from bequeath.errors import BequeathError
 from bequeath.files import writable, write_whole
@@ -23,9 +22,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-
-
-rank.add_to(app)
 
 
 class Engine(str, Enum):
@@ -65,7 +61,7 @@ def demo(
     config = demo_study(out.resolve(), settings, seed)
     with bars(True) as shown:
         train_demo(out.resolve(), settings, config, shown)
-    _finish(Study(config), out)
+    finish(Study(config), out)
 
 
 @app.command(
@@ -108,7 +104,7 @@ def run(
         what = found.forecast(out).to_dict()
         _print_json({"event": "forecast", **what}) if as_json else show_forecast(what)
         return
-    _finish(found, out, update=update, as_json=as_json)
+    finish(found, out, update=update, as_json=as_json)
 
 
 _SMALL = typer.Option("--small", help="Take the small form that the file gives.")
@@ -249,7 +245,8 @@ def verify(run: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None
     )
 
 
-def _finish(study: Any, out: Path, update: bool = False, as_json: bool = False) -> None:
+def finish(study: Any, out: Path, update: bool = False, as_json: bool = False) -> None:
+    """Run a study in a folder, and tell what came out."""
     from bequeath.report.terminal import show_findings
     from bequeath.study.progress import json_lines
 

@@ -7,39 +7,36 @@ from typing import Annotated
 
 import typer
 
+from bequeath.cli.commands import app
 from bequeath.cli.net import Command
 from bequeath.printable import printable
 
-EPILOG = (
-    "Example: bequeath rank torchvision:resnet18 timm:vit_small_patch16_224 bequeath:mobilenet_v2 --data data/train. "
-    "Exit codes: 0 done, 1 failure, 2 input that cannot be used, 130 stopped."
+
+@app.command(
+    cls=Command,
+    epilog="Example: bequeath rank torchvision:resnet18 timm:vit_small_patch16_224 bequeath:mobilenet_v2 --data "
+    "data/train. Exit codes: 0 done, 1 failure, 2 input that cannot be used, 4 the folder is in use, 130 stopped.",
 )
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command("rank", cls=Command, epilog=EPILOG)(rank)
-
-
 def rank(
     candidates: Annotated[
         list[str],
         typer.Argument(
-            help="Two or more: torchvision:NAME, timm:NAME, bequeath:mobilenet_v2, transformers:NAME, a folder of "
-            "save_pretrained, ARCHITECTURE=STATE_FILE, or module:function=STATE_FILE."
+            help="Two or more: torchvision:NAME, timm:NAME, bequeath:mobilenet_v2, a transformers hub name, a folder "
+            "of save_pretrained or of bequeath train, ARCHITECTURE=STATE_FILE, or module:function=STATE_FILE."
         ),
     ],
     data: Annotated[
-        Path,
+        str,
         typer.Option(
-            help="Training data: a folder with one folder a class, or a CSV, TSV or JSONL file of texts."
+            help="Training data: a folder with one folder of pictures a class (or with train and val of such), a CSV, "
+            "TSV or JSONL file of texts, or a published set: cifar10:FOLDER."
         ),
     ],
     out: Annotated[Path, typer.Option(help="The ranking's folder; a second start goes on there.")] = Path(
         "runs/rank"
     ),
-    text: Annotated[str, typer.Option(help="The texts' column: its name, or its number.")] = "text",
-    label: Annotated[str, typer.Option(help="The labels' column: its name, or its number.")] = "label",
+    text: Annotated[str | None, typer.Option(help="Column(s) of the text, a,b; or numbers from 0.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of the label, or its number.")] = None,
     size: Annotated[
         int | None,
         typer.Option(min=8, max=8192, help="Pixels that all models are given; each model's own if left out."),

@@ -30,9 +30,8 @@ class Comparison:
     Attributes
     ----------
     effects : dict of str to Tensor
-        Interactions by role, shape (samples, 2, subsets), AND first, in units of the value function: ``before``,
-        ``after``, ``control`` where there is one, and ``after twin`` and the like. All 2**n subsets, or, of sparse
-        readings, those that any of the models has a term of.
+        Interactions by role, (samples, 2, subsets), AND first, in units of the value: ``before``, ``after``,
+        ``control``, ``after twin`` and the like. All 2**n subsets; of sparse readings, those of any model's terms.
     scale : dict of str to float
         What each model's interactions are divided by, in those units.
     orders : Tensor

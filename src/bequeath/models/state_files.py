@@ -148,7 +148,9 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
     try:
         files: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = sorted(set(files.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError(f"{names[0]!r} is no name of a file")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BequeathError(
             f"weights {index}: not an index of state files (no weight_map); save the model again"
         ) from error
@@ -213,12 +215,12 @@ def read_pickled(path: Path, *, mapped: bool = False) -> Any:
 
 def _check_archive(path: Path) -> None:
     """Refuse the zip files that look like those of `torch.save` and are programs."""
-    if not zipfile.is_zipfile(path):
-        return
     try:
+        if not zipfile.is_zipfile(path):
+            return
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (OSError, zipfile.BadZipFile):  # damaged: told by torch's own reader
+    except Exception:  # damaged, in whatever way: told by torch's own reader
         return
     if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
         raise BequeathError(

@@ -80,6 +80,30 @@ def load_model(
     return in_eval_mode(model.cpu())
 
 
+def saved_outputs(
+    architecture: str, weights: str | Path, modality: Modality, weights_key: str | None = None, **kwargs: Any
+) -> int | None:
+    """How many outputs the saved head of a model has; None where the weights have no head.
+
+    Parameters
+    ----------
+    architecture, weights, modality, weights_key, **kwargs
+        As for `load_model`.
+
+    Raises
+    ------
+    BequeathError
+        As `load_model` does.
+    """
+    model, state, place = seeded_build(architecture, weights, 2, modality, kwargs, weights_key)
+    heads = find_heads(model)
+    load_body(
+        model, state, place, heads, keep_heads=False
+    )  # else another architecture would be one without a head
+    saved = state.get(f"{heads[0]}.weight")
+    return None if saved is None else len(saved)
+
+
 def seeded_build(
     architecture: str,
     weights: str | Path,

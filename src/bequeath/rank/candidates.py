@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bequeath.errors import BequeathError
-from bequeath.models.architectures import OURS, SOURCES
+from bequeath.models.architectures import OURS
 from bequeath.models.hub import HUB, hub_entry
 from bequeath.models.named import check_known
 from bequeath.models.preprocessing import Preprocessing
 from bequeath.printable import printable
-
-FORMS = (
-    "torchvision:NAME, timm:NAME, bequeath:mobilenet_v2, transformers:NAME, a folder of save_pretrained, "
-    "ARCHITECTURE=STATE_FILE or module:function=STATE_FILE"
-)
+from bequeath.study.direct.models import model_source
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,8 @@ class Candidate:
         As the user wrote it.
     architecture, weights : str
         As for `bequeath.models.load_backbone`.
+    options : mapping
+        Keyword arguments of the architecture.
     preprocessing : Preprocessing or None
         How it is given pictures; None: as its library or folder says.
     """
@@ -39,6 +38,7 @@ class Candidate:
     given: str
     architecture: str
     weights: str
+    options: Mapping[str, Any] = field(default_factory=dict)
     preprocessing: Preprocessing | None = None
 
 
@@ -55,44 +55,35 @@ def candidates(given: Sequence[str]) -> list[Candidate]:
     twice = [text for place, text in enumerate(given) if text in given[:place]]
     if twice:
         raise BequeathError(f"candidate {twice[0]!r}: given twice; give each once")
-    parts = [_parts(text) for text in given]
-    short = [_short(architecture, weights) for architecture, weights in parts]
+    found = [_section(text) for text in given]
+    short = [_short(one["architecture"], one["weights"]) for one in found]
     names = [
         one if short.count(one) == 1 else text for one, text in zip(short, map(printable, given), strict=True)
     ]
     return [
-        Candidate(name, text, architecture, weights)
-        for name, text, (architecture, weights) in zip(names, given, parts, strict=True)
+        Candidate(name, text, one["architecture"], one["weights"], one.get("options", {}))
+        for name, text, one in zip(names, given, found, strict=True)
     ]
 
 
-def _parts(text: str) -> tuple[str, str]:
-    """Architecture and weights."""
+def _section(text: str) -> dict[str, Any]:
+    """What a study file would say of it, with the weights of a backbone."""
     place = f"candidate {text!r}"
-    path = Path(text).expanduser()
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise BequeathError(
-                f"{place}: no config.json in this folder; give one written by save_pretrained"
-            )
-        return f"transformers:{path}", HUB
-    if path.is_file():
+    if Path(text).expanduser().is_file():
         raise BequeathError(
             f"{place}: a file alone does not say what it belongs to; give ARCHITECTURE={text}"
         )
-    source, colon, name = text.partition(":")
-    if not (source and colon and name):
-        raise BequeathError(f"{place}: no such folder, and no architecture's name; give {FORMS}")
-    architecture, equals, weights = text.partition("=")
+    if text.endswith("="):
+        raise BequeathError(f"{place}: no file behind the sign; give {text}STATE_FILE")
+    source, _, name = text.partition(":")
     if source == "bequeath":
         check_known(place, name.partition("=")[0], OURS)
-    if not equals or Path(name).expanduser().is_dir():  # a folder's name may hold the sign
-        if source not in SOURCES:
-            raise BequeathError(f"{place}: its weights are not said; give {text}=STATE_FILE")
-        return text, HUB
-    if hub_entry(weights) is None and not (weights and Path(weights).expanduser().exists()):
-        raise BequeathError(f"{place}: no such file: {weights!r}; give {architecture}=STATE_FILE")
-    return architecture, weights if hub_entry(weights) is not None else str(Path(weights).expanduser())
+    found = model_source("candidate", text, None)
+    if found.adapter:
+        raise BequeathError(f"{place}: a PEFT adapter, not a whole model; give the model that it is put onto")
+    if found.section.get("weights") is None:
+        raise BequeathError(f"{place}: its weights are not said; give {text}=STATE_FILE")
+    return found.section
 
 
 def _short(architecture: str, weights: str) -> str:
@@ -100,5 +91,7 @@ def _short(architecture: str, weights: str) -> str:
     last = Path(architecture.partition(":")[2]).name or architecture
     if weights == HUB:
         return printable(last)
-    stem = weights.partition(":")[2] if hub_entry(weights) is not None else Path(weights).stem
-    return printable(stem if stem.startswith(last) else f"{last}={stem}")
+    path = Path(weights)
+    own = path.name if path.is_dir() else path.stem
+    own = weights.partition(":")[2] if hub_entry(weights) is not None else own
+    return printable(own if own.startswith(last) else f"{last}={own}")

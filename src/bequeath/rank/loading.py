@@ -21,7 +21,6 @@ from bequeath.models.preprocessing import Preprocessing
 from bequeath.models.probe import features, load_with_source_head
 from bequeath.rank.candidates import Candidate
 from bequeath.rank.samples import Samples
-from bequeath.study.config.data import TextTableConfig
 from bequeath.study.config.games import EvaluationConfig
 from bequeath.study.config.own import source_of
 from bequeath.study.loading.digests import file_digest, key_of
@@ -113,7 +112,11 @@ def load(candidate: Candidate, samples: Samples, device: str | None = None) -> L
 def _loaded(candidate: Candidate, samples: Samples) -> Loaded:
     # First the model: one for other data is to be told of as such, whatever else it lacks.
     model, head, source = load_with_source_head(
-        candidate.architecture, candidate.weights, len(samples.classes), samples.modality
+        candidate.architecture,
+        candidate.weights,
+        len(samples.classes),
+        samples.modality,
+        **candidate.options,
     )
     own, tokenizer, notes = candidate.preprocessing, None, []
     if samples.modality == "image":
@@ -152,7 +155,6 @@ def _tokenizer(candidate: Candidate, samples: Samples) -> Any:
     source = candidate.architecture.partition(":")[0]
     if not source.startswith("transformers"):
         raise BequeathError("has no tokenizer of its own; for texts give transformers:NAME or a folder")
-    assert isinstance(samples.config, TextTableConfig)
     return load_tokenizer(samples.config, candidate.architecture, [candidate.architecture])
 
 

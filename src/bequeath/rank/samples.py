@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
-from bequeath.data.image_folder import ImageFolder
+from bequeath.data.images import Images
 from bequeath.data.samples import Dataset, balanced
-from bequeath.data.text import TextTable
 from bequeath.errors import BequeathError
 from bequeath.games.inputs import Modality
 from bequeath.models.preprocessing import Preprocessing
-from bequeath.study.config.data import ImageFolderConfig, TextTableConfig
+from bequeath.study.config.data import DataConfig, modality
+from bequeath.study.direct.data import data_section
 
 USUAL = 1000
 """Samples that are taken where no number is given, if there are so many."""
@@ -29,10 +28,10 @@ class DataChoice:
 
     Attributes
     ----------
-    path : Path
-        A folder with one folder a class, or a table of texts.
-    text, label : str
-        Columns of the table, by name, or by number where it has no header.
+    data : str
+        A folder with one folder a class, or of training and held-out data; a file of texts; or KIND:FOLDER.
+    text, label : str or None
+        Columns of the file, by name, or by number where it has no header; the usual names are found.
     size : int or None
         Pixels that pictures are brought to, instead of each model's own.
     samples : int or None
@@ -43,9 +42,9 @@ class DataChoice:
         Of the choice of samples and folds.
     """
 
-    path: Path
-    text: str = "text"
-    label: str = "label"
+    data: str
+    text: str | None = None
+    label: str | None = None
     size: int | None = None
     samples: int | None = None
     folds: int = 5
@@ -58,7 +57,7 @@ class Samples:
     Attributes
     ----------
     choice : DataChoice
-    config : ImageFolderConfig or TextTableConfig
+    config : DataConfig
         The same as a study's section.
     modality : "image" or "text"
     classes : tuple of str
@@ -78,12 +77,12 @@ class Samples:
     def __init__(self, choice: DataChoice) -> None:
         self.choice = choice
         self.config = _config(choice)
-        self.modality: Modality = self.config.modality
+        self.modality: Modality = modality(self.config)
         whole = self.prepared(None)
         self.classes, self.source = whole.classes, whole.source
         if len(self.classes) < 2:
             raise BequeathError(
-                f"--data {choice.path}: one class ({self.classes[0]}) only; give data of two classes or more"
+                f"--data {choice.data}: one class ({self.classes[0]}) only; give data of two classes or more"
             )
         count = min(USUAL, len(whole)) if choice.samples is None else choice.samples
         if count > len(whole):
@@ -93,8 +92,6 @@ class Samples:
         self.indices = balanced(whole, count, choice.seed)
         self.labels: NDArray[np.int64] = np.array([whole.labels[i] for i in self.indices])
         self._check_counts()
-        if isinstance(whole, ImageFolder):
-            whole.check(self.indices)
         self.digest = _digest(whole, self.indices)
 
     @property
@@ -108,50 +105,48 @@ class Samples:
         return max(self.counts) / len(self.labels)
 
     def prepared(self, own: Preprocessing | None) -> Dataset:
-        """All samples, pictures prepared as a model wants them but for the size that the user gave."""
+        """All training samples, pictures prepared as a model wants them but for the size that the user gave."""
         try:
-            return self.config.load(own, self.choice.seed)[0]
+            held_out, train = self.config.load(own, self.choice.seed)
         except BequeathError as error:
-            options = "--data, --text, --label" if isinstance(self.config, TextTableConfig) else "--data"
-            raise BequeathError(f"{options}: {error}") from error
+            raise BequeathError(f"--data: {error}") from error
+        return held_out if train is None else train
 
     def _check_counts(self) -> None:
         counts, folds = self.counts, self.choice.folds
         if min(counts) < folds:
             few = self.classes[counts.index(min(counts))]
             raise BequeathError(
-                f"--data {self.choice.path}: class {few!r} has {min(counts)} of {len(self.labels)} samples, and "
+                f"--data {self.choice.data}: class {few!r} has {min(counts)} of {len(self.labels)} samples, and "
                 f"{folds} folds need {folds} of each class; give more samples, or fewer --folds (3 at least)"
             )
 
 
-def _config(choice: DataChoice) -> ImageFolderConfig | TextTableConfig:
-    path = choice.path
-    if not path.exists():
+def _config(choice: DataChoice) -> DataConfig:
+    section = data_section(choice.data, None, choice.text, choice.label)
+    try:
+        config: DataConfig = TypeAdapter(DataConfig).validate_python(section)
+        if modality(config) == "image" and choice.size is not None:
+            config = TypeAdapter(DataConfig).validate_python({**section, "size": choice.size})
+    except ValidationError as error:
+        raise BequeathError(f"--data {choice.data}: {error.errors()[0]['msg']}") from None
+    if modality(config) == "table":
         raise BequeathError(
-            f"--data {path}: no such file or folder; give a folder with one folder a class, or a table of texts"
+            f"--data {choice.data}: numbers; candidates are models of pictures or texts: say by --text which column "
+            "holds texts"
         )
-    if path.is_dir():
-        return ImageFolderConfig.model_validate({"kind": "image_folder", "path": path, "size": choice.size})
-    if choice.size is not None:
-        raise BequeathError(f"--size {choice.size}: goes with pictures, and {path} is a file; leave it out")
-    columns = {"text": _column(choice.text), "label": _column(choice.label)}
-    return TextTableConfig.model_validate({"kind": "text_table", "path": path, **columns})
-
-
-def _column(given: str) -> str | int:
-    return int(given) if given.isdecimal() else given
+    if modality(config) != "image" and choice.size is not None:
+        raise BequeathError(f"--size {choice.size}: is of pictures; {choice.data} holds none; leave it out")
+    return config
 
 
 def _digest(dataset: Dataset, indices: Sequence[int]) -> str:
-    """Of what the chosen samples hold."""
+    """Of what the chosen samples hold; every picture is read, so that a bad one shows before hours are spent."""
     digest = hashlib.sha256()
     for i in indices:
-        content: Any
-        if isinstance(dataset, ImageFolder):
-            content = dataset.files[i].read_bytes()
+        if isinstance(dataset, Images):
+            picture = dataset.open(i)
+            digest.update(f"{picture.size}".encode() + picture.tobytes())
         else:
-            assert isinstance(dataset, TextTable)
-            content = dataset.texts[i].encode()
-        digest.update(hashlib.sha256(content).digest())
+            digest.update(hashlib.sha256(str(dataset[i].x).encode()).digest())
     return digest.hexdigest()

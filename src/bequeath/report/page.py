@@ -14,7 +14,7 @@ from bequeath.errors import BequeathError
 from bequeath.printable import all_printable
 from bequeath.report import curves, examples, figures, models, scales, style, tables, text
 
-SCHEMA = "bequeath.findings/4"
+SCHEMA = "bequeath.findings/5"
 
 
 @cache

@@ -10,13 +10,14 @@ from bequeath.knowledge.summaries import order_rows, region_rows
 from bequeath.study.findings import describe
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.examples import examples
+from bequeath.study.findings.forgotten import forgotten
 from bequeath.study.findings.known import findings_of
 from bequeath.study.findings.plain import Json, plain
 from bequeath.study.findings.summary import summary
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
 
-SCHEMA = "bequeath.findings/4"
+SCHEMA = "bequeath.findings/5"
 
 
 def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: Json) -> Json:
@@ -52,6 +53,7 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: J
         "roles": evidence.config.roles.model_dump(mode="json"),
         "models": describe.models(evidence, meaning["outputs"]),
         **found,
+        "forgotten": forgotten(evidence, parts.inputs, plan),
         "regions": plain(region_rows(evidence.comparison)),
         "ledger_error": None
         if evidence.shown is not None

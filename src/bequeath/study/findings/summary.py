@@ -33,7 +33,7 @@ def summary(findings: Json) -> Json:
             told.append(_relearned(relearned, control, after))
     for name, sentence, subject in (
         ("F3", _course, "Who learns earlier and more steadily"),
-        ("F4", _turnover, "Whether fine-tuning removes noise"),
+        ("F4", _turnover, "Whether training removes noise"),
     ):
         if name not in claims:
             continue
@@ -64,6 +64,17 @@ def _compared(findings: Json) -> str:
         f"{text}. {every} of them classified the same {study['n_samples']} {thing}s many times, each time with other "
         "parts hidden. Their answers show which parts they use together, and how strongly: that is the knowledge "
         f"compared here. Of {tested} test {thing}s, {names[0]} gets {first} right, {others}."
+        + _flips(findings.get("forgotten"), roles["before"], roles["after"])
+    )
+
+
+def _flips(forgotten: Json | None, before: str, after: str) -> str:
+    """Of one run; pooled ones have their own samples."""
+    if forgotten is None or not (forgotten["forgotten"] or forgotten["learned"]):
+        return ""
+    return (
+        f" {after} has forgotten {forgotten['forgotten']} of them, which {before} has right, and learned "
+        f"{forgotten['learned']}, which {before} has wrong."
     )
 
 
@@ -106,10 +117,11 @@ def _course(findings: Json) -> str:
 
 
 def _turnover(findings: Json) -> str:
+    after = findings["roles"]["after"]
     return {
-        "supported": "Fine-tuning first removes what is mostly noise, and later adds noise.",
-        "contradicted": "Fine-tuning does not first remove noise and then add it.",
-        "undecided": "Whether fine-tuning first removes noise and then adds it is open.",
+        "supported": f"The training of {after} first removed what is mostly noise, and later added noise.",
+        "contradicted": f"The training of {after} did not first remove noise and then add it.",
+        "undecided": f"Whether the training of {after} first removed noise and then added it is open.",
     }[findings["claims"]["F4"]["verdict"]]
 
 

@@ -1,0 +1,225 @@
+"""A study of two models, and of a control and twins, from the arguments of a command; what they leave out is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from bequeath.data.images import Images
+from bequeath.data.samples import Dataset, split
+from bequeath.errors import BequeathError
+from bequeath.games.inputs import Modality
+from bequeath.models.model_preprocessing import preprocessing_of
+from bequeath.models.weights import saved_outputs
+from bequeath.study.config import StudyConfig
+from bequeath.study.config.told import told
+from bequeath.study.direct.data import data_section
+from bequeath.study.direct.models import Source, model_source, named, on_base
+from bequeath.study.direct.players import USUAL, cells, number, runs_of_words
+from bequeath.study.loading.inputs import StudyInputs
+
+# Enough for an interval, and with two models of a ResNet-18's size some minutes' work on two cores.
+_SAMPLES, _MASKS = 24, 256
+_HOLDOUT = 0.5
+_USUAL_SIZE = 224
+_LOOKED_AT = 16
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user asks for; None: to be chosen.
+
+    Attributes
+    ----------
+    before, after, control : str
+        Models, as `model_source` takes them.
+    twins : sequence of str
+        Other seeds of the recipe of the model after.
+    data, train, text, label
+        As `data_section` takes them.
+    architecture : str
+        Of state files.
+    players : str
+        ``6x6`` cells of pictures, or a number: of superpixels, or of runs of words.
+    masks : str
+        A number or ``auto``.
+    samples, size, seed : int
+    """
+
+    before: str
+    after: str
+    data: str
+    control: str | None = None
+    twins: Sequence[str] = ()
+    train: str | None = None
+    text: str | None = None
+    label: str | None = None
+    architecture: str | None = None
+    players: str | None = None
+    masks: str | None = None
+    samples: int | None = None
+    size: int | None = None
+    seed: int = 0
+
+
+def direct_study(wanted: Wanted) -> tuple[StudyConfig, list[str]]:
+    """The study that is asked for, and in a line each what was chosen in it.
+
+    Raises
+    ------
+    BequeathError
+        If a model or the data cannot be used: the argument is named.
+    """
+    sources = _sources(wanted)
+    data = data_section(wanted.data, wanted.train, wanted.text, wanted.label)
+    names = dict(zip(sources, named(list(sources.values()), list(sources)), strict=True))
+    twins = [names[role] for role in sources if role.startswith("twin")]
+    roles: dict[str, Any] = {role: names[role] for role in ("before", "after", "control") if role in names}
+    content: dict[str, Any] = {
+        "name": f"{names['before']} and {names['after']}",
+        "models": {names[role]: dict(source.section) for role, source in sources.items()},
+        "roles": {**roles, **({"twins": {"after": twins}} if twins else {})},
+        "data": data,
+        **USUAL[_kind(data)],
+        "masks": _masks(wanted.masks),
+        "seed": wanted.seed,
+    }
+    said = _sizes(wanted, content, sources["before"])
+    inputs = StudyInputs(_checked(content))
+    said += _heads(content, sources, names, inputs)
+    held_out = _held_out(inputs.data, content)
+    content["samples"] = min(_SAMPLES, len(held_out)) if wanted.samples is None else wanted.samples
+    said += _players(wanted, content, held_out, inputs)
+    return _checked(content), said
+
+
+def _sources(wanted: Wanted) -> dict[str, Source]:
+    given = {"before": wanted.before, "after": wanted.after}
+    if wanted.control is not None:
+        given["control"] = wanted.control
+    given |= {f"twin {number}": one for number, one in enumerate(wanted.twins, 1)}
+    sources: dict[str, Source] = {}
+    for role, text in given.items():
+        place = role.upper() if role in ("before", "after") else f"--{role.partition(' ')[0]}"
+        source = model_source(place, text, wanted.architecture)
+        sources[role] = on_base(source, sources["before"]) if source.adapter and sources else source
+    if sources["before"].adapter:
+        raise BequeathError(
+            f"BEFORE: {wanted.before} is a PEFT adapter, not a whole model; give the model that it is put onto"
+        )
+    return sources
+
+
+def _kind(data: Mapping[str, Any]) -> Modality:
+    kinds: dict[str, Modality] = {"text_table": "text", "sst2": "text", "ag_news": "text", "table": "table"}
+    return kinds.get(data["kind"], "image")
+
+
+def _checked(content: Mapping[str, Any]) -> StudyConfig:
+    try:
+        return StudyConfig.model_validate(content)
+    except ValidationError as error:
+        raise told(error, "arguments", "", tuple(StudyConfig.model_fields), {}) from None
+
+
+def _masks(given: str | None) -> int | str:
+    if given is None:
+        return _MASKS
+    return given if given == "auto" else number("--masks", given, "a number or auto")
+
+
+def _sizes(wanted: Wanted, content: dict[str, Any], before: Source) -> list[str]:
+    """The pictures' size, where neither the user nor the model before says it."""
+    data = content["data"]
+    if _kind(data) != "image":
+        if wanted.size is not None:
+            raise BequeathError(f"--size: is of pictures; {wanted.data} holds none")
+        return []
+    if wanted.size is not None:
+        data["size"] = wanted.size
+        return []
+    if preprocessing_of(before.section["architecture"], before.section.get("weights")) is not None:
+        return []
+    # A builder of the user's own: small square pictures are mostly given as they are.
+    pictures = StudyInputs(_checked(content)).data
+    sizes = (
+        {pictures.open(i).size for i in range(min(len(pictures), _LOOKED_AT))}
+        if isinstance(pictures, Images)
+        else set()
+    )
+    width, height = sizes.pop() if len(sizes) == 1 else (0, 1)
+    side = width if width == height else _USUAL_SIZE
+    data["size"] = side
+    return [
+        f"pictures are given at {side} x {side} pixels, normalised as ImageNet's: nothing says how "
+        f"{content['roles']['before']} was trained (--size; mean and std in a study file)"
+    ]
+
+
+def _heads(
+    content: dict[str, Any], sources: Mapping[str, Source], names: Mapping[str, str], inputs: StudyInputs
+) -> list[str]:
+    """A probe on each backbone whose head is for other classes, or that has none."""
+    classes, said = len(inputs.classes), []
+    for role, source in sources.items():
+        section = content["models"][names[role]]
+        weights = section.get("weights")
+        if weights is None or "base" in section:
+            continue
+        outputs = saved_outputs(
+            section["architecture"], weights, inputs.modality, **section.get("options", {})
+        )
+        if outputs == classes:
+            continue
+        if outputs == 1 and classes == 2:
+            raise BequeathError(
+                f"{source.place}: {names[role]} has one output for two classes; write a study file (bequeath init) "
+                "with value: binary_logit"
+            )
+        section["probe"] = True
+        has = "no head" if outputs is None else f"{outputs:,} outputs"
+        said.append(
+            f"{source.place}: {names[role]} has {has}, the data have {classes} classes: a linear probe on its "
+            "features is read instead"
+        )
+    data = content["data"]
+    if any(one.get("probe") for one in content["models"].values()) and inputs.train is None:
+        data["holdout"] = _HOLDOUT
+        said.append(
+            f"the probe is fitted on {1 - _HOLDOUT:.0%} of the data, the rest is held out (--train gives training data)"
+        )
+    return said
+
+
+def _held_out(data: Dataset, content: Mapping[str, Any]) -> Dataset:
+    """Data that stay held out."""
+    share = content["data"].get("holdout")
+    return data if share is None else split(data, share, content["seed"])[1]
+
+
+def _players(wanted: Wanted, content: dict[str, Any], held_out: Dataset, inputs: StudyInputs) -> list[str]:
+    """Cells, runs of words or columns; and a filler that the tokenizer has."""
+    if inputs.modality == "table":
+        if wanted.players is not None:
+            raise BequeathError(
+                "--players: those of a table are its columns; leave it out, or group them in a study file"
+            )
+        return []
+    if inputs.modality == "image":
+        if wanted.players is not None:
+            content["players"] = cells(wanted.players)
+        return []
+    said = []
+    if wanted.players is None:
+        count = runs_of_words([str(held_out[i].x) for i in range(len(held_out))], content["samples"])
+        said.append(f"texts are read as {count} runs of words; shorter ones are passed over (--players)")
+    else:
+        count = number("--players", wanted.players)
+    content["players"] = {"kind": "words", "n_players": count}
+    if inputs.tokenizer.mask_token is None:
+        content["baseline"] = "removal"
+        said.append("hidden words are removed: the tokenizer has no mask token")
+    return said
