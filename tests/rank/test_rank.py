@@ -16,8 +16,10 @@ from tiny_text import make_project
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
 from bequeath.errors import BequeathError
+from bequeath.rank import measures
 from bequeath.rank import run as ranking
 from bequeath.rank.candidates import candidates
+from bequeath.rank.features import Features
 from bequeath.rank.samples import DataChoice, Samples
 
 
@@ -115,6 +117,18 @@ def test_features_are_the_models_own_and_logits_those_of_its_head(candidate, pro
     np.testing.assert_allclose(found, 2 * x.mean((2, 3)), rtol=1e-5)
     torch.manual_seed(2)
     np.testing.assert_allclose(logits, found @ torch.randn(4, 3).numpy().T, rtol=1e-4, atol=1e-6)
+
+
+def test_similarity_takes_some_of_many_samples(monkeypatch):
+    rng = np.random.default_rng(0)
+    both = [Features(rng.standard_normal((60, 3)).astype(np.float32), None, 0.0) for _ in range(2)]
+    found = {"a": both[0], "b": both[1], "a again": Features(3 * both[0].features, None, 0.0)}
+    assert {row["n"] for row in measures.similarities(found, 0)} == {60}
+    monkeypatch.setattr(measures, "MOST_PAIRED", 40)
+    rows = {(row["first"], row["second"]): row for row in measures.similarities(found, 0)}
+    assert {row["n"] for row in rows.values()} == {40}
+    assert rows["a", "a again"]["value"] == pytest.approx(1)
+    assert rows["a", "b"]["low"] < 0.1
 
 
 def without_times(document):

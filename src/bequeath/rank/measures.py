@@ -19,7 +19,7 @@ from bequeath.knowledge.transferability import PERMUTATIONS, Score, h_score, lee
 from bequeath.models.probe import fit_probe
 from bequeath.rank.features import Features
 
-# Similarity is of pairs of samples, of which these are two million.
+# Similarity is computed from all pairs of samples: of these, two million.
 MOST_PAIRED = 2000
 _GROUPS = 10
 
@@ -137,13 +137,12 @@ def measure(found: Features, no_source: str | None, labels: Labels, count: int, 
     return Measured({name: measures[name] for name in ABOUT}, correct)
 
 
-def similarities(found: Mapping[str, Features], labels: Labels, seed: int) -> list[dict[str, Any]]:
-    """Debiased linear CKA of each pair of candidates: names, value, interval, samples, seconds."""
-    some = np.arange(len(labels))
-    if len(some) > MOST_PAIRED:
-        some = np.sort(np.random.default_rng(seed).permutation(some)[:MOST_PAIRED])
+def similarities(found: Mapping[str, Features], seed: int) -> list[dict[str, Any]]:
+    """Debiased linear CKA of each pair of candidates, over 2,000 samples at most: names, value, interval, seconds."""
+    order = np.random.default_rng(seed).permutation(len(next(iter(found.values())).features))
+    some = np.sort(order[:MOST_PAIRED])
     grams = {name: gram(one.features[some]) for name, one in found.items()}
-    groups = _groups(labels[some], seed)
+    groups = np.array_split(np.random.default_rng(seed).permutation(len(some)), min(_GROUPS, len(some)))
     names, rows = list(found), []
     for place, first in enumerate(names):
         for second in names[place + 1 :]:

@@ -185,7 +185,7 @@ def _document(
             "measures": ABOUT,
             "order": ranked.order,
             "candidates": {name: entries[name] for name in ranked.order},
-            "similarity": similarities(found, samples.labels, choice.seed),
+            "similarity": similarities(found, choice.seed),
             "recommendation": advice,
         }
     )
