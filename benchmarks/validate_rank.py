@@ -1,6 +1,6 @@
 """How well each measure of `bequeath rank` foretells which candidate is best after fine-tuning.
 
-    python benchmarks/validate_rank.py [--quick] [--out runs/validate-rank]
+    python benchmarks/validate_rank.py [--quick] [--data NAME ...] [--candidates NAME ...] [--out runs/validate-rank]
 
 Needs examples/studies/prepare_small.py to have been run. For each of six data sets (four of pictures, two of texts)
 eight candidates (validate_rank_models.py) are ranked on the training samples and really fine-tuned on the same samples,
@@ -207,24 +207,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="two candidates, one data set, minutes")
     parser.add_argument("--out", type=Path, default=ROOT / "runs/validate-rank")
+    parser.add_argument("--data", nargs="+", help="these data sets only")
+    parser.add_argument("--candidates", nargs="+", help="these candidates only")
     given = parser.parse_args()
     out: Path = given.out / "quick" if given.quick else given.out
     how = QUICK if given.quick else FULL
-    sets = tasks(out)
-    pictures = picture_candidates(out)
-    if given.quick:
-        sets = {"hymenoptera256": sets["hymenoptera256"]}
-        pictures = [one for one in pictures if one.name in ("mobilenet", "resnet20")]
-    texts = [] if given.quick else text_candidates(out)
+    data = ["hymenoptera256"] if given.quick else given.data
+    names = ["mobilenet", "resnet20"] if given.quick else given.candidates
     found = {}
-    for name, task in sets.items():
-        found[name] = measured(out, name, task, pictures if task.pictures else texts, how)
-        print(f"{name}: done", flush=True)
+    for name, task in tasks(out).items():
+        if data and name not in data:
+            continue
+        every = picture_candidates(out) if task.pictures else text_candidates(out)
+        some = [one for one in every if not names or one.name in names]
+        found[name] = measured(out, name, task, some, how)
+        for one, entry in found[name]["candidates"].items():
+            accuracies = ", ".join(f"{accuracy:.3f}" for accuracy in entry["tuned"])
+            print(f"{name}, {one}: probe {entry['probe']:.3f}, fine-tuned {accuracies}", flush=True)
     lines = summary(found)
-    write_whole(
-        out / "results.json", json.dumps({"data_sets": found, "measures": lines}, indent=1, allow_nan=False)
-    )
-    write_whole(out / "results.md", table(lines) + "\n")
+    # Parts of the validation are no results of it.
+    if given.quick or not (data or names):
+        content = json.dumps({"data_sets": found, "measures": lines}, indent=1, allow_nan=False)
+        write_whole(out / "results.json", content)
+        write_whole(out / "results.md", table(lines) + "\n")
     print(table(lines))
 
 
