@@ -1,6 +1,7 @@
 # make demo: the main job, end to end.   make test: the tests.   make check: lint, format, types.
 # make fuzz: ten minutes of study files, state files and findings documents that are none.
 # make study-small: the small study suite, four to five hours on two cores, and docs/results.md from it (needs ../shared/data).
+# make validate-rank: which measure of bequeath rank foretells fine-tuned accuracy; a night on two cores at most (ARGS=--quick: a minute).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ ROWS := mobilenetv2-cars mobilenetv2-cifar10 bert-base-ag-news distilbert-sst2 r
 	vgg16-tiny-imagenet vit-small-tiny-imagenet
 PAGE := docs/results.md
 
-.PHONY: demo test check study-small fuzz clean
+.PHONY: demo test check study-small validate-rank fuzz clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/bequeath demo $(ARGS)
@@ -31,6 +32,10 @@ study-small: $(VENV)/study.stamp
 	$(BIN)/python examples/studies/prepare_small.py
 	HF_HUB_OFFLINE=1 $(BIN)/bequeath suite $(ROWS:%=examples/studies/%.yaml) --small \
 		--out runs/small --page $(PAGE)
+
+validate-rank: $(VENV)/study.stamp
+	$(BIN)/python examples/studies/prepare_small.py
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/validate_rank.py $(ARGS)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

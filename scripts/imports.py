@@ -13,7 +13,19 @@ from pathlib import Path, PurePosixPath
 
 SOURCE = Path(__file__).resolve().parents[1] / "src/bequeath"
 # From top to bottom: each imports only those before it.
-LAYERS = ("lattice", "games", "knowledge", "models", "data", "training", "report", "study", "suite", "cli")
+LAYERS = (
+    "lattice",
+    "games",
+    "knowledge",
+    "models",
+    "data",
+    "training",
+    "report",
+    "study",
+    "rank",
+    "suite",
+    "cli",
+)
 SHARED = ("printable", "errors", "files")
 _FACE = "__init__.py"
 # The folders of study in the order of the design; the files beside them, which put it all together, come last.

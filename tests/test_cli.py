@@ -21,7 +21,19 @@ def bequeath(*args, cwd=None):
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["demo"], ["train"], ["suite"], ["run"], ["init"], ["report"], ["show"], ["verify"], ["compare"]],
+    [
+        [],
+        ["demo"],
+        ["train"],
+        ["suite"],
+        ["run"],
+        ["init"],
+        ["report"],
+        ["show"],
+        ["verify"],
+        ["compare"],
+        ["rank"],
+    ],
 )
 def test_every_help_teaches_by_an_example(command):
     got = bequeath(*command, "--help")

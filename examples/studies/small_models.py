@@ -52,6 +52,11 @@ def resnet20(num_classes: int) -> nn.Module:
     return _CifarResNet(3, num_classes)
 
 
+def resnet56(num_classes: int) -> nn.Module:
+    """ResNet-56 for 32 x 32 pictures."""
+    return _CifarResNet(9, num_classes)
+
+
 def vgg8(num_classes: int) -> nn.Module:
     """A VGG of six convolutions and two linear layers for 32 x 32 pictures, with batch normalisation."""
     layers: list[nn.Module] = []

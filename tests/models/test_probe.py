@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.models import features, find_head, fit_probe, load_backbone, mobilenet_v2, with_probe
+from bequeath.models.probe import load_with_source_head
 
 
 def data(classes: int, n: int = 60, width: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -83,6 +84,23 @@ def test_features_are_the_heads_inputs(tiny: TinyNet, images: Tensor) -> None:
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert not tiny.fc._forward_pre_hooks
+
+
+def test_the_head_that_weights_came_with_gives_the_models_own_logits(tmp_path: Path, images: Tensor) -> None:
+    saved = TinyNet(5).eval()
+    torch.save(saved.state_dict(), tmp_path / "w.pt")
+    model, head, source = load_with_source_head("tiny_models:TinyNet", tmp_path / "w.pt", 3, "image")
+    assert source is not None
+    weight, bias = source
+    found = features(model, head, images) @ weight.numpy().T + bias.numpy()
+    with torch.inference_mode():
+        np.testing.assert_allclose(found, saved(images).numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_weights_without_a_head_come_with_none(tmp_path: Path) -> None:
+    state = {name: value for name, value in TinyNet(5).state_dict().items() if not name.startswith("fc.")}
+    torch.save(state, tmp_path / "w.pt")
+    assert load_with_source_head("tiny_models:TinyNet", tmp_path / "w.pt", 3, "image")[2] is None
 
 
 def test_with_probe_puts_it_in_a_copy(tiny: TinyNet, images: Tensor) -> None:

@@ -18,7 +18,7 @@ from bequeath.games.inputs import Inputs, Modality, call, in_eval_mode
 from bequeath.models.heads import JoinedHeads, find_head, find_heads, replace_submodule
 from bequeath.models.weights import load_body, seeded_build
 
-__all__ = ["features", "find_head", "fit_probe", "load_backbone", "with_probe"]
+__all__ = ["features", "find_head", "fit_probe", "load_backbone", "load_with_source_head", "with_probe"]
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 FOLDS = 4
@@ -54,6 +54,32 @@ def load_backbone(
     model, head : nn.Module, str
         In eval mode, on the CPU; its head is at a random start, to be replaced by `with_probe` or trained.
     """
+    model, path, _ = load_with_source_head(
+        architecture, weights, num_classes, modality, head, weights_key=weights_key, **kwargs
+    )
+    return model, path
+
+
+def load_with_source_head(
+    architecture: str,
+    weights: str | Path,
+    num_classes: int,
+    modality: Modality,
+    head: str | None = None,
+    *,
+    weights_key: str | None = None,
+    **kwargs: Any,
+) -> tuple[nn.Module, str, tuple[Tensor, Tensor] | None]:
+    """As `load_backbone`, and the head that the weights came with.
+
+    Returns
+    -------
+    model, head : nn.Module, str
+        As `load_backbone` gives them.
+    source : tuple of Tensor or None
+        Weight (source classes, features) and bias (source classes,), so that the logits of the source classes are
+        features @ weight.T + bias. None where the weights have no such head, or two whose mean the model gives.
+    """
     if architecture.startswith("transformers-causal-lm:"):
         raise BequeathError(
             f"architecture {architecture!r}: a language model's head is its vocabulary; for a probe give "
@@ -65,8 +91,18 @@ def load_backbone(
         _linear(model, path)
     load_body(model, state, place, heads, keep_heads=False)
     if len(heads) > 1:
-        return in_eval_mode(JoinedHeads(model, heads).cpu()), "head"
-    return in_eval_mode(model.cpu()), heads[0]
+        return in_eval_mode(JoinedHeads(model, heads).cpu()), "head", None
+    source = _source_head(state, heads[0], _linear(model, heads[0]).in_features)
+    return in_eval_mode(model.cpu()), heads[0], source
+
+
+def _source_head(state: Mapping[str, Tensor], head: str, width: int) -> tuple[Tensor, Tensor] | None:
+    weight, bias = state.get(f"{head}.weight"), state.get(f"{head}.bias")
+    if weight is None or weight.ndim != 2 or weight.shape[1] != width:
+        return None
+    if bias is None:
+        bias = torch.zeros(len(weight))
+    return (weight.float(), bias.float()) if bias.shape == (len(weight),) else None
 
 
 def features(

@@ -89,13 +89,7 @@ class StudyInputs:
 
     def batch(self, samples: Sequence[Sample]) -> Inputs:
         """Whole samples as one batch of model inputs."""
-        if self.tokenizer is None:
-            return torch.stack([sample.x for sample in samples if isinstance(sample.x, Tensor)]).to(
-                self.how.device
-            )
-        texts = [self.prompt.replace("{}", str(sample.x)) for sample in samples]
-        encoded = self.tokenizer(texts, return_tensors="pt", padding=True, truncation=True)
-        return {name: value.to(self.how.device) for name, value in encoded.items()}
+        return model_inputs(samples, self.tokenizer, self.prompt, self.how.device)
 
     def mean_of(self) -> Tensor:
         """Inputs whose mean is the data set's: of the training data where there are any."""
@@ -126,3 +120,12 @@ class StudyInputs:
         """Read every image that will be needed, before hours are spent."""
         if isinstance(self.data, (Images, Subset)):
             self.data.check(indices)
+
+
+def model_inputs(samples: Sequence[Sample], tokenizer: Any, prompt: str, device: str | None) -> Inputs:
+    """Whole samples as one batch; `tokenizer` is None where they are no texts, `prompt` has {} where the text goes."""
+    if tokenizer is None:
+        return torch.stack([sample.x for sample in samples if isinstance(sample.x, Tensor)]).to(device)
+    texts = [prompt.replace("{}", str(sample.x)) for sample in samples]
+    encoded = tokenizer(texts, return_tensors="pt", padding=True, truncation=True)
+    return {name: value.to(device) for name, value in encoded.items()}

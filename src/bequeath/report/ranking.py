@@ -1,0 +1,177 @@
+"""A ranking of pre-trained models: its picture, its page, its tables in a terminal; all from rank.json alone."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from rich.markup import escape
+from rich.table import Table
+
+from bequeath.printable import all_printable
+from bequeath.report import style, text
+from bequeath.report.models import short
+from bequeath.report.style import COLOURS, canvas, legend_below, styled
+from bequeath.report.text import NONE, number, percent, points
+
+Document = dict[str, Any]
+Measure = dict[str, Any]
+
+SHARES = ("probe", "knn")
+SCORES = ("logme", "h_score", "leep")
+_MARKS = {"probe": ("o", "before"), "knn": ("D", "after")}
+
+
+def shown(measure: Measure, *, share: bool) -> str:
+    """A value with its interval, or a dash."""
+    if measure["value"] is None:
+        return NONE
+    say = percent if share else number
+    ends = "" if measure["low"] is None else f" [{say(measure['low'])}, {say(measure['high'])}]"
+    return say(measure["value"]) + ends
+
+
+def behind(entry: dict[str, Any]) -> str:
+    """How much more often the first is right, in percentage points; empty for the first itself."""
+    difference = entry["behind_first"]
+    if difference is None:
+        return ""
+    ends = f"[{points(difference['low'])}, {points(difference['high'])}]"
+    return f"{points(difference['mean'])} {ends}"
+
+
+def most_alike(document: Document, name: str) -> str:
+    """The candidate with the most similar features, and how similar they are."""
+    pairs = [
+        (row["second"] if row["first"] == name else row["first"], row)
+        for row in document["similarity"]
+        if name in (row["first"], row["second"]) and row["value"] is not None
+    ]
+    if not pairs:
+        return NONE
+    other, row = max(pairs, key=lambda pair: float(pair[1]["value"]))
+    return f"{other} {shown(row, share=False)}"
+
+
+@styled
+def accuracies(document: Document) -> Figure:
+    """Share of samples that simple classifiers on each candidate's features get right, with 95% intervals.
+
+    Parameters
+    ----------
+    document
+        The content of rank.json.
+    """
+    document = all_printable(document)
+    order = document["order"]
+    figure, axes = canvas((560, 60 + 34 * len(order)), left=190, top=14, bottom=40, right=16)
+    for place, (measure, (marker, colour)) in enumerate(_MARKS.items()):
+        rows = [document["candidates"][name]["measures"][measure] for name in order]
+        y = [row - 0.13 + 0.26 * place for row in range(len(order))]
+        lows, highs = [row["low"] for row in rows], [row["high"] for row in rows]
+        axes.hlines(y, lows, highs, colors=COLOURS[colour], linewidth=1.6)
+        label = document["measures"][measure]["title"]
+        values = [row["value"] for row in rows]
+        axes.plot(values, y, marker, color=COLOURS[colour], markersize=6, label=label)
+    majority = document["data"]["majority"]
+    axes.axvline(majority, color=COLOURS["muted"], linewidth=1, linestyle="--", label="largest class")
+    axes.set_yticks(range(len(order)), [short(name, 26) for name in order])
+    axes.set_ylim(len(order) - 0.5, -0.5)
+    axes.grid(axis="x")
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_xlabel(f"right, of {document['data']['samples']} samples")
+    legend_below(figure, axes)
+    return figure
+
+
+def terminal(document: Document) -> list[Table | str]:
+    """What a terminal shows, one after the other: tables of rich, and sentences."""
+    document = all_printable(document)
+    data, about = document["data"], document["measures"]
+    chance = f"naming the largest class: {percent(data['majority'])}"
+    first = Table(
+        "candidate",
+        f"{about['probe']['title']}\n[95%]",
+        "the first is ahead by,\npoints [95% together]",
+        f"{about['knn']['title']}\n[95%]",
+        "million\nparameters",
+        "seconds: features,\nmeasures",
+        title=f"{data['samples']} samples, {len(data['classes'])} classes, {data['folds']} folds; {chance}",
+    )
+    second = Table("candidate", title="Scores without training [95%], and in brackets by chance")
+    for key in SCORES:
+        second.add_column(about[key]["title"])
+    second.add_column("most alike (CKA: 0 independent, 1 the same)")
+    for name in document["order"]:
+        entry = document["candidates"][name]
+        measures = entry["measures"]
+        probe, knn = (shown(measures[key], share=True) for key in SHARES)
+        size = number(entry["parameters"] / 1e6)
+        spent = sum(one["seconds"] for one in measures.values())
+        times = f"{entry['features_seconds']:.1f}, {spent:.1f}"
+        first.add_row(
+            escape(name), f"[bold]{escape(probe)}[/bold]", escape(behind(entry)), escape(knn), size, times
+        )
+        scores = [escape(with_chance(measures[key])) for key in SCORES]
+        alike = escape(most_alike(document, name))
+        second.add_row(escape(name), *scores, alike)
+    notes = [
+        f"[dim]{escape(name)}: {escape(note)}.[/dim]"
+        for name, entry in document["candidates"].items()
+        for note in entry["notes"]
+    ]
+    advice = [f"[bold]{escape(line)}[/bold]" for line in document["recommendation"]["text"][:-1]]
+    return [first, second, *notes, *advice, escape(document["recommendation"]["text"][-1])]
+
+
+def with_chance(measure: Measure) -> str:
+    """A score with its interval and what it is by chance."""
+    if measure["value"] is None:
+        return NONE
+    return f"{shown(measure, share=False)} ({number(measure['reference'])})"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("bequeath.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(text.FILTERS)
+    return environment
+
+
+def page(document: Document) -> str:
+    """One HTML page that needs no other file and no network.
+
+    Parameters
+    ----------
+    document
+        The content of rank.json.
+    """
+    document = all_printable(document)
+    about = (accuracies.__doc__ or "").partition("\n")[0]
+    return (
+        _environment()
+        .get_template("ranking.html.j2")
+        .render(
+            d=document,
+            drawn=style.to_svg(accuracies(document), "accuracies", "Candidates by accuracy", about),
+            shown=shown,
+            behind=behind,
+            with_chance=with_chance,
+            most_alike=most_alike,
+            shares=SHARES,
+            scores=SCORES,
+            colours=style.COLOURS,
+            dark=style.DARK,
+            shades=style.SHADES,
+        )
+    )
