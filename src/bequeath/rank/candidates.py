@@ -73,8 +73,6 @@ def _section(text: str) -> dict[str, Any]:
         raise BequeathError(
             f"{place}: a file alone does not say what it belongs to; give ARCHITECTURE={text}"
         )
-    if text.endswith("="):
-        raise BequeathError(f"{place}: no file behind the sign; give {text}STATE_FILE")
     source, _, name = text.partition(":")
     if source == "bequeath":
         check_known(place, name.partition("=")[0], OURS)

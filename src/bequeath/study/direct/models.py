@@ -76,8 +76,8 @@ def model_source(place: str, text: str, architecture: str | None) -> Source:
     if equals and ":" in kind:
         if hub_entry(given) is not None:
             return Source(place, (kind.partition(":")[2],), {"architecture": kind, "weights": given})
-        if not Path(given).expanduser().exists():
-            raise BequeathError(f"{place}: {text}: no such file: {given}")
+        if not given or not Path(given).expanduser().exists():
+            raise BequeathError(f"{place}: {text}: no such file: {given!r}; give {FORMS}")
         file = Path(given).expanduser().absolute()
         return Source(place, _called(file), {"architecture": kind, "weights": str(file)})
     if kind.partition(":")[0] in SOURCES and ":" in kind:
