@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from bequeath.errors import BequeathError
-from bequeath.knowledge.statistics import Estimate, mean_estimate
+from bequeath.knowledge.paired import paired_difference
+from bequeath.knowledge.statistics import Estimate
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Flips:
     both, forgotten, learned, neither : int
         Samples that are right in both models; before only; after only; in neither.
     change : Estimate
-        Accuracy after less accuracy before, from -1 to 1, with its 95% interval over samples.
+        Accuracy after less accuracy before, from -1 to 1, with its 95% interval over samples (`paired_difference`).
     p : float
         Of the exact test of McNemar (1947): how often as uneven a split of the flips, or a more uneven one, comes of
         tossing a coin for each. 1 where nothing flips.
@@ -41,13 +42,15 @@ class Flips:
         return self.both + self.forgotten + self.learned + self.neither
 
 
-def flips(before: ArrayLike, after: ArrayLike) -> Flips:
+def flips(before: ArrayLike, after: ArrayLike, comparisons: int = 1) -> Flips:
     """Compare two models' right and wrong answers on the same samples.
 
     Parameters
     ----------
     before, after : array_like
         1 where a model is right, else 0: shape (samples,), in the same order.
+    comparisons : int
+        So many such intervals are to hold together (Bonferroni).
 
     Returns
     -------
@@ -67,11 +70,12 @@ def flips(before: ArrayLike, after: ArrayLike) -> Flips:
     both = int((first * second).sum())
     flipped = forgotten + learned
     p = float(stats.binomtest(forgotten, flipped, 0.5).pvalue) if flipped else 1.0
-    return Flips(both, forgotten, learned, len(first) - both - flipped, mean_estimate(second - first), p)
+    change = paired_difference(second, first, comparisons)
+    return Flips(both, forgotten, learned, len(first) - both - flipped, change, p)
 
 
 def flips_by_class(before: ArrayLike, after: ArrayLike, labels: Sequence[int]) -> dict[int, Flips]:
-    """The same for the samples of each class; p of all classes together hold (Holm 1979).
+    """The same for the samples of each class; intervals and p of all classes hold together (Bonferroni; Holm 1979).
 
     Parameters
     ----------
@@ -82,7 +86,8 @@ def flips_by_class(before: ArrayLike, after: ArrayLike, labels: Sequence[int]) -
     """
     first, second = _checked(before, after)
     classes = np.asarray(labels)
-    found = {int(one): flips(first[classes == one], second[classes == one]) for one in np.unique(classes)}
+    groups = {int(one): classes == one for one in np.unique(classes)}
+    found = {one: flips(first[of], second[of], len(groups)) for one, of in groups.items()}
     held = holm([one.p for one in found.values()])
     return {one: replace(of, p=p) for (one, of), p in zip(found.items(), held, strict=True)}
 

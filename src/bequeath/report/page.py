@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from bequeath.errors import BequeathError
 from bequeath.printable import all_printable
 from bequeath.report import curves, examples, figures, models, scales, style, tables, text
+from bequeath.report.templates import environment
 
 SCHEMA = "bequeath.findings/5"
-
-
-@cache
-def _environment() -> Environment:
-    # The name page.html.j2 does not switch escaping on by itself. A missing key is an error, not a blank.
-    environment = Environment(
-        loader=PackageLoader("bequeath.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(text.FILTERS)
-    environment.filters["reading"] = tables.named
-    return environment
 
 
 def _figures(findings: dict[str, Any]) -> dict[str, Markup]:
@@ -129,7 +113,7 @@ def render(findings: dict[str, Any]) -> str:
     shown = [examples.prepare(one, n, samples, called) for n, one in enumerate(findings["examples"])]
     parts = ("before", "preserved", "discarded", "after", "new", "control", "relearned")
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             f=findings,

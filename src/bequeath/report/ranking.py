@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from rich.markup import escape
 from rich.table import Table
 
 from bequeath.printable import all_printable
-from bequeath.report import style, text
+from bequeath.report import style
 from bequeath.report.models import short
 from bequeath.report.style import COLOURS, canvas, legend_below, styled
+from bequeath.report.templates import environment
 from bequeath.report.text import NONE, number, percent, points
 
 Document = dict[str, Any]
@@ -135,19 +134,6 @@ def with_chance(measure: Measure) -> str:
     return f"{shown(measure, share=False)} ({number(measure['reference'])})"
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("bequeath.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(text.FILTERS)
-    return environment
-
-
 def page(document: Document) -> str:
     """One HTML page that needs no other file and no network.
 
@@ -159,7 +145,7 @@ def page(document: Document) -> str:
     document = all_printable(document)
     about = (accuracies.__doc__ or "").partition("\n")[0]
     return (
-        _environment()
+        environment()
         .get_template("ranking.html.j2")
         .render(
             d=document,

@@ -1,0 +1,25 @@
+"""The templates of the pages."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from bequeath.report import tables, text
+
+
+@cache
+def environment() -> Environment:
+    """Where pages come from: whatever stands in names is escaped, and a missing key is an error, not a blank."""
+    # The names *.html.j2 do not switch escaping on by themselves.
+    made = Environment(
+        loader=PackageLoader("bequeath.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(text.FILTERS)
+    made.filters["reading"] = tables.named
+    return made
