@@ -201,7 +201,7 @@ def test_a_head_for_other_classes_becomes_a_probe_and_that_is_said(pictures):
     # No training data: half of the pictures.
     assert config.data.holdout == 0.5
     assert any("50% of the data" in one for one in said)
-    assert config.samples == 12
+    assert (config.samples, config.accuracy_samples) == (12, 12)
     trained, said = direct_study(_wanted(train="train"))
     assert trained.data.holdout is None
     assert trained.samples == 24

@@ -23,6 +23,8 @@ from bequeath.study.loading.inputs import StudyInputs
 
 # Enough for an interval, and with two models of a ResNet-18's size some minutes' work on two cores.
 _SAMPLES, _MASKS = 24, 256
+# Whole samples are cheap, and the more there are, the more of what was forgotten is seen.
+_TESTED = 2000
 _HOLDOUT = 0.5
 _USUAL_SIZE = 224
 _LOOKED_AT = 16
@@ -92,6 +94,7 @@ def direct_study(wanted: Wanted) -> tuple[StudyConfig, list[str]]:
     said += _heads(content, sources, names, inputs)
     held_out = _held_out(inputs.data, content)
     content["samples"] = min(_SAMPLES, len(held_out)) if wanted.samples is None else wanted.samples
+    content["accuracy_samples"] = max(2, min(_TESTED, len(held_out)))
     said += _players(wanted, content, held_out, inputs)
     return _checked(content), said
 
