@@ -308,5 +308,7 @@ def test_bad_input_is_one_line_and_exit_code_2(candidate):
     assert re.fullmatch(r"bequeath: candidate planted_nets:Patches=\S+: head .* called with .*\n", got.stderr)
     got = bequeath("rank", candidate("Colours"), "planted_nets:Nothing=none.pt", "--data", "train")
     assert got.returncode == 2
-    assert got.stderr.startswith("bequeath: candidate: planted_nets:Nothing=none.pt: no such file: none.pt")
+    assert got.stderr.startswith(
+        "bequeath: candidate: planted_nets:Nothing=none.pt: no such file: 'none.pt'; "
+    )
     assert got.stderr.count("\n") == 1

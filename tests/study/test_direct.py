@@ -18,6 +18,7 @@ from bequeath.study.direct import Wanted, direct_study
 from bequeath.study.direct.data import data_section
 from bequeath.study.direct.models import Source, model_source, named
 from bequeath.study.direct.players import cells, runs_of_words
+from bequeath.study.run import Study
 
 ARCH = "tiny_net_for_study:build"
 
@@ -300,16 +301,14 @@ def test_the_command_ends_in_findings_and_the_study_that_repeats_them(pictures):
     assert "preserved" in got.stdout
     assert (pictures / "first/report.html").exists()
     assert "The same again: bequeath run first/study.yaml --out FOLDER" in got.stdout
-    again = bequeath(pictures, "run", "first/study.yaml", "--out", "second")
-    assert again.returncode == 0, again.stderr
+    Study.from_yaml("first/study.yaml").run("second")
     assert findings_of(pictures / "first") == findings_of(pictures / "second")
     study = yaml.safe_load((pictures / "first/study.yaml").read_text())
     assert study["roles"]["before"] == "pretrained"
     # Other models into the same folder: nothing is mixed.
-    other = [word.replace("finetuned-100", "finetuned-10") for word in words]
-    refused = bequeath(pictures, *other, "--out", "first")
-    assert refused.returncode == 2
-    assert re.fullmatch(r"(?s).*bequeath: .*first.*\n", refused.stderr)
+    other, _ = direct_study(_wanted(after="models/finetuned-10.safetensors"))
+    with pytest.raises(BequeathError, match="first"):
+        Study(other).run("first")
 
 
 def test_bad_words_are_one_line(pictures):

@@ -32,15 +32,15 @@ def undisturbed(study_dir):
     return findings_of(study_dir / "calm")
 
 
-def test_a_run_killed_eight_times_ends_with_the_same_findings_bit_for_bit(study_dir, edit):
+def test_a_run_killed_six_times_ends_with_the_same_findings_bit_for_bit(study_dir, edit):
     edit("samples", 18)  # 126 tables
     expected = undisturbed(study_dir)
     out = study_dir / "killed"
     rng = random.Random(0)
     before, kills, seen = 0, 0, []
-    while kills < 8:  # thirty times: benchmarks/kills.py
+    while kills < 6:  # thirty times: benchmarks/kills.py
         # Tables of 0.2 s: each start gets through a few of them. The last starts get through all, and are hit later.
-        late = kills >= 6
+        late = kills >= 4
         slow = None if late else 0.2
         process = start(study_dir, "run", "study.yaml", "--out", "killed", seconds=slow)
         if kills % 4 == 3:  # anywhere: while it starts, checks models, makes the store
@@ -57,7 +57,7 @@ def test_a_run_killed_eight_times_ends_with_the_same_findings_bit_for_bit(study_
         assert done >= before, "finished work was lost"
         before = done
         seen.append(done)
-    assert len(set(seen)) > 3
+    assert len(set(seen)) > 2
     finished = bequeath(study_dir, "run", "study.yaml", "--out", "killed")
     assert finished.returncode == 0, finished.stderr
     assert findings_of(out) == expected
