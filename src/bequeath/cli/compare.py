@@ -56,20 +56,20 @@ def compare(
     from bequeath.study.run import Study
 
     wanted = Wanted(
-        before,
-        after,
-        data,
-        control,
-        tuple(twin or ()),
-        train,
-        text,
-        label,
-        arch,
-        players,
-        masks,
-        samples,
-        size,
-        seed,
+        before=before,
+        after=after,
+        data=data,
+        control=control,
+        twins=tuple(twin or ()),
+        train=train,
+        text=text,
+        label=label,
+        architecture=arch,
+        players=players,
+        masks=masks,
+        samples=samples,
+        size=size,
+        seed=seed,
     )
     config, chosen = direct_study(wanted)
     for line in chosen:

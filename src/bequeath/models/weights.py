@@ -97,9 +97,8 @@ def saved_outputs(
     """
     model, state, place = seeded_build(architecture, weights, 2, modality, kwargs, weights_key)
     heads = find_heads(model)
-    load_body(
-        model, state, place, heads, keep_heads=False
-    )  # else another architecture would be one without a head
+    # Another architecture's weights are no weights without a head.
+    load_body(model, state, place, heads, keep_heads=False)
     saved = state.get(f"{heads[0]}.weight")
     return None if saved is None else len(saved)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from bequeath.data.images import Images
 from bequeath.data.samples import Dataset, split
@@ -15,6 +15,7 @@ from bequeath.games.inputs import Modality
 from bequeath.models.model_preprocessing import preprocessing_of
 from bequeath.models.weights import saved_outputs
 from bequeath.study.config import StudyConfig
+from bequeath.study.config.data import DataConfig, modality
 from bequeath.study.config.told import told
 from bequeath.study.direct.data import data_section
 from bequeath.study.direct.models import Source, model_source, named, on_base
@@ -85,7 +86,7 @@ def direct_study(wanted: Wanted) -> tuple[StudyConfig, list[str]]:
         "models": {names[role]: dict(source.section) for role, source in sources.items()},
         "roles": {**roles, **({"twins": {"after": twins}} if twins else {})},
         "data": data,
-        **USUAL[_kind(data)],
+        **USUAL[_modality(data)],
         "masks": _masks(wanted.masks),
         "seed": wanted.seed,
     }
@@ -116,9 +117,8 @@ def _sources(wanted: Wanted) -> dict[str, Source]:
     return sources
 
 
-def _kind(data: Mapping[str, Any]) -> Modality:
-    kinds: dict[str, Modality] = {"text_table": "text", "sst2": "text", "ag_news": "text", "table": "table"}
-    return kinds.get(data["kind"], "image")
+def _modality(data: Mapping[str, Any]) -> Modality:
+    return modality(TypeAdapter(DataConfig).validate_python(data))
 
 
 def _checked(content: Mapping[str, Any]) -> StudyConfig:
@@ -137,7 +137,7 @@ def _masks(given: str | None) -> int | str:
 def _sizes(wanted: Wanted, content: dict[str, Any], before: Source) -> list[str]:
     """The pictures' size, where neither the user nor the model before says it."""
     data = content["data"]
-    if _kind(data) != "image":
+    if _modality(data) != "image":
         if wanted.size is not None:
             raise BequeathError(f"--size: is of pictures; {wanted.data} holds none")
         return []
