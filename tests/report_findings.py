@@ -285,6 +285,47 @@ def _example(place: int, modality: str, roles: list[str]) -> dict[str, Any]:
     }
 
 
+def _flipped(modality: str) -> dict[str, Any]:
+    def term(what: str, kind: str, players: list[int], before: float, after: float) -> dict[str, Any]:
+        return {
+            "type": kind,
+            "players": players,
+            "what": what,
+            "before": before,
+            "after": after,
+            "share": (after - before) / -3.0,
+        }
+
+    example = _example(7, modality, [])
+    return {
+        "sample": "bees/7.jpg",
+        "class": "bees",
+        "flip": "forgotten",
+        "change": {
+            "before": 1.75,
+            "after": -1.25,
+            "total": -3.0,
+            "lost": -1.5,
+            "came": -1.0,
+            "turned": -0.7,
+            "rest": 0.2,
+            "terms": [
+                term("lost", "and", [1, 4], 1.5, 0.0),
+                term("came", "or", [0, 5], 0.0, -1.0),
+                term("turned", "and", [3], 0.4, -0.3),
+            ],
+            "hidden": {
+                "players": [1, 3, 4],
+                "said": 2.1,
+                "measured": 1.65,
+                "at_random": 0.6,
+                "measurable": True,
+            },
+        },
+        "scene": {key: example[key] for key in ("picture", "words", "boxes", "shapes")},
+    }
+
+
 def make_findings(modality: str = "image", cast: str = "three") -> dict[str, Any]:
     """A complete document; `modality` is "image" or "text", `cast` one of `CASTS`."""
     models = CASTS[cast]
@@ -298,7 +339,7 @@ def make_findings(modality: str = "image", cast: str = "three") -> dict[str, Any
     accuracy = dict(zip(models, (0.86, 0.91, 0.69, 0.9, 0.88), strict=False))
     outputs = dict(zip(models, (2.5, 4.25, -0.5, 4.0, 3.25), strict=False))
     return {
-        "schema": "bequeath.findings/5",
+        "schema": "bequeath.findings/6",
         "study": {
             "name": "Ants and bees",
             "modality": modality,
@@ -403,9 +444,20 @@ def make_findings(modality: str = "image", cast: str = "three") -> dict[str, Any
                 if role == "after twin"
             ],
             "samples": [
-                {"sample": "bees/7.jpg", "class": "bees", "flip": "forgotten", "read": True},
-                {"sample": "ants/3.jpg", "class": "ants", "flip": "learned", "read": False},
+                _flipped(modality),
+                {"sample": "ants/3.jpg", "class": "ants", "flip": "learned", "change": None, "scene": None},
             ],
+            "check": {
+                "n": 9,
+                "reason": None,
+                "measurable": 8,
+                "right": estimate(0.875, 0.2, 8),
+                "right_at_random": estimate(0.6, 0.1, 8),
+                "said": estimate(0.7, 0.1, 9),
+                "undone": estimate(0.55, 0.2, 9),
+                "undone_at_random": estimate(0.21, 0.1, 9),
+                "more": estimate(0.34, 0.2, 9),
+            },
         },
         "regions": [
             {

@@ -21,6 +21,7 @@ from report_findings import estimate, make_findings, share
 
 from bequeath.errors import BequeathError
 from bequeath.report import render, style
+from bequeath.report.templates import environment
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 SECTIONS = [
@@ -28,6 +29,7 @@ SECTIONS = [
     "done",
     "shares",
     "answers",
+    "forgotten",
     "orders",
     "regions",
     "training",
@@ -68,7 +70,7 @@ class Page(HTMLParser):
             self.text += " "
 
     def handle_data(self, data: str) -> None:
-        if not self.open or self.open[-1] != "style":
+        if not self.open or self.open[-1] not in ("style", "script"):
             self.text += data
 
     @property
@@ -120,7 +122,8 @@ def test_nothing_is_fetched(html: str) -> None:
     page = Page(html)
     assert not page.values("src", "srcset", "data", "action")
     assert all(value.startswith(("#", "data:image/")) for value in page.values("href", "xlink:href"))
-    assert not {"script", "link", "iframe", "object", "embed"} & set(page.tags)
+    assert not {"link", "iframe", "object", "embed"} & set(page.tags)
+    assert page.tags.count("script") == 1  # that of the tables, which stands in the page
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", html))
     assert "@import" not in html
 
@@ -225,6 +228,7 @@ def test_no_models_name_is_built_in() -> None:
 
 def test_a_picture_is_embedded_once_and_members_are_framed(image_findings: dict[str, Any]) -> None:
     image_findings["examples"] = image_findings["examples"][:1]
+    image_findings["forgotten"]["samples"] = []
     html = render(image_findings)
     assert html.count("data:image/png;base64,") == 1
     page = Page(html)
@@ -240,6 +244,7 @@ def test_a_picture_is_embedded_once_and_members_are_framed(image_findings: dict[
 def test_words_are_marked() -> None:
     document = make_findings("text")
     document["examples"] = document["examples"][:1]
+    document["forgotten"]["samples"] = []
     marked = re.findall(r'class="word on"[^>]*>([^<]*)<', render(document))
     assert marked == [
         "gripping",
@@ -256,6 +261,33 @@ def test_words_are_marked() -> None:
         "oddly",
         "film",
     ]
+
+
+def test_a_flipped_sample_shows_what_changed_and_what_hiding_did(image_findings: dict[str, Any]) -> None:
+    image_findings["examples"] = []
+    words = Page(render(image_findings)).words
+    assert (
+        "The output of birds lies −3.00 beside that of imagenet: lost −1.50, came −1.00, turned −0.70, "
+        in words
+    )
+    assert (
+        "With players 1, 3, 4 hidden it lies −1.35 beside it (the readings say −0.90; with as many others hidden −2.40)"
+        in words
+    )
+    assert "AND, order 2: 50% of the change" in words
+    assert "this takes away 55.0% [44.0, 69.3]; the readings say 70.0% [63.0, 79.1]. As many players" in words
+    assert (
+        "In 8 of the samples both halves of the masks say the same direction; there it is right in 87.5%"
+        in words
+    )
+    check = image_findings["forgotten"]["check"]
+    check |= {
+        "reason": "exact readings cannot be wrong",
+        "measurable": 0,
+        "right": estimate(0.5) | {"mean": None},
+    }
+    words = Page(render(image_findings)).words
+    assert "is not measurable: exact readings cannot be wrong." in words
 
 
 def test_an_example_with_neither_picture_nor_words_names_its_players(image_findings: dict[str, Any]) -> None:
@@ -286,12 +318,15 @@ def test_text_is_escaped(findings: dict[str, Any]) -> None:
         sample["id"] = example["sample"] = HOSTILE
         example["class"] = HOSTILE
         example["words"] = example["words"] and [HOSTILE] * 6
+    findings["forgotten"]["samples"][0].update({"sample": HOSTILE, "class": HOSTILE})
     html = render(findings)
-    assert "<script" not in html
+    own = environment().get_template("tables.js").render()
+    assert html.count("<script") == 1
+    assert f"<script>\n{own}" in html
     assert "<b onload" not in html
     assert html.count("&lt;script&gt;") >= 10
     page = Page(html)
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1
     assert HOSTILE in page.words
 
 
@@ -409,7 +444,7 @@ def test_a_sparse_reading_says_how_well_it_predicts(image_findings: dict[str, An
     assert "256 of the 2¹⁶ masks were evaluated on each sample" in words
     assert "Their number was found on the way: R2 stays." in words
     assert "birds 0.73 [0.72, 0.74] 88.2 [88.2, 88.2] 12.3% [11.3, 13.3] 40" in words
-    assert words.count("any player") == words.count(" unexplained +") == len(image_findings["ledger"])
+    assert words.count(" any player") == words.count(" unexplained +") == len(image_findings["ledger"])
     assert "give back the model's output on every mask" not in words
 
 
@@ -475,7 +510,7 @@ def test_the_page_is_light(html: str) -> None:
 
 
 def test_other_versions_and_outside_pictures_are_refused(image_findings: dict[str, Any]) -> None:
-    with pytest.raises(BequeathError, match=r"reads 'bequeath\.findings/5'"):
+    with pytest.raises(BequeathError, match=r"reads 'bequeath\.findings/6'"):
         render({"schema": "bequeath.findings/1"})
     image_findings["examples"][1]["picture"] = "pictures/1.png"
     with pytest.raises(BequeathError, match=r"examples\[1\].picture.*'pictures/1.png'"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -46,6 +46,10 @@ def compare(
     size: Annotated[
         int | None, typer.Option(min=8, help="Pixels; as the model before has it by default.")
     ] = None,
+    focus: Annotated[
+        Literal["forgotten"] | None,
+        typer.Option(help="forgotten: take apart mostly samples that one has right and the other wrong."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the samples, masks and probe.")] = 0,
     out: Annotated[Path, typer.Option(help="The run's folder; a second start goes on there.")] = Path(
         "runs/compare"
@@ -70,6 +74,7 @@ def compare(
         samples=samples,
         size=size,
         seed=seed,
+        focus=focus,
     )
     config, chosen = direct_study(wanted)
     for line in chosen:

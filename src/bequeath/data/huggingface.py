@@ -119,7 +119,7 @@ class _ImageRows(Images):
 
     def open(self, i: int) -> Image.Image:
         """The picture of row i, upright, RGB."""
-        place = f"{self._place}, row {self._ids[i]}"
+        place = f"{self._place}, row {self.ids[i]}"
         (value,) = self._rows[i].values()
         if value is None or (value["bytes"] is None and value["path"] is None):
             raise BequeathError(f"{place}: has no image; remove the row")
@@ -141,7 +141,7 @@ class _TextRows:
         source: str,
         place: str,
     ) -> None:
-        self._rows, self._columns, self._ids, self._place = rows, columns, ids, place
+        self._rows, self._columns, self.ids, self._place = rows, columns, ids, place
         self.labels = tuple(labels)
         self.classes = classes
         self.source = source
@@ -157,7 +157,7 @@ class _TextRows:
         BequeathError
             If its text is empty or no text.
         """
-        place = f"{self._place}, row {self._ids[i]}"
+        place = f"{self._place}, row {self.ids[i]}"
         row = self._rows[i]
         parts = [row[column] for column in self._columns]
         for column, part in zip(self._columns, parts, strict=True):
@@ -166,7 +166,7 @@ class _TextRows:
         text = " ".join(part.strip() for part in parts if part and part.strip())
         if not text:
             raise BequeathError(f"{place}: the text is empty; remove the row")
-        return Sample(self._ids[i], text, self.labels[i], None)
+        return Sample(self.ids[i], text, self.labels[i], None)
 
 
 def _labels(

@@ -64,7 +64,7 @@ class Images:
         if len(set(ids)) != len(ids):
             twice = next(name for i, name in enumerate(ids) if name in ids[:i])
             raise BequeathError(f"{source}: {twice} occurs twice; give each image once")
-        self._ids = ids
+        self.ids = ids
         self.labels = check_labels(source, "image", len(ids), labels, classes)
         self.classes = tuple(classes)
         self.preprocessing = preprocessing
@@ -86,7 +86,7 @@ class Images:
             If its picture cannot be read, naming it.
         """
         picture = self.preprocessing.view(self.open(i))
-        return Sample(self._ids[i], self.preprocessing.normalise(picture), self.labels[i], picture)
+        return Sample(self.ids[i], self.preprocessing.normalise(picture), self.labels[i], picture)
 
     def check(self, indices: Iterable[int] | None = None) -> None:
         """Read the pictures of these samples (default: all), so that a bad one shows before hours are spent.

@@ -41,7 +41,7 @@ class Sample:
 
 
 class Dataset(Protocol):
-    """The contract of every source of samples; `source` says in words where they come from."""
+    """The contract of every source of samples; `source` says in words where they come from, `ids` names them."""
 
     @property
     def modality(self) -> Modality: ...
@@ -49,6 +49,8 @@ class Dataset(Protocol):
     def classes(self) -> tuple[str, ...]: ...
     @property
     def labels(self) -> tuple[int, ...]: ...
+    @property
+    def ids(self) -> Sequence[str]: ...
     @property
     def source(self) -> str: ...
     def __len__(self) -> int: ...
@@ -78,6 +80,7 @@ class Subset:
         self.modality: Modality = dataset.modality
         self.classes = dataset.classes
         self.labels = tuple(dataset.labels[i] for i in self.indices)
+        self.ids = [dataset.ids[i] for i in self.indices]
         self.source = source
 
     def __len__(self) -> int:

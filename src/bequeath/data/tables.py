@@ -76,8 +76,8 @@ class Table:
             raise BequeathError(
                 f"{source}: {values.shape[1]} features need as many different column names, not {few(self.columns)}"
             )
-        self._ids = [str(i) for i in range(len(values))] if ids is None else list(ids)
-        if len(set(self._ids)) != len(values) or len(self._ids) != len(values):
+        self.ids = [str(i) for i in range(len(values))] if ids is None else list(ids)
+        if len(set(self.ids)) != len(values) or len(self.ids) != len(values):
             raise BequeathError(f"{source}: {len(values)} rows need as many different ids")
         self.source = source
         self._check_finite(self.values)
@@ -108,26 +108,26 @@ class Table:
         if len(bad):
             row, column = bad[0]
             raise BequeathError(
-                f"{self.source}: column {self.columns[column]!r} of row {self._ids[row]} is "
+                f"{self.source}: column {self.columns[column]!r} of row {self.ids[row]} is "
                 f"{self.values[row, column]}, not a finite number in float32; fill it in or leave the row out"
             )
 
     def rows(self, indices: Sequence[int]) -> Table:
         """Some of the rows as a table of their own, not standardised."""
-        labels, ids = [self.labels[i] for i in indices], [self._ids[i] for i in indices]
+        labels, ids = [self.labels[i] for i in indices], [self.ids[i] for i in indices]
         source = f"{len(ids)} of {self.source}"
         return Table(self.values[list(indices)], labels, self.classes, self.columns, source, None, ids)
 
     def standardised(self, training: Table) -> Table:
         """The same rows, standardised by the training data, which may be this table itself."""
-        return Table(self.values, self.labels, self.classes, self.columns, self.source, training, self._ids)
+        return Table(self.values, self.labels, self.classes, self.columns, self.source, training, self.ids)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, i: int) -> Sample:
         """Sample i: float32, shape (features,)."""
-        return Sample(self._ids[i], torch.tensor(self._x[i]), self.labels[i], None)
+        return Sample(self.ids[i], torch.tensor(self._x[i]), self.labels[i], None)
 
 
 def read_table(

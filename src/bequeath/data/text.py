@@ -75,7 +75,7 @@ class TextTable:
         rows = read_rows(self.path, [*text_columns, label], delimiter, quoted)
         columns = [rows.position(column) for column in text_columns]
         label_column = rows.position(label)
-        self._ids = rows.ids()
+        self.ids = rows.ids()
         self.texts = tuple(_text(rows, i, columns) for i in range(len(rows)))
         raw = [rows.cell(i, label_column) for i in range(len(rows))]
         named = None if classes is None else [str(name) for name in classes]
@@ -87,7 +87,7 @@ class TextTable:
 
     def __getitem__(self, i: int) -> Sample:
         """Sample i; its id is the file's name and line."""
-        return Sample(self._ids[i], self.texts[i], self.labels[i], None)
+        return Sample(self.ids[i], self.texts[i], self.labels[i], None)
 
 
 class TextList:
@@ -121,6 +121,7 @@ class TextList:
             if not isinstance(text, str) or not text.strip():
                 raise BequeathError(f"{source}: text {i} is {text!r}; give a string that is not empty")
         self.texts = tuple(texts)
+        self.ids = [str(i) for i in range(len(self.texts))]
         self.labels = check_labels(source, "text", len(self.texts), labels, classes)
         self.classes = tuple(classes)
         self.source = source
@@ -130,7 +131,7 @@ class TextList:
 
     def __getitem__(self, i: int) -> Sample:
         """Sample i; its id is the index."""
-        return Sample(str(range(len(self))[i]), self.texts[i], self.labels[i], None)
+        return Sample(self.ids[i], self.texts[i], self.labels[i], None)
 
 
 def _text(rows: Rows, i: int, columns: list[int]) -> str:

@@ -13,7 +13,7 @@ from bequeath.printable import all_printable
 from bequeath.report import curves, examples, figures, models, scales, style, tables, text
 from bequeath.report.templates import environment
 
-SCHEMA = "bequeath.findings/5"
+SCHEMA = "bequeath.findings/6"
 
 
 def _figures(findings: dict[str, Any]) -> dict[str, Markup]:
@@ -90,7 +90,7 @@ def render(findings: dict[str, Any]) -> str:
     Parameters
     ----------
     findings
-        A findings document of version 4 (see `docs/findings.md`), as read from `findings.json`.
+        A findings document of this version (see `docs/findings.md`), as read from `findings.json`.
 
     Returns
     -------
@@ -111,6 +111,8 @@ def render(findings: dict[str, Any]) -> str:
     samples = {sample["id"]: sample for sample in findings["samples"]}
     # Before the figures, which take long: a picture that cannot be shown is refused at once.
     shown = [examples.prepare(one, n, samples, called) for n, one in enumerate(findings["examples"])]
+    flipped = [one for one in findings["forgotten"]["samples"] if one["scene"] is not None]
+    changed = [examples.prepare_flipped(one, n, samples, called) for n, one in enumerate(flipped)]
     parts = ("before", "preserved", "discarded", "after", "new", "control", "relearned")
     return (
         environment()
@@ -127,6 +129,7 @@ def render(findings: dict[str, Any]) -> str:
             region=lambda members: models.region(members, called),
             regions=figures.ordered_regions(findings),
             examples=shown,
+            changed=changed,
             width=examples.WIDTH,
             colours=style.COLOURS,
             dark=style.DARK,

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from bequeath.lattice.subsets import masks
 from bequeath.study.config import StudyConfig
 from bequeath.study.engines.choice import make_engine
 from bequeath.study.engines.tasks import group_size
+from bequeath.study.flipped import known_flipped
 from bequeath.study.loading.readings import read
 from bequeath.study.prepared import Prepared
 from bequeath.study.store.carry import STORE, Carrier
@@ -81,7 +83,7 @@ def forecast(config: StudyConfig, out: Path) -> Forecast:
     BequeathError
         For input that cannot be used, as the run would.
     """
-    prepared = Prepared(config)
+    prepared = Prepared(config, partial(known_flipped, folder=out))
     left, done = _left(prepared, out)
     plan, parts, entries = prepared.plan, prepared.parts, prepared.axes().size
     engine = make_engine(config.engine, parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from bequeath import __version__
@@ -13,7 +14,7 @@ from bequeath.study.config import StudyConfig
 from bequeath.study.findings.findings import SCHEMA
 from bequeath.study.loading.digests import key_of
 from bequeath.study.loading.parts import StudyParts
-from bequeath.study.loading.plan import make_plan
+from bequeath.study.loading.plan import Plan, make_plan
 from bequeath.study.store.identity import identity
 from bequeath.study.store.layout import Axes, Sampling
 
@@ -21,7 +22,12 @@ from bequeath.study.store.layout import Axes, Sampling
 class Prepared:
     """A study's parts and plan, and what its numbers depend on: known before any work."""
 
-    def __init__(self, config: StudyConfig) -> None:
+    def __init__(
+        self,
+        config: StudyConfig,
+        flipped: Callable[[StudyParts, Plan], Sequence[Sequence[int]]] | None = None,
+    ) -> None:
+        """`flipped` gives groups of samples that come first where the study has a focus (`bequeath.study.flipped`)."""
         self.config = config
         for name, model in config.models.items():
             if config.training is not None and model.weights is None and not model.checkpoints:
@@ -30,7 +36,10 @@ class Prepared:
                     "it writes"
                 )
         self.parts = StudyParts.of(config)
-        self.plan = make_plan(config, self.parts.inputs.data, self.parts.games.players())
+        data, players = self.parts.inputs.data, self.parts.games.players()
+        self.plan = make_plan(config, data, players)
+        if config.focus is not None and flipped is not None:
+            self.plan = make_plan(config, data, players, flipped(self.parts, self.plan))
         self.parts.inputs.check_files(sorted({*self.plan.samples, *self.plan.accuracy_samples}))
         self.identity = identity(self.parts, self.plan)
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from bequeath.study.config import StudyConfig, load_study, with_engine
 from bequeath.study.engines.tasks import is_whole
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.findings import SCHEMA
+from bequeath.study.flipped import find_flipped
 from bequeath.study.log import logged
 from bequeath.study.prepared import Prepared
 from bequeath.study.progress import Listener, bars
@@ -193,7 +195,8 @@ class Study:
             status = Status(folder, [shown.listen, *listeners])
             state: State
             try:
-                run, prepared = Run(folder), Prepared(self.config)
+                run = Run(folder)
+                prepared = Prepared(self.config, partial(find_flipped, folder=folder, status=status))
                 mend_store(folder / STORE, prepared.axes(), prepared.identity)
                 findings = _standing(run, prepared)
                 if findings is None:

@@ -24,6 +24,7 @@ from bequeath.study.engines.worker import Spec
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.findings import build_findings
 from bequeath.study.findings.missing import FAILURES_FILE
+from bequeath.study.hidden import hide
 from bequeath.study.loading.digests import key_of
 from bequeath.study.meaning import understand
 from bequeath.study.prepared import Prepared
@@ -102,7 +103,11 @@ class Stages:
             evidence = Evidence.read(config, self.folder)
             for first, second in evidence.same_file():
                 logger.warning("models.%s and models.%s are the same file", first, second)
-            findings = build_findings(evidence, parts, plan, meaning)
+            key = key_of(self.prepared.findings_key, evidence.samples)
+            hidden = kept(
+                self.folder, "hidden", key, lambda: hide(parts, plan, evidence, self.folder, self.status)
+            )
+            findings = build_findings(evidence, parts, plan, meaning, hidden)
         findings["provenance"] |= {"seconds": self.timings.seconds, "key": self.prepared.findings_key}
         return findings
 

@@ -77,6 +77,7 @@ class ShuffledLabels:
         self.modality, self.classes = dataset.modality, dataset.classes
         order = np.random.default_rng(seed).permutation(len(dataset))
         self.labels = tuple(dataset.labels[i] for i in order)
+        self.ids = dataset.ids
         self.source = f"{dataset.source}, labels shuffled"
 
     def __len__(self) -> int:

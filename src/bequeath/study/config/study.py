@@ -56,6 +56,9 @@ class StudyConfig(Section):
     value: ValueName = "log_odds"
     samples: int = Field(24, ge=2)
     """Held-out samples that are decomposed, balanced over classes."""
+    focus: Literal["forgotten"] | None = None
+    """forgotten: three quarters of the samples are such as one of the models before and after has right and the other
+    wrong, those that are forgotten first. Shares are of such samples then."""
     accuracy_samples: int = Field(500, ge=2)
     """Held-out samples for accuracies (at most as many as there are)."""
     decomposition: DecompositionConfig = Decomposition()

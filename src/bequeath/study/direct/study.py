@@ -50,6 +50,8 @@ class Wanted:
     masks : str
         A number or ``auto``.
     samples, size, seed : int
+    focus : {"forgotten"}, optional
+        Read mostly samples that one of the models before and after has right and the other wrong.
     """
 
     before: str
@@ -66,6 +68,7 @@ class Wanted:
     samples: int | None = None
     size: int | None = None
     seed: int = 0
+    focus: str | None = None
 
 
 def direct_study(wanted: Wanted) -> tuple[StudyConfig, list[str]]:
@@ -89,6 +92,7 @@ def direct_study(wanted: Wanted) -> tuple[StudyConfig, list[str]]:
         **USUAL[_modality(data)],
         "masks": _masks(wanted.masks),
         "seed": wanted.seed,
+        **({} if wanted.focus is None else {"focus": wanted.focus}),
     }
     said = _sizes(wanted, content, sources["before"])
     inputs = StudyInputs(_checked(content))

@@ -207,11 +207,21 @@ def warnings(evidence: Evidence, findings: Json, understood: list[str]) -> list[
         )
         more = " Bounds over all equally sparse splits can be asked for (bounds: true)."
         found.append(text + (more if config.decomposition.kind == "and-or" and config.bounds is None else ""))
+    if config.focus is not None:
+        found.append(
+            f"{_flipped(findings)} of the {n} samples were chosen because one of the models before and after has them "
+            "right and the other wrong (focus): shares are of such samples, not of the data."
+        )
     found += _unpredicted(findings["faithfulness"]["held_out"])
     found += near_chance(findings["knowledge"]["shares"])
     found += _about_models(evidence, findings)
     found.append(f"One training run per model: the intervals are over the {n} samples, not over seeds.")
     return found
+
+
+def _flipped(findings: Json) -> int:
+    """Samples that were read and that flipped."""
+    return sum(one["change"] is not None for one in findings["forgotten"]["samples"])
 
 
 def _unpredicted(held_out: Json) -> list[str]:

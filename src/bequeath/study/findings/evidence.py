@@ -159,6 +159,31 @@ class Evidence:
         return [(a, b) for a, b in combinations(states, 2) if states[a] == states[b]]
 
     @cached_property
+    def change(self) -> Tensor:
+        """v(N) of the model after less that of the model before, (samples,)."""
+        before, after = (self.ends(self.compared[role])[1] for role in ("before", "after"))
+        return after - before
+
+    def answers(self, role: str) -> Array:
+        """1 or 0 for each accuracy sample: whether the role's model is right."""
+        return self.correct[self.final(self.compared[role])]
+
+    def flipped_rows(self, tested: Sequence[str]) -> list[int]:
+        """Which samples one of the models before and after has right and the other wrong.
+
+        Parameters
+        ----------
+        tested : sequence of str
+            Ids of the accuracy samples, in their order.
+        """
+        flipped = {
+            name
+            for name, before, after in zip(tested, self.answers("before"), self.answers("after"), strict=True)
+            if before != after
+        }
+        return [row for row, name in enumerate(self.samples) if name in flipped]
+
+    @cached_property
     def compared(self) -> dict[str, str]:
         """Names of the models before, after and control, by role."""
         return {role: name for role, name in self.config.roles.given() if role in ROLES}

@@ -26,23 +26,16 @@ _FINE = 56
 
 def examples(evidence: Evidence, parts: StudyParts, samples: Sequence[int]) -> list[Json]:
     """Entries of ``examples`` in the findings, spread evenly; `samples` are the run's, as indices into the data."""
-    data, comparison = parts.inputs.data, evidence.comparison
+    comparison = evidence.comparison
     count = min(_EXAMPLES, len(evidence.samples))
     rows = np.linspace(0, len(evidence.samples) - 1, count).round().astype(int).tolist()
     found = []
     for row in rows:
-        index = samples[evidence.places[row]]
-        sample = data[index]
-        players, captions = parts.games.players(index), parts.games.captions(index)
-        labels = players.label_map(sample.x)
         found.append(
             {
-                "sample": sample.id,
+                "sample": evidence.samples[row],
                 "class": evidence.classes[row],
-                "picture": None if sample.picture is None else _data_uri(sample.picture),
-                "words": None if captions is None else list(captions),
-                "boxes": plain(players.boxes()),
-                "shapes": None if labels is None else shapes(labels, parts.games.n_players),
+                **scene(parts, samples[evidence.places[row]]),
                 **{
                     part: _strongest(comparison, part, row)
                     for part in ("preserved", "new", "discarded", "flipped")
@@ -50,6 +43,19 @@ def examples(evidence: Evidence, parts: StudyParts, samples: Sequence[int]) -> l
             }
         )
     return found
+
+
+def scene(parts: StudyParts, index: int) -> Json:
+    """A sample as people see it, and where its players are: ``picture``, ``words``, ``boxes``, ``shapes``."""
+    sample = parts.inputs.data[index]
+    players, captions = parts.games.players(index), parts.games.captions(index)
+    labels = players.label_map(sample.x)
+    return {
+        "picture": None if sample.picture is None else _data_uri(sample.picture),
+        "words": None if captions is None else list(captions),
+        "boxes": plain(players.boxes()),
+        "shapes": None if labels is None else shapes(labels, parts.games.n_players),
+    }
 
 
 def shapes(owner: NDArray[np.int64], n: int) -> list[dict[str, str]]:

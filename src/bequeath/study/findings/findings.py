@@ -17,10 +17,10 @@ from bequeath.study.findings.summary import summary
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
 
-SCHEMA = "bequeath.findings/5"
+SCHEMA = "bequeath.findings/6"
 
 
-def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: Json) -> Json:
+def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: Json, hidden: Json) -> Json:
     """The findings of a run, ready for JSON, without the stage timings.
 
     Parameters
@@ -33,6 +33,8 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: J
         Of the run.
     meaning : dict
         What was understood of the models (`bequeath.study.meaning`).
+    hidden : dict
+        What the models give with players of flipped samples hidden (`bequeath.study.hidden`).
     """
     found = findings_of(evidence.known)
     found["knowledge"] |= {
@@ -53,7 +55,7 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: J
         "roles": evidence.config.roles.model_dump(mode="json"),
         "models": describe.models(evidence, meaning["outputs"]),
         **found,
-        "forgotten": forgotten(evidence, parts.inputs, plan),
+        "forgotten": forgotten(evidence, parts, plan, hidden),
         "regions": plain(region_rows(evidence.comparison)),
         "ledger_error": None
         if evidence.shown is not None

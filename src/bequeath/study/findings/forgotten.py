@@ -1,43 +1,59 @@
-"""The samples that the model after got wrong and the model before had right, and the other way round."""
+"""The samples that the model after got wrong and the model before had right, and the other way round, and why."""
 
 from __future__ import annotations
 
 from bequeath.knowledge.forgetting import Flips, again, flips, flips_by_class
+from bequeath.study.findings.changes import changes
 from bequeath.study.findings.evidence import Evidence
+from bequeath.study.findings.examples import scene
 from bequeath.study.findings.plain import Json, plain
-from bequeath.study.loading.inputs import StudyInputs
+from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
 
+# Samples that are drawn: more crowd the page.
+_SCENES = 12
 
-def forgotten(evidence: Evidence, inputs: StudyInputs, plan: Plan) -> Json:
-    """Flips between the models before and after over all accuracy samples, by class, with the samples' ids."""
-    right = {name: evidence.correct[evidence.final(name)] for name in evidence.models}
-    before, after = (right[evidence.compared[role]] for role in ("before", "after"))
-    labels = [inputs.data.labels[i] for i in plan.accuracy_samples]
-    twins = {name: again(before, after, right[name]) for name in evidence.config.roles.twins.get("after", ())}
-    flipped = [place for place in range(len(before)) if before[place] != after[place]]
-    read = set(evidence.samples)
-    samples = []
-    for place in flipped:
-        sample = inputs.data[plan.accuracy_samples[place]]
-        samples.append(
-            {
-                "sample": sample.id,
-                "class": inputs.classes[sample.label],
-                "flip": "forgotten" if before[place] else "learned",
-                "read": sample.id in read,
-            }
-        )
+
+def forgotten(evidence: Evidence, parts: StudyParts, plan: Plan, hidden: Json) -> Json:
+    """Flips between the models before and after over all accuracy samples, by class, with the samples' ids.
+
+    Of the flipped samples that were read: which interactions changed the output, and what hiding their players did
+    (`hidden` is from `bequeath.study.hidden.hide`).
+    """
+    data, classes = parts.inputs.data, parts.inputs.classes
+    before, after = evidence.answers("before"), evidence.answers("after")
+    ids = [data.ids[i] for i in plan.accuracy_samples]
+    labels = [data.labels[i] for i in plan.accuracy_samples]
+    twins = {
+        name: again(before, after, evidence.correct[evidence.final(name)])
+        for name in evidence.config.roles.twins.get("after", ())
+    }
+    changed, check = changes(evidence, ids, hidden)
+    samples: list[Json] = [
+        {
+            "sample": name,
+            "class": classes[label],
+            "flip": "forgotten" if was else "learned",
+            "change": changed.get(name),
+            "scene": None,
+        }
+        for name, label, was, now in zip(ids, labels, before, after, strict=True)
+        if was != now
+    ]
+    samples.sort(key=lambda one: (one["flip"], classes.index(one["class"]), one["sample"]))
+    places = dict(zip(ids, plan.accuracy_samples, strict=True))
+    read = [one for one in samples if one["change"] is not None]
+    for one in sorted(read, key=lambda one: -abs(one["change"]["total"]))[:_SCENES]:
+        one["scene"] = scene(parts, places[one["sample"]])
     return {
         **_counts(flips(before, after)),
         "by_class": [
-            {"class": inputs.classes[label], **_counts(one)}
+            {"class": classes[label], **_counts(one)}
             for label, one in flips_by_class(before, after, labels).items()
         ],
         "again": [{"twin": name, "forgotten": lost, "learned": won} for name, (lost, won) in twins.items()],
-        "samples": sorted(
-            samples, key=lambda one: (one["flip"], inputs.classes.index(one["class"]), one["sample"])
-        ),
+        "check": check,
+        "samples": samples,
     }
 
 

@@ -104,8 +104,7 @@ class ModelLoader:
         assert self.inputs.train is not None
         train: Dataset = self.inputs.train
         labels = [train.labels[i] for i in chosen]
-        ids = getattr(train, "ids", None)
-        names = chosen if ids is None else [ids[i] for i in chosen]
+        names = [train.ids[i] for i in chosen]
         data = self.config.data.model_dump(mode="json")
         model = config.model_dump(mode="json", exclude={"weights"})
         key = key_of(file_digest(checkpoint.file), model, data, names, labels, self.config.seed)

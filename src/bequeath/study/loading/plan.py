@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bequeath.data.samples import Dataset, Subset, balanced
 from bequeath.games.players import Players
 from bequeath.study.config import StudyConfig, checkpoint_files
+
+# So much of the samples are flipped ones where a study is to look at these; the others show what did not flip.
+FOCUSED = 0.75
 
 # Behind a model's name, which holds no brackets: so a label is read in one way.
 _RETEST = " (retest)"
@@ -69,21 +74,29 @@ class Plan:
         return {one.model: i for i, one in enumerate(self.checkpoints) if one.retest}
 
 
-def make_plan(config: StudyConfig, dataset: Dataset, players: Players) -> Plan:
-    """Choose the samples (balanced over classes, by seed) of those that the players fit, and list the checkpoints."""
+def make_plan(
+    config: StudyConfig, dataset: Dataset, players: Players, flipped: Sequence[Sequence[int]] = ()
+) -> Plan:
+    """Choose the samples (balanced over classes, by seed) of those that the players fit, and list the checkpoints.
+
+    `flipped`: groups of samples that come before all others, the first group first, up to three quarters of all.
+    """
     checkpoints = [
         Checkpoint(name, *entry)
         for name in config.names
         for entry in checkpoint_files(config.models[name], f"models.{name}")
     ]
-    samples, retest = _samples(config, dataset, players, config.samples), config.retest
+    fitting = _fitting(dataset, players)
+    samples, retest = _samples(config, dataset, fitting, config.samples, flipped), config.retest
     accuracy = balanced(dataset, min(config.accuracy_samples, len(dataset)), config.seed)
     plan = Plan(tuple(checkpoints), tuple(samples), tuple(accuracy))
     if retest is None:
         return plan
     finals = [checkpoints[plan.finals[name]] for _, name in config.roles.given()]
     # Those of a study of so many samples, which a larger one only adds to: the samples' order is that of the data.
-    some = samples if retest.samples is None else _samples(config, dataset, players, retest.samples)
+    some = samples
+    if retest.samples is not None:
+        some = _samples(config, dataset, fitting, retest.samples, flipped)
     return replace(
         plan,
         checkpoints=(*checkpoints, *(replace(final, retest=True) for final in finals)),
@@ -91,9 +104,30 @@ def make_plan(config: StudyConfig, dataset: Dataset, players: Players) -> Plan:
     )
 
 
-def _samples(config: StudyConfig, dataset: Dataset, players: Players, count: int) -> list[int]:
+def _fitting(dataset: Dataset, players: Players) -> Subset:
+    """The samples that the players fit."""
     if players.needs is None:
-        return balanced(dataset, count, config.seed)
+        return Subset(dataset, range(len(dataset)), dataset.source)
     fitting = [i for i in range(len(dataset)) if players.fits(dataset[i].x)]
-    eligible = Subset(dataset, fitting, f"{dataset.source}, those with {players.needs}")
-    return [fitting[i] for i in balanced(eligible, count, config.seed)]
+    return Subset(dataset, fitting, f"{dataset.source}, those with {players.needs}")
+
+
+def _samples(
+    config: StudyConfig, dataset: Dataset, fitting: Subset, count: int, flipped: Sequence[Sequence[int]]
+) -> list[int]:
+    """So many of the fitting samples; fewer are among more."""
+    first = {i for group in flipped for i in group}
+    if not first or count > len(fitting):
+        return [fitting.indices[i] for i in balanced(fitting, count, config.seed)]
+    possible = set(fitting.indices)
+    groups = [sorted(possible.intersection(group)) for group in flipped]
+    others = [i for i in fitting.indices if i not in first]
+    # Of the flipped ones more, where there are too few others.
+    wanted = max(math.ceil(FOCUSED * count), count - len(others))
+    chosen: list[int] = []
+    for group, most in [*((group, wanted) for group in groups), (others, count)]:
+        taken = min(len(group), most - len(chosen))
+        if taken > 0:
+            some = Subset(dataset, group, fitting.source)
+            chosen += [group[i] for i in balanced(some, taken, config.seed)]
+    return sorted(chosen)

@@ -42,7 +42,7 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
     # A probe and a data set's mean are made from training data, which its ids and labels stand for.
     train = None
     if inputs.train is not None:
-        train = key_of(getattr(inputs.train, "ids", None), inputs.train.labels)
+        train = key_of(list(inputs.train.ids), inputs.train.labels)
     # The user's own functions are what stands in their modules.
     own = _sources(config.players, config.baseline, config.value)
     sampling = config.sampling if config.decomposition.sparse else None
@@ -78,7 +78,6 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
         for checkpoint in plan.checkpoints
     }
     samples = {sample.id: _sample_digest(sample) for sample in (inputs.data[i] for i in plan.samples)}
-    ids = getattr(inputs.data, "ids", None)
     decomposition = config.decomposition.model_dump(mode="json")
     if config.decomposition.kind == "joint":
         # What is split together depends on each other.
@@ -87,7 +86,7 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
         "game": game,
         "checkpoints": checkpoints,
         "samples": samples,
-        "accuracy": key_of(plan.accuracy_samples, ids, inputs.data.labels),
+        "accuracy": key_of(plan.accuracy_samples, list(inputs.data.ids), inputs.data.labels),
         "decomposition": decomposition,
         "masks": None if sampling is None else [sampling.number, sampling.limit],
         "dtype": config.store.dtype,

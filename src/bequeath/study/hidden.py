@@ -1,0 +1,57 @@
+"""The players that the readings name on flipped samples, hidden in the models before and after: do they matter?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bequeath.games.runner import Runner
+from bequeath.knowledge.hiding import hiding_masks, players_concerned, term_changes
+from bequeath.study.findings.evidence import Evidence
+from bequeath.study.loading.parts import StudyParts
+from bequeath.study.loading.plan import Plan
+from bequeath.study.status import Status
+
+# The strongest changes alone are looked at of so many samples at most: enough for an interval.
+_MOST = 200
+PAIR = ("before", "after")
+
+
+def hide(parts: StudyParts, plan: Plan, evidence: Evidence, folder: Path, status: Status) -> dict[str, Any]:
+    """Values of the models before and after with the players concerned hidden, and as many others.
+
+    Returns
+    -------
+    dict
+        By id of each flipped sample that was read and where the readings name players: ``players``, and under
+        ``before`` and ``after`` v on the masks of `bequeath.knowledge.hiding.hiding_masks`.
+    """
+    rows = evidence.flipped_rows([parts.inputs.data.ids[i] for i in plan.accuracy_samples])[:_MOST]
+    chosen = _chosen(evidence, rows)
+    found: dict[str, Any] = {evidence.samples[row]: {"players": list(chosen[row])} for row in chosen}
+    stage = status.stage("hiding players of flipped samples", len(PAIR) * len(chosen))
+    for role in PAIR if chosen else ():
+        checkpoint = plan.checkpoints[plan.finals[evidence.compared[role]]]
+        runner = Runner(parts.models.load(checkpoint, folder), parts.inputs.how)
+        for row, players in chosen.items():
+            game = parts.games.game(runner.model, plan.samples[evidence.places[row]], checkpoint)
+            request = game.start(runner, hiding_masks(players, game.n_players, evidence.config.seed))
+            runner.flush()
+            found[evidence.samples[row]][role] = request.out.tolist()
+            status.advance(stage, 1)
+    return found
+
+
+def _chosen(evidence: Evidence, rows: list[int]) -> dict[int, tuple[int, ...]]:
+    """Players to hide, by row; rows whose readings name none are left out."""
+    if not rows:
+        return {}
+    before, after = (evidence.finals[role][torch.tensor(rows)] for role in PAIR)
+    total = evidence.change[rows].tolist()
+    named = {
+        row: players_concerned(terms, change, before.n_players)
+        for row, terms, change in zip(rows, term_changes(before, after), total, strict=True)
+    }
+    return {row: players for row, players in named.items() if players}
