@@ -267,11 +267,11 @@ def test_a_flipped_sample_shows_what_changed_and_what_hiding_did(image_findings:
     image_findings["examples"] = []
     words = Page(render(image_findings)).words
     assert (
-        "The output of birds lies −3.00 beside that of imagenet: lost −1.50, came −1.00, turned −0.70, "
+        "The output of birds less that of imagenet is −3.00: lost −1.50, came −1.00, turned −0.70, "
         in words
     )
     assert (
-        "With players 1, 3, 4 hidden it lies −1.35 beside it (the readings say −0.90; with as many others hidden −2.40)"
+        "With players 1, 3, 4 hidden, it is −1.35 (the readings say −0.90; with as many others hidden, −2.40)"
         in words
     )
     assert "AND, order 2: 50% of the change" in words

@@ -40,7 +40,9 @@ def forgotten(evidence: Evidence, parts: StudyParts, plan: Plan, hidden: Json) -
         for name, label, was, now in zip(ids, labels, before, after, strict=True)
         if was != now
     ]
-    samples.sort(key=lambda one: (one["flip"], classes.index(one["class"]), one["sample"]))
+    samples.sort(
+        key=lambda one: (one["change"] is None, one["flip"], classes.index(one["class"]), one["sample"])
+    )
     places = dict(zip(ids, plan.accuracy_samples, strict=True))
     read = [one for one in samples if one["change"] is not None]
     for one in sorted(read, key=lambda one: -abs(one["change"]["total"]))[:_SCENES]:
