@@ -198,6 +198,15 @@ def _run(speed: float, best: float) -> list[dict[str, Any]]:
                 "name": f"step{step}",
                 "step": step,
                 "accuracy": estimate(0.5 + (best - 0.5) * near, 0.05, 153),
+                "kept": share(0.6 - 0.4 * near),
+                "added": None
+                if place == 0
+                else {
+                    "strength": 2.0 - near,
+                    "reliability": estimate(0.6 - 0.5 * near),
+                    "cancellation": estimate(0.3),
+                    "less_reliable": None if place == 1 else estimate(-0.5 * near),
+                },
                 "corrected": estimate(near, 0.08 * (1 - near)),
                 "observed": estimate(0.02 + 0.3 * near, 0.1),
                 "floor": estimate(0.02 + 0.01 * near, 0.1),
@@ -250,6 +259,10 @@ def _dynamics(cast: dict[str, str | None]) -> dict[str, Any] | None:
         "runs": {name: run for name, (run, _) in followed.items()},
         "courses": {name: course for name, (_, course) in followed.items()},
         "turnover": {name: _turnover() for name in followed},
+        "stopping": {
+            name: {"turns": None if name == "cold" else 32, "best": 100, "fall": estimate(0.02, 0.5, 153)}
+            for name in followed
+        },
         "lead": {
             "area": estimate(0.26, 0.2),
             "area_p": 0.0002,

@@ -75,26 +75,45 @@ class Turnover:
 
     def kind(self, part: str, early: bool) -> Kind:
         """What was removed or added in the first or in the second half of the run."""
-        again, by_chance, strengths, effect, size = self._some(part, early)
+        return self._kind(part, self._half(early))
+
+    def between(self, part: str, transition: int) -> Kind:
+        """What was removed or added between two neighbouring checkpoints; transition 0 is between the first two."""
+        return self._kind(part, self._one(transition))
+
+    def falls(self, part: str, transition: int, earlier: int) -> Estimate:
+        """Reliability of what one transition removed or added less that of an earlier transition."""
+        return self._less((part, self._one(transition)), (part, self._one(earlier)))
+
+    def _kind(self, part: str, keep: NDArray[np.bool_]) -> Kind:
+        again, by_chance, strengths, effect, size = self._some(part, keep)
         return Kind(
             float(strengths.mean()),
             Estimate(*resampled(_reliability, again, by_chance, strengths)),
             Estimate(*resampled(lambda a, b: (a / b)[:, 0], effect, size)),
         )
 
-    def _some(self, part: str, early: bool) -> list[Array]:
-        keep = self.early if early else ~self.early
+    def _half(self, early: bool) -> NDArray[np.bool_]:
+        return self.early if early else ~self.early
+
+    def _one(self, transition: int) -> NDArray[np.bool_]:
+        return np.asarray(np.arange(len(self.steps) - 1) == transition)
+
+    def _some(self, part: str, keep: NDArray[np.bool_]) -> list[Array]:
         return [self.sums[part][name][..., keep].sum(-1, keepdims=True) for name in _SUMS]
 
     def less_reliable(self, first: tuple[str, bool], second: tuple[str, bool]) -> Estimate:
         """Reliability of one kind, (part, early), less that of another; NaN where there is nothing of one of them."""
+        return self._less(*((part, self._half(early)) for part, early in (first, second)))
+
+    def _less(self, first: tuple[str, NDArray[np.bool_]], second: tuple[str, NDArray[np.bool_]]) -> Estimate:
         parts = [self._some(*which)[:3] for which in (first, second)]
         found = resampled(lambda *x: _reliability(*x[:3]) - _reliability(*x[3:]), *parts[0], *parts[1])
         return Estimate(*found)
 
     def more_cancelling(self, first: tuple[str, bool], second: tuple[str, bool]) -> Estimate:
         """abs(sum I) / sum abs(I) of one kind less that of another."""
-        parts = [self._some(*which)[3:] for which in (first, second)]
+        parts = [self._some(part, self._half(early))[3:] for part, early in (first, second)]
         return Estimate(*resampled(lambda a, b, c, d: (a / b - c / d)[:, 0], *parts[0], *parts[1]))
 
 

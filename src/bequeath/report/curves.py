@@ -142,6 +142,43 @@ def accuracy_over_steps(findings: Findings) -> Figure:
     return figure
 
 
+@styled
+def stopping_over_steps(findings: Findings, run: str) -> Figure:
+    """One run: accuracy on held-out samples, what is left of the start, and how reliable what was added is.
+
+    Parameters
+    ----------
+    findings
+        A findings document with dynamics.
+    run
+        Name of a model that was followed.
+    """
+    figure, axes = canvas(LARGE)
+    points = findings["dynamics"]["runs"][run]
+    before = short(findings["roles"]["before"])
+    absent = {"mean": None, "low": None, "high": None}
+    kept = [
+        absent if share["reason"] else {**share, "mean": share["corrected"]}
+        for share in (point["kept"] for point in points)
+    ]
+    added = [absent if point["added"] is None else point["added"]["reliability"] for point in points]
+    for label, estimates, colour, marker in (
+        ("accuracy", [point["accuracy"] for point in points], "ink", "o"),
+        (f"left of {before}, corrected", kept, "preserved", "s"),
+        ("reliability of what was added", added, "new", "^"),
+    ):
+        if any(one["mean"] is not None for one in estimates):
+            _curve(axes, points, estimates, COLOURS[colour], label=label, marker=marker, markersize=4.5)
+    _step_axis(axes, findings, True)
+    axes.axhline(0, color=COLOURS["muted"], linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+    axes.set_ylim(top=1.03)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_title(f"{short(run, 28)}: when to stop")
+    axes.set_ylabel("share")
+    legend_below(figure, axes)
+    return figure
+
+
 def _grouped(by_order: list[Estimate]) -> dict[str, Estimate]:
     """Strengths of orders 1 to n, in groups of equal size (the last one may be smaller), by the orders' names."""
     size = math.ceil(len(by_order) / SHADES)

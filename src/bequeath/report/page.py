@@ -52,6 +52,7 @@ def _figures(findings: dict[str, Any]) -> dict[str, Markup]:
         # Names of users' models are no ids.
         for place, run in enumerate(findings["dynamics"]["runs"]):
             add(f"orders-{place}", curves.strength_over_steps, run)
+            add(f"stopping-{place}", curves.stopping_over_steps, run)
         for order in range(1, findings["study"]["orders"] + 1):
             add(f"similarity-{order}", curves.similarity_over_steps, order)
     return drawn

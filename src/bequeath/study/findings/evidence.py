@@ -272,6 +272,23 @@ class Evidence:
                 )
         return found
 
+    def kept(self, name: str, reason: str | None) -> list[Share]:
+        """Of what can be read of the model before: the corrected share that each checkpoint of a run still has.
+
+        `reason`: why there is nothing to be read in either model, if so.
+        """
+        before = self.final(self.compared["before"])
+        return [
+            pairwise(
+                {"before": self.interactions[before], "checkpoint": self.interactions[position]},
+                normalise=self.config.normalise,
+                salient=self.config.salience,
+                labels=self.labels,
+                not_measurable={} if reason is None else {"before": reason},
+            )["before", "checkpoint"]
+            for position in self.of(name)
+        ]
+
     @cached_property
     def books(self) -> dict[str, Ledger]:
         """The ledgers of the models before, after and control, by role."""

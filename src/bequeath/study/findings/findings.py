@@ -13,6 +13,7 @@ from bequeath.study.findings.examples import examples
 from bequeath.study.findings.forgotten import forgotten
 from bequeath.study.findings.known import findings_of
 from bequeath.study.findings.plain import Json, plain
+from bequeath.study.findings.stopping import along_runs
 from bequeath.study.findings.summary import summary
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
@@ -45,10 +46,7 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: J
         "by_order": plain(order_rows(evidence.comparison)),
     }
     if found["dynamics"]:
-        for name, points in found["dynamics"]["runs"].items():
-            for point, position in zip(points, evidence.of(name), strict=True):
-                point["name"] = evidence.checkpoints[position].name
-                point["accuracy"] = plain(mean_estimate(evidence.correct[position]))
+        found["dynamics"]["stopping"] = along_runs(evidence, found)
     findings: Json = {
         "schema": SCHEMA,
         "study": describe.study(evidence, parts),

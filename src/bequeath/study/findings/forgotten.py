@@ -11,7 +11,7 @@ from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
 
 # Samples that are drawn: more crowd the page.
-_SCENES = 12
+_SCENES = 6
 
 
 def forgotten(evidence: Evidence, parts: StudyParts, plan: Plan, hidden: Json) -> Json:
