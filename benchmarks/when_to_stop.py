@@ -4,15 +4,15 @@
 
 Needs examples/studies/prepare_small.py to have been run. ResNet-20 of CIFAR-10 is fine-tuned on 120 pictures of each of
 four data sets, of which two in five have a wrong label: such runs first learn, then learn the wrong labels by heart.
-Each with two seeds; ten log-spaced checkpoints up to step 600. 16 held-out samples are read at every checkpoint (256 masks of 16 cells);
-accuracies are over 500 other held-out samples at most. Of these, one half chooses, the other judges:
+Each with two seeds; eight log-spaced checkpoints up to step 300. 12 held-out samples are read at every checkpoint (256
+masks of 16 cells); accuracies are over 500 held-out samples at most. Of these, one half chooses, the other judges:
 
 - the last checkpoint, which is what one has without stopping;
 - stop where the next addition is clearly less reliable than one before (`dynamics.stopping.turns`; needs no labels);
 - stop at the most accurate checkpoint by the first half (needs labels).
 
-Everything is kept in the folder; a second start goes on. About half an hour of one core; --quick takes one short run, and
-shows only that it works.
+Everything is kept in the folder; a second start goes on. About half an hour of one core; --quick takes short runs on
+one data set, and shows only that it works.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from bequeath.study.train import train
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = {"flowers": "flowers5", "hymenoptera": "hymenoptera256", "cars": "cars12", "cifar10": "cifar10"}
 SEEDS, WRONG = (0, 1), 0.4
-FULL = {"pictures": 120, "steps": 600, "checkpoints": 10, "samples": 16, "masks": 256}
+FULL = {"pictures": 120, "steps": 300, "checkpoints": 8, "samples": 12, "masks": 256}
 QUICK = {"pictures": 40, "steps": 20, "checkpoints": 3, "samples": 8, "masks": 128}
 
 Answers = list[NDArray[np.float64]]
@@ -180,7 +180,7 @@ def _said(step: int | None, absent: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="one short run")
+    parser.add_argument("--quick", action="store_true", help="one data set, short runs")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, help="these only")
     parser.add_argument("--out", type=Path, default=ROOT / "runs/when-to-stop")
     given = parser.parse_args()

@@ -156,18 +156,20 @@ def stopping_over_steps(findings: Findings, run: str) -> Figure:
     figure, axes = canvas(LARGE)
     points = findings["dynamics"]["runs"][run]
     before = short(findings["roles"]["before"])
-    absent = {"mean": None, "low": None, "high": None}
-    kept = [
+    absent: Estimate = {"mean": None, "low": None, "high": None}
+    kept: list[Estimate] = [
         absent if share["reason"] else {**share, "mean": share["corrected"]}
         for share in (point["kept"] for point in points)
     ]
-    added = [absent if point["added"] is None else point["added"]["reliability"] for point in points]
+    added: list[Estimate] = [
+        absent if point["added"] is None else point["added"]["reliability"] for point in points
+    ]
     for label, estimates, colour, marker in (
         ("accuracy", [point["accuracy"] for point in points], "ink", "o"),
         (f"left of {before}, corrected", kept, "preserved", "s"),
         ("reliability of what was added", added, "new", "^"),
     ):
-        if any(one["mean"] is not None for one in estimates):
+        if any(one is not None and one["mean"] is not None for one in estimates):
             _curve(axes, points, estimates, COLOURS[colour], label=label, marker=marker, markersize=4.5)
     _step_axis(axes, findings, True)
     axes.axhline(0, color=COLOURS["muted"], linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
