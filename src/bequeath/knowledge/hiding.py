@@ -195,7 +195,7 @@ def hiding_check(
     own = np.array([-one[0] for one in seen]) * sign
     return HidingCheck(
         len(sure),
-        _share([bool(one[0]) for one in sure]),
+        share_of([bool(one[0]) for one in sure]),
         _mean_of([_mean(one[1:]) for one in sure]),
         _ratio(np.array([-one[0] for one in told]) * sign, size),
         _ratio(own, size),
@@ -213,8 +213,8 @@ def _nothing() -> Estimate:
     return Estimate(float("nan"), float("nan"), float("nan"), 0)
 
 
-def _share(right: Sequence[bool]) -> Estimate:
-    """Wilson's interval holds where all are right, too, where resampling would have none."""
+def share_of(right: Sequence[bool]) -> Estimate:
+    """Share of what is right, with Wilson's interval: it holds where all are right, too, where resampling has none."""
     if not right:
         return _nothing()
     interval = stats.binomtest(sum(right), len(right)).proportion_ci(CONFIDENCE, "wilson")

@@ -1,0 +1,82 @@
+"""Do the interactions that changed on flipped samples matter? What the readings say, held against the models.
+
+    python benchmarks/forgotten.py [--rows NAME ...] [--suite runs/small] [--out runs/forgotten]
+
+Needs fine-tuned models of the small suite (make study-small). For each row the models before and after (seed 0) are
+read on 24 held-out samples; three quarters are such as one has right and the other wrong (focus: forgotten; 256 masks).
+The players of the interactions that changed the output most are hidden in both models. A reading is right where the
+difference between the models moves in the direction that it says; samples are measurable where both halves of the masks
+say the same direction. Target: right in 80% of them. Some minutes a row on one core; a second start goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from bequeath.knowledge.hiding import share_of
+from bequeath.study.config import StudyConfig, checkpoint_files, load_study
+from bequeath.study.run import Study
+
+ROOT = Path(__file__).resolve().parents[1]
+ROWS = ("resnet50-tiny-imagenet", "mobilenetv2-cars", "distilbert-sst2")
+KEPT = ("name", "data", "players", "baseline", "value", "decomposition", "evaluation", "seed")
+
+
+def focused(file: Path) -> StudyConfig:
+    """The study of a row's trained models: before and after alone, on flipped samples."""
+    whole = load_study(file)
+    content = {key: value for key, value in whole.model_dump(mode="json").items() if key in KEPT}
+    pair = (whole.roles.before, whole.roles.after)
+    models: dict[str, Any] = {}
+    for name in pair:
+        *_, (_, _, last) = checkpoint_files(whole.models[name], name)
+        own = whole.models[name].model_dump(mode="json")
+        models[name] = {**own, "checkpoints": None, "weights": last} if own["checkpoints"] else own
+    return StudyConfig.model_validate(
+        content
+        | {"models": models, "roles": {"before": pair[0], "after": pair[1]}, "focus": "forgotten"}
+        | {"samples": 24, "masks": 256, "accuracy_samples": 2000}
+    )
+
+
+def said(estimate: dict[str, Any]) -> str:
+    """With its interval."""
+    mean, low, high = (estimate[key] for key in ("mean", "low", "high"))
+    return "-" if mean is None else f"{mean:.0%} [{low:.0%}, {high:.0%}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rows", nargs="+", default=ROWS)
+    parser.add_argument("--suite", type=Path, default=ROOT / "runs/small")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs/forgotten")
+    given = parser.parse_args()
+    sys.path[:0] = [str(ROOT), str(ROOT / "examples/studies")]
+    right: list[bool] = []
+    heads = ("models", "flipped samples read", "measurable", "direction right", "of players at random")
+    heads += ("change gone: said", "measured", "players at random")
+    print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
+    for row in given.rows:
+        run = Study(focused(given.suite / row / "trained/seed-0/study.yaml")).run(
+            given.out / row, progress=True
+        )
+        found = run.findings["forgotten"]
+        check = found["check"]
+        keys = ("right", "right_at_random", "said", "undone", "undone_at_random")
+        cells = [said(check[key]) for key in keys]
+        print(f"| {row} | {check['n']} | {check['measurable']} | {' | '.join(cells)} |", flush=True)
+        for one in found["samples"]:
+            hidden = one["change"] and one["change"]["hidden"]
+            if hidden and hidden["measurable"]:
+                right.append(hidden["said"] * hidden["measured"] > 0)
+    whole = share_of(right)
+    print(
+        f"\nTogether: right in {whole.mean:.0%} [{whole.low:.0%}, {whole.high:.0%}] of {whole.n} measurable samples."
+    )
+
+
+if __name__ == "__main__":
+    main()
