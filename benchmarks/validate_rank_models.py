@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -50,8 +49,8 @@ class Task:
     pictures: bool
 
 
-def tasks(folder: Path) -> dict[str, Task]:
-    """Data sets by name; the AG News test file, the only one there is here, is parted into two."""
+def tasks() -> dict[str, Task]:
+    """Data sets by name."""
     found = {
         name: Task(DataChoice(str(SMALL / name / "train")), DataChoice(str(SMALL / name / test)), True)
         for name, test in (
@@ -65,15 +64,6 @@ def tasks(folder: Path) -> dict[str, Task]:
     found["sst2"] = Task(
         *(DataChoice(str(SMALL / "sst2" / f"{part}.tsv"), **columns) for part in ("train", "dev")), False
     )
-    train, test = (folder / "data" / f"ag_news-{part}.csv" for part in ("train", "test"))
-    if not (train.exists() and test.exists()):
-        train.parent.mkdir(parents=True, exist_ok=True)
-        with (SMALL / "ag_news/test.csv").open(newline="", encoding="utf-8") as file:
-            rows = [(text, label) for label, _, text in csv.reader(file)]
-        for path, part in ((train, rows[::2]), (test, rows[1::2])):
-            with path.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows(part)
-    found["ag_news"] = Task(DataChoice(str(train), **columns), DataChoice(str(test), **columns), False)
     return found
 
 
