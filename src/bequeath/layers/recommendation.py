@@ -1,0 +1,143 @@
+"""What to freeze next time, in the words of a study's training section, why, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bequeath.errors import few
+from bequeath.knowledge.layerwise import Swaps
+from bequeath.knowledge.statistics import Estimate
+from bequeath.report.text import percent, points
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A recommendation.
+
+    Attributes
+    ----------
+    freeze : str or None
+        Freeze all layers up to this one.
+    head_only : bool
+        Train the last layer alone.
+    sure : bool or None
+        Whether, by the interval, no more than the margin is lost; None where nothing is recommended.
+    snippet : list of str or None
+        The lines for a study file.
+    reason : str or None
+        Why there is no recommendation.
+    text : list of str
+        In sentences.
+    """
+
+    freeze: str | None
+    head_only: bool
+    sure: bool | None
+    snippet: list[str] | None
+    reason: str | None
+    text: list[str]
+
+
+def advise(
+    name: str,
+    blocks: Sequence[str],
+    swaps: Swaps,
+    skill: Estimate,
+    accuracy: Estimate,
+    unchanged: Sequence[str],
+    relative: Mapping[str, float | None],
+    margin: float,
+) -> Advice:
+    """The recommendation from swaps.
+
+    Parameters
+    ----------
+    name : str
+        Of the model after, as a study file would call it.
+    blocks : sequence of str
+        All, in order.
+    swaps : Swaps
+    skill : Estimate
+        Accuracy of the model after less that of naming the largest class.
+    accuracy : Estimate
+        Of the model after.
+    unchanged : sequence of str
+        Blocks that are the same in both models.
+    relative : mapping
+        Relative gradient norm of each block.
+    margin : float
+        As for `knowledge.layerwise.judge`.
+    """
+    text = [_needed(swaps, unchanged, accuracy)]
+    if skill.low <= 0:
+        reason = (
+            f"AFTER is not clearly better than naming the largest class ({_apart(skill)}): what its layers needed "
+            "cannot be told"
+        )
+        return Advice(None, False, None, None, reason, [*text, f"Nothing is recommended: {reason}."])
+    frozen = swaps.frozen
+    whole = frozen == blocks[-1]
+    if frozen is None:
+        first = swaps.up_to[blocks[0]]
+        text.append(
+            f"Freeze nothing: with {blocks[0]} alone put back and the head fitted anew, accuracy changes by "
+            f"{_apart(first)}, more than the {points(margin)} points that may be lost."
+        )
+        text.append(_gradients(relative))
+        return Advice(None, False, None, None, None, [*text, _CAVEAT])
+    found = swaps.up_to[frozen]
+    sure = found.low >= -margin
+    done = "Train the head alone" if whole else f"Freeze all layers up to {frozen}"
+    back = "all blocks" if whole else f"all blocks up to {frozen}"
+    text.append(
+        f"{done}: with {back} put back and the head fitted anew, accuracy changes by {_apart(found)}; up to "
+        f"{points(margin).lstrip('+')} points may be lost."
+    )
+    text.append(_how_sure(found, sure, margin))
+    text.append(_gradients(relative))
+    line = "head_only: true" if whole else f"freeze: {frozen}"
+    snippet = ["training:", f"  {name}:", f"    {line}"]
+    return Advice(None if whole else frozen, whole, sure, snippet, None, [*text, _CAVEAT])
+
+
+_CAVEAT = (
+    "Swaps do not train: layers that come after a frozen part can adapt to it, so that really freezing loses less than "
+    "a swap as a rule. The intervals are 95%, over these samples, for all such swaps together; another run of the same "
+    "fine-tuning would give other weights."
+)
+
+
+def _apart(difference: Estimate) -> str:
+    ends = f"[{points(difference.low)}, {points(difference.high)}]"
+    return f"{points(difference.mean)} points {ends} on the same {difference.n} samples"
+
+
+def _needed(swaps: Swaps, unchanged: Sequence[str], accuracy: Estimate) -> str:
+    right = f"AFTER is right in {percent(accuracy.mean)} of {accuracy.n} held-out samples."
+    same = f" The same in both models: {few(unchanged)}." if unchanged else ""
+    if not swaps.needed:
+        return f"{right} No block's change is clearly needed: put back alone, none makes AFTER clearly worse.{same}"
+    told = [
+        f"{name} ({points(swaps.alone[name].mean)} points [{points(swaps.alone[name].low)}, "
+        f"{points(swaps.alone[name].high)}])"
+        for name in swaps.needed
+    ]
+    return f"{right} It needs the change of these: put back alone, each makes it clearly worse: {few(told, 16)}.{same}"
+
+
+def _how_sure(found: Estimate, sure: bool, margin: float) -> str:
+    if sure:
+        return f"That is sure: by the interval no more than {points(margin).lstrip('+')} points are lost."
+    return (
+        f"That is not sure: by the interval up to {points(-found.low).lstrip('+')} points may be lost. More held-out "
+        "samples narrow it."
+    )
+
+
+def _gradients(relative: Mapping[str, float | None]) -> str:
+    known = {name: value for name, value in relative.items() if value is not None}
+    if not known:
+        return "No relative gradient norm could be had."
+    top = max(known, key=lambda name: known[name])
+    return f"The relative gradient norm at BEFORE (Auto-RGN) is largest in {top}."
