@@ -82,7 +82,7 @@ def advise(
         first = swaps.up_to[blocks[0]]
         text.append(
             f"Freeze nothing: with {blocks[0]} alone put back and the head fitted anew, accuracy changes by "
-            f"{_apart(first)}, more than the {points(margin)} points that may be lost."
+            f"{_apart(first)}; a loss of {_size(margin)} points is accepted, and no deeper swap stays within it."
         )
         text.append(_gradients(relative))
         return Advice(None, False, None, None, None, [*text, _CAVEAT])
@@ -91,10 +91,10 @@ def advise(
     done = "Train the head alone" if whole else f"Freeze all layers up to {frozen}"
     back = "all blocks" if whole else f"all blocks up to {frozen}"
     text.append(
-        f"{done}: with {back} put back and the head fitted anew, accuracy changes by {_apart(found)}; up to "
-        f"{points(margin).lstrip('+')} points may be lost."
+        f"{done}: with {back} put back and the head fitted anew, accuracy changes by {_apart(found)}; a loss of "
+        f"{_size(margin)} points is accepted."
     )
-    text.append(_how_sure(found, sure, margin))
+    text.append(_how_sure(found, sure))
     text.append(_gradients(relative))
     line = "head_only: true" if whole else f"freeze: {frozen}"
     snippet = ["training:", f"  {name}:", f"    {line}"]
@@ -126,13 +126,15 @@ def _needed(swaps: Swaps, unchanged: Sequence[str], accuracy: Estimate) -> str:
     return f"{right} It needs the change of these: put back alone, each makes it clearly worse: {few(told, 16)}.{same}"
 
 
-def _how_sure(found: Estimate, sure: bool, margin: float) -> str:
+def _how_sure(found: Estimate, sure: bool) -> str:
     if sure:
-        return f"That is sure: by the interval no more than {points(margin).lstrip('+')} points are lost."
-    return (
-        f"That is not sure: by the interval up to {points(-found.low).lstrip('+')} points may be lost. More held-out "
-        "samples narrow it."
-    )
+        return "That is sure: the whole interval lies within it."
+    loss = f"by the interval the loss may be {_size(-found.low)} points"
+    return f"That is not sure: {loss}. More held-out samples narrow it."
+
+
+def _size(share: float) -> str:
+    return points(share).lstrip("+")
 
 
 def _gradients(relative: Mapping[str, float | None]) -> str:

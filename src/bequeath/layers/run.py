@@ -132,6 +132,10 @@ class _Measured:
     def _right(self, name: str, back: Any, tick: Tick, *, refit: bool = False) -> dict[str, Any]:
         pair = self.pair
         blocks = [block for block in pair.blocks if block.name in back]
+        if name != "after" and not any(block.name in self.changed for block in blocks):
+            # Nothing is put back: the model after itself, whose head needs no fit.
+            tick(len(pair.held_out))
+            return self.after | {"refitted": self.after["kept"]}
         return self._one(
             name,
             lambda: right(pair, swapped(pair, blocks), tick, refit=refit),

@@ -44,8 +44,8 @@ def swapped(pair: Pair, back: Sequence[Block]) -> nn.Module:
     BatchNorm layers behind the first block that really changes would still expect the outputs of the block that is
     gone: those which are not put back get their statistics anew, from training samples. The head stays.
     """
-    back = [block for block in changed(pair) if block in back]
-    if not back:
+    really = [block for block in changed(pair) if block in back]
+    if not really:
         return pair.after
     model, state = copy.deepcopy(pair.after), pair.before.state_dict()
     own = model.state_dict()
@@ -53,7 +53,7 @@ def swapped(pair: Pair, back: Sequence[Block]) -> nn.Module:
         for block in back:
             for name in block.tensors:
                 own[name].copy_(state[name])
-    if not _train_norms(model, pair.blocks[pair.blocks.index(back[0]) + 1 :], back):
+    if not _train_norms(model, pair.blocks[pair.blocks.index(really[0]) + 1 :], back):
         return model
     some = np.random.default_rng(pair.seed).permutation(len(pair.training))[:_FOR_BATCH_NORM]
     return with_fresh_batch_norm(model, _tensors(pair, some))

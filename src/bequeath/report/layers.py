@@ -96,10 +96,12 @@ def draw_swaps(axes: Axes, document: Document) -> Axes:
         axes.plot([one["mean"] for one in found], y, marker, color=COLOURS[colour], markersize=6, label=label)
     axes.axvline(0, color=COLOURS["muted"], linewidth=1)
     margin = document["settings"]["margin"]
-    axes.axvline(-margin, color=COLOURS["muted"], linewidth=1, linestyle="--", label="what may be lost")
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" points"))
+    axes.axvline(
+        -margin, color=COLOURS["muted"], linewidth=1, linestyle="--", label="a loss that is accepted"
+    )
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
     axes.set_xlabel(
-        f"accuracy less that of AFTER ({percent(document['accuracy']['after']['mean'])} of "
+        f"accuracy less that of AFTER, percentage points ({percent(document['accuracy']['after']['mean'])} of "
         f"{document['data']['held_out']['samples']})"
     )
     return axes
