@@ -45,14 +45,16 @@ def test_swaps_judged():
     worse, little = after.copy(), after.copy()
     worse[:60] = 0
     little[:3] = 0
-    found = judge(after, {"a": after, "b": worse}, {"a": little, "b": worse}, margin=0.02)
+    found = judge(after, {"a": after, "b": worse}, after, {"a": little, "b": worse}, margin=0.02)
     assert found.needed == ("b",)
     assert found.frozen == "a"
     assert found.alone["b"].mean == pytest.approx(-0.3)
     # What deeper freezing can do, freezing less can, too.
-    assert judge(after, {"a": worse, "b": after}, {"a": worse, "b": little}).frozen == "b"
-    assert judge(after, {"a": worse}, {"a": worse}).frozen is None
-    assert judge(after, {"a": worse}, {"a": little}, margin=0.01).frozen is None
+    assert judge(after, {"a": worse, "b": after}, after, {"a": worse, "b": little}).frozen == "b"
+    assert judge(after, {"a": worse}, after, {"a": worse}).frozen is None
+    # Heads alike: what a new head costs or gains is not the blocks'.
+    assert judge(after, {"a": worse}, worse, {"a": worse}).frozen == "a"
+    assert judge(after, {"a": worse}, after, {"a": little}, margin=0.01).frozen is None
 
 
 def test_similarity_with_its_interval():

@@ -103,7 +103,7 @@ class Swaps:
     alone : dict of str to Estimate
         Of each block: accuracy with it alone put back less that of the model after; the intervals hold together.
     up_to : dict of str to Estimate
-        The same with all blocks up to this one put back and the head fitted anew; these hold together, too.
+        The same with all blocks up to this one put back, all heads fitted anew; these hold together, too.
     needed : tuple of str
         Blocks without whose change the model after is clearly worse.
     frozen : str or None
@@ -119,6 +119,7 @@ class Swaps:
 def judge(
     after: ArrayLike,
     alone: Mapping[str, ArrayLike],
+    after_new_head: ArrayLike,
     up_to: Mapping[str, ArrayLike],
     margin: float = MARGIN,
 ) -> Swaps:
@@ -128,8 +129,11 @@ def judge(
     ----------
     after : array_like
         1 where the model after is right, else 0: (samples,).
-    alone, up_to : mapping
-        The same with one block put back, and with all up to one, in the order of the blocks.
+    alone : mapping
+        The same with one block put back, in the order of the blocks.
+    after_new_head, up_to : array_like, mapping
+        The same with the head fitted anew: of the model after, and with all blocks up to one put back. Both have such
+        a head, so that blocks are compared, not heads.
     margin : float
         What may be lost, as a share of the samples.
 
@@ -140,7 +144,7 @@ def judge(
         blocks can do, one with fewer can, too.
     """
     one = {name: paired_difference(rows, after, len(alone)) for name, rows in alone.items()}
-    several = {name: paired_difference(rows, after, len(up_to)) for name, rows in up_to.items()}
+    several = {name: paired_difference(rows, after_new_head, len(up_to)) for name, rows in up_to.items()}
     needed = tuple(name for name, difference in one.items() if difference.high < 0)
     kept = [name for name, found in several.items() if found.mean >= -margin - 1e-12 and found.high >= 0]
     return Swaps(one, several, needed, kept[-1] if kept else None)

@@ -81,8 +81,8 @@ def advise(
     if frozen is None:
         first = swaps.up_to[blocks[0]]
         text.append(
-            f"Freeze nothing: with {blocks[0]} alone put back and the head fitted anew, accuracy changes by "
-            f"{_apart(first)}; a loss of {_size(margin)} points is accepted, and no deeper swap stays within it."
+            f"Freeze nothing: with {blocks[0]} put back, and new heads on both, accuracy changes by {_apart(first)}; a "
+            f"loss of {_size(margin)} points is accepted, and no deeper swap stays within it."
         )
         text.append(_gradients(relative))
         return Advice(None, False, None, None, None, [*text, _CAVEAT])
@@ -91,7 +91,7 @@ def advise(
     done = "Train the head alone" if whole else f"Freeze all layers up to {frozen}"
     back = "all blocks" if whole else f"all blocks up to {frozen}"
     text.append(
-        f"{done}: with {back} put back and the head fitted anew, accuracy changes by {_apart(found)}; a loss of "
+        f"{done}: with {back} put back, and new heads on both, accuracy changes by {_apart(found)}; a loss of "
         f"{_size(margin)} points is accepted."
     )
     text.append(_how_sure(found, sure))

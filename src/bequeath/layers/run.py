@@ -102,7 +102,7 @@ class _Measured:
         )
         tick = shown.bar("blocks put back", (2 * blocks + 1) * samples)
         names = [block.name for block in pair.blocks]
-        self.after = self._right("after", (), tick)
+        self.after = self._right("after", (), tick, refit=True)
         self.alone = {name: self._right(f"alone-{i}", (name,), tick) for i, name in enumerate(names)}
         self.up_to = {
             name: self._right(f"up-to-{i}", names[: i + 1], tick, refit=True) for i, name in enumerate(names)
@@ -133,9 +133,9 @@ class _Measured:
         pair = self.pair
         blocks = [block for block in pair.blocks if block.name in back]
         if name != "after" and not any(block.name in self.changed for block in blocks):
-            # Nothing is put back: the model after itself, whose head needs no fit.
+            # Nothing is put back: the model after itself.
             tick(len(pair.held_out))
-            return self.after | {"refitted": self.after["kept"]}
+            return self.after
         return self._one(
             name,
             lambda: right(pair, swapped(pair, blocks), tick, refit=refit),
@@ -171,6 +171,7 @@ def _document(pair: Pair, asked: Asked, chosen: list[str], found: _Measured) -> 
     swaps = judge(
         after,
         {name: found.alone[name]["kept"] for name in names},
+        found.after["refitted"],
         {name: found.up_to[name]["refitted"] for name in names},
         margin,
     )
@@ -207,6 +208,7 @@ def _document(pair: Pair, asked: Asked, chosen: list[str], found: _Measured) -> 
             "accuracy": {
                 "before": mean_estimate(before.double().numpy()),
                 "after": accuracy,
+                "after_new_head": mean_estimate(np.array(found.after["refitted"], dtype=np.float64)),
                 "majority": pair.held_out.majority,
                 "skill": skill,
             },

@@ -82,7 +82,7 @@ def draw_swaps(axes: Axes, document: Document) -> Axes:
     blocks = document["blocks"]
     for shift, marker, colour, label, key in (
         (-0.16, "D", "after", "this block alone put back", "alone"),
-        (0.16, "o", "before", "all blocks up to this one put back, head fitted anew", "up_to"),
+        (0.16, "o", "before", "all blocks up to this one put back, new heads", "up_to"),
     ):
         found = [blocks[name][key]["difference"] for name in names]
         y = [place + shift for place in range(len(names))]
@@ -181,7 +181,7 @@ def terminal(document: Document) -> list[Table | str]:
         "part of all\n(shuffled)",
         "alone put back:\npoints [95% together]",
         *(["preserved\n[95%]"] if shares else []),
-        "all up to it put back, head\nanew: points [95% together]",
+        "all up to it put back, new\nheads: points [95% together]",
         title=f"{held_out['samples']} held-out samples: AFTER right in {percent(accuracy['after']['mean'])}, BEFORE in "
         f"{percent(accuracy['before']['mean'])}, naming the largest class {percent(accuracy['majority'])}",
     )
