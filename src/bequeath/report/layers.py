@@ -169,45 +169,44 @@ def _figure(document: Document, draw: Any) -> Figure:
 
 
 def terminal(document: Document) -> list[Table | str]:
-    """What a terminal shows, one after the other: a table of rich, and sentences."""
+    """What a terminal shows, one after the other: tables of rich, and sentences."""
     document = all_printable(document)
     held_out, accuracy = document["data"]["held_out"], document["accuracy"]
     shares = document["settings"]["samples"] > 0
-    table = Table(
+    swaps = Table(
         "block",
-        "weights\nchanged",
-        "CKA\n[95%]",
-        "relative gradient\nnorm [95%]",
-        "part of all\n(shuffled)",
         "alone put back:\npoints [95% together]",
         *(["preserved\n[95%]"] if shares else []),
-        "all up to it put back, new\nheads: points [95% together]",
+        "all up to it put back, new heads:\npoints [95% together]",
         title=f"{held_out['samples']} held-out samples: AFTER right in {percent(accuracy['after']['mean'])}, BEFORE in "
         f"{percent(accuracy['before']['mean'])}, naming the largest class {percent(accuracy['majority'])}",
     )
-    for block in document["blocks"].values():
-        cells = [
-            escape(block["title"]),
-            percent(block["relative_change"]),
-            alike(block["similarity"]),
-            gradient(block["gradient"]),
-            part(block["gradient"]),
-            difference(block["alone"]["difference"]),
-            *([share_of(block["alone"])] if shares else []),
-            difference(block["up_to"]["difference"]),
-        ]
-        if block["needed"]:
-            cells[5] = f"[bold]{escape(cells[5])}[/bold]"
-        table.add_row(cells[0], *(one if "[bold]" in one else escape(one) for one in cells[1:]))
-    head = document["head"]
-    table.add_row(
-        f"head: {escape(head['name'])}", "", "", escape(gradient(head["gradient"])), *[""] * (3 + shares)
+    profile = Table(
+        "block",
+        "weights changed",
+        "CKA [95%]",
+        "relative gradient norm [95%]",
+        "part of all (labels shuffled)",
+        title="Weights, outputs (CKA: 0 independent, 1 the same) and gradients",
     )
+    for block in document["blocks"].values():
+        title = escape(block["title"])
+        alone = escape(difference(block["alone"]["difference"]))
+        swaps.add_row(
+            title,
+            f"[bold]{alone}[/bold]" if block["needed"] else alone,
+            *([escape(share_of(block["alone"]))] if shares else []),
+            escape(difference(block["up_to"]["difference"])),
+        )
+        measures = (alike(block["similarity"]), gradient(block["gradient"]), part(block["gradient"]))
+        profile.add_row(title, percent(block["relative_change"]), *map(escape, measures))
+    head = document["head"]
+    profile.add_row(f"head: {escape(head['name'])}", "", "", escape(gradient(head["gradient"])), "")
     advice = document["recommendation"]
     notes = [f"[dim]{escape(note)}[/dim]" for note in document["notes"]]
     text = [f"[bold]{escape(line)}[/bold]" for line in advice["text"][:-1]] + [escape(advice["text"][-1])]
     snippet = [escape(line) for line in advice["snippet"] or ()]
-    return [table, *notes, *text, *snippet]
+    return [swaps, profile, *notes, *text, *snippet]
 
 
 def page(document: Document) -> str:
