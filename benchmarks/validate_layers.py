@@ -4,8 +4,9 @@
 
 Needs examples/studies/prepare_small.py to have been run. For each of four tasks (three of pictures, one of texts)
 
-1. the training samples are parted into halves. A model is fine-tuned whole on the first (seed 0), and `bequeath layers`
-   compares it with the model before on the second: this gives the recommendation. It has not seen the test samples;
+1. the training samples are parted into halves. A model is fine-tuned whole on the first (seed 0, as many steps as those
+   below), and `bequeath layers` compares it with the model before on the second: this gives the recommendation. It has
+   not seen the test samples;
 2. with each of three other seeds the model before is fine-tuned anew on all training samples: whole; frozen as
    recommended; frozen up to a quarter, half and three quarters of the blocks; its head alone; and whole by Auto-RGN
    (Lee et al. 2023): in each step each block's learning rate is multiplied by its relative gradient norm over the
@@ -216,7 +217,8 @@ def recommended(out: Path, name: str, task: Task, how: dict[str, int]) -> dict[s
     after = out / "after" / (name if task.text else f"{name}.safetensors")
     if not after.exists():
         after.parent.mkdir(parents=True, exist_ok=True)
-        epochs = how["text_epochs" if task.text else "epochs"]
+        # Half the samples twice as often: as many steps as on all of them.
+        epochs = 2 * how["text_epochs" if task.text else "epochs"]
         model, loaded, _ = fine_tune(task, samples(task, places["first"]), WHOLE, FIRST, epochs)
         with replacing(after) as partial:
             if task.text:

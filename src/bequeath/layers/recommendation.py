@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bequeath.errors import few
 from bequeath.knowledge.layerwise import Swaps
@@ -46,7 +47,7 @@ def advise(
     skill: Estimate,
     accuracy: Estimate,
     unchanged: Sequence[str],
-    relative: Mapping[str, float | None],
+    gradients: Mapping[str, Any],
     margin: float,
 ) -> Advice:
     """The recommendation from swaps.
@@ -64,8 +65,8 @@ def advise(
         Of the model after.
     unchanged : sequence of str
         Blocks that are the same in both models.
-    relative : mapping
-        Relative gradient norm of each block.
+    gradients : mapping
+        Of each block, as `layers.gradients` gives them.
     margin : float
         As for `knowledge.layerwise.judge`.
     """
@@ -84,7 +85,7 @@ def advise(
             f"Freeze nothing: with {blocks[0]} put back, and new heads on both, accuracy changes by {_apart(first)}; a "
             f"loss of {_size(margin)} points is accepted, and no deeper swap stays within it."
         )
-        text.append(_gradients(relative))
+        text.append(_gradients(gradients))
         return Advice(None, False, None, None, None, [*text, _CAVEAT])
     found = swaps.up_to[frozen]
     sure = found.low >= -margin
@@ -95,7 +96,7 @@ def advise(
         f"{_size(margin)} points is accepted."
     )
     text.append(_how_sure(found, sure))
-    text.append(_gradients(relative))
+    text.append(_gradients(gradients))
     line = "head_only: true" if whole else f"freeze: {frozen}"
     snippet = ["training:", f"  {name}:", f"    {line}"]
     return Advice(None if whole else frozen, whole, sure, snippet, None, [*text, _CAVEAT])
@@ -137,9 +138,14 @@ def _size(share: float) -> str:
     return points(share).lstrip("+")
 
 
-def _gradients(relative: Mapping[str, float | None]) -> str:
-    known = {name: value for name, value in relative.items() if value is not None}
+def _gradients(rows: Mapping[str, Any]) -> str:
+    known = {name: row for name, row in rows.items() if row["value"]["mean"] is not None}
     if not known:
         return "No relative gradient norm could be had."
-    top = max(known, key=lambda name: known[name])
-    return f"The relative gradient norm at BEFORE (Auto-RGN) is largest in {top}."
+    top = max(known, key=lambda name: float(known[name]["value"]["mean"]))
+    own, shuffled = known[top]["part"], known[top]["part_shuffled"]
+    return (
+        f"The relative gradient norm at BEFORE (Auto-RGN) is largest in {top}: {percent(own['mean'])} "
+        f"[{percent(own['low'])}, {percent(own['high'])}] of the sum over blocks, and {percent(shuffled['mean'])} with "
+        "shuffled labels."
+    )

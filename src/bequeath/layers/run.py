@@ -181,9 +181,8 @@ def _document(pair: Pair, asked: Asked, chosen: list[str], found: _Measured) -> 
     rows = found.gradients["rows"]
     unchanged = [name for name in names if name not in found.changed]
     roles = pair.config.roles
-    advice = advise(
-        roles.after, names, swaps, skill, accuracy, unchanged, {n: rows[n]["value"]["mean"] for n in names}, margin
-    )  # fmt: skip
+    of_blocks = {name: rows[name] for name in names}
+    advice = advise(roles.after, names, swaps, skill, accuracy, unchanged, of_blocks, margin)
     before = pair.parts.inputs.correct(
         pair.before, pair.plan.accuracy_samples, pair.parts.outputs.order(pair.checkpoint("before"))
     )
