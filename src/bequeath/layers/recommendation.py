@@ -103,8 +103,8 @@ def advise(
 
 
 _CAVEAT = (
-    "Swaps do not train: layers that come after a frozen part can adapt to it, so that really freezing loses less than "
-    "a swap as a rule. The intervals are 95%, over these samples, for all such swaps together; another run of the same "
+    "Swaps do not train: layers that come after a frozen part can adapt to it, so that really freezing mostly loses less "
+    "than its swap; it can lose more (docs/layers.md). The intervals are 95%, over these samples, for all such swaps together; another run of the same "
     "fine-tuning would give other weights."
 )
 
