@@ -103,9 +103,9 @@ def advise(
 
 
 _CAVEAT = (
-    "Swaps do not train: layers that come after a frozen part can adapt to it, so that really freezing mostly loses less "
-    "than its swap; it can lose more (docs/layers.md). The intervals are 95%, over these samples, for all such swaps together; another run of the same "
-    "fine-tuning would give other weights."
+    "Swaps do not train: layers that come after a frozen part can adapt to it, so that really freezing mostly loses "
+    "less than its swap; it can lose more (docs/layers.md). The intervals are 95%, over these samples, for all such "
+    "swaps together; another run of the same fine-tuning would give other weights."
 )
 
 
