@@ -2,6 +2,7 @@
 # make fuzz: ten minutes of study files, state files and findings documents that are none.
 # make study-small: the small study suite, four to five hours on two cores, and docs/results.md from it (needs ../shared/data).
 # make validate-rank: which measure of bequeath rank foretells fine-tuned accuracy; a night on two cores at most (ARGS=--quick: a minute).
+# make validate-layers: freezing what bequeath layers recommends against other ways to fine-tune; 40 minutes on one core (ARGS=--quick: a minute).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ ROWS := mobilenetv2-cars mobilenetv2-cifar10 bert-base-ag-news distilbert-sst2 r
 	vgg16-tiny-imagenet vit-small-tiny-imagenet
 PAGE := docs/results.md
 
-.PHONY: demo test check study-small validate-rank fuzz clean
+.PHONY: demo test check study-small validate-rank validate-layers fuzz clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/bequeath demo $(ARGS)
@@ -36,6 +37,10 @@ study-small: $(VENV)/study.stamp
 validate-rank: $(VENV)/study.stamp
 	$(BIN)/python examples/studies/prepare_small.py
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/validate_rank.py $(ARGS)
+
+validate-layers: $(VENV)/study.stamp
+	$(BIN)/python examples/studies/prepare_small.py
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python benchmarks/validate_layers.py $(ARGS)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

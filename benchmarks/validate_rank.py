@@ -148,12 +148,13 @@ def measured(
         table[one.name] = {**values, "parameters": entry["parameters"], "tuned": tuned}
     advice = document["recommendation"]
     # Where several are not clearly apart it names the smallest of them as the one to begin with.
-    named = advice["choice"] or min(advice["not_apart"], key=lambda one: table[one]["parameters"])
+    possible = [document["order"][0], *advice["not_apart"]]
+    named = advice["choice"] or min(possible, key=lambda one: table[one]["parameters"])
     return {
         "chance": test.majority,
         "n": len(test.labels),
         "recommended": named,
-        "not_apart": advice["not_apart"],
+        "possible": possible,
         "candidates": table,
     }
 
@@ -217,7 +218,7 @@ def by_data_set(found: dict[str, Any]) -> str:
     heads = (
         "data set",
         "recommended",
-        "not clearly apart",
+        "not clearly apart by the probe",
         "its accuracy, fine-tuned",
         "best candidate",
         "its accuracy",
@@ -226,7 +227,7 @@ def by_data_set(found: dict[str, Any]) -> str:
     for name, one in found.items():
         tuned = {key: float(np.mean(entry["tuned"])) for key, entry in one["candidates"].items()}
         named, best = one["recommended"], max(tuned, key=lambda key: tuned[key])
-        cells = (named, ", ".join(one["not_apart"]), f"{tuned[named]:.1%}", best, f"{tuned[best]:.1%}")
+        cells = (named, ", ".join(one["possible"]), f"{tuned[named]:.1%}", best, f"{tuned[best]:.1%}")
         rows_.append(f"| {name} | {' | '.join(cells)} | {100 * (tuned[best] - tuned[named]):.1f} |")
     return "\n".join(rows_)
 

@@ -23,6 +23,7 @@ LAYERS = (
     "report",
     "study",
     "rank",
+    "layers",
     "suite",
     "cli",
 )

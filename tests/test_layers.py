@@ -23,6 +23,12 @@ def test_no_circles_between_files():
     assert circles(EDGES) == []
 
 
+def test_commands_of_their_own_do_not_lean_on_each_other():
+    edges = folder_edges(EDGES)
+    assert "layers" not in edges["rank"]
+    assert "rank" not in edges["layers"]
+
+
 def test_the_lattice_knows_no_models():
     for path in (SOURCE / "lattice").rglob("*.py"):
         text = path.read_text()

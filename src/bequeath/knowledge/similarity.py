@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from bequeath.knowledge.jackknife import jackknife
+from bequeath.knowledge.statistics import Estimate
 
 Array = NDArray[np.float64]
 
@@ -89,3 +94,26 @@ def cka(first: Array, second: Array) -> float:
     scale = unbiased_hsic(first, first) * unbiased_hsic(second, second)
     own = min(unbiased_hsic(first, first), unbiased_hsic(second, second))
     return unbiased_hsic(first, second) / float(np.sqrt(scale)) if own > 0 else float("nan")
+
+
+def cka_estimate(first: Array, second: Array, groups: Sequence[NDArray[np.int64]]) -> Estimate:
+    """The same with its 95% interval over samples, a jackknife over groups of them.
+
+    Parameters
+    ----------
+    first, second : ndarray
+        As for `cka`.
+    groups : sequence of ndarray
+        As for `jackknife`; without any one of them there are `LEAST` samples or more.
+
+    Returns
+    -------
+    Estimate
+        NaN where `cka` is, or is without one of the groups.
+    """
+
+    def alike(kept: NDArray[np.int64]) -> float:
+        return cka(*(one[np.ix_(kept, kept)] for one in (first, second)))
+
+    value = cka(first, second)
+    return Estimate(value, *jackknife(alike, groups, value), len(first))

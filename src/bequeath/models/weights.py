@@ -208,6 +208,8 @@ def load_body(
         skipped |= set(ends)
     beyond = [name for name in state if name not in own and _is_other_task(model, name, tops)]
     reduced = {name: value for name, value in state.items() if name not in skipped and name not in beyond}
+    if not reduced and any(name.startswith(last) for name in state):
+        raise BequeathError(f"{place}: holds a head alone, no layer below it; give the whole model's weights")
     fit_state(model, reduced, place, allowed=skipped)
     told = sorted(skipped if keep_heads else skipped - set(ends))
     if told:

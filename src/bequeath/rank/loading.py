@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from bequeath.data.samples import Dataset
@@ -23,7 +21,7 @@ from bequeath.rank.candidates import Candidate
 from bequeath.rank.samples import Samples
 from bequeath.study.config.games import EvaluationConfig
 from bequeath.study.config.own import source_of
-from bequeath.study.loading.digests import file_digest, key_of
+from bequeath.study.loading.digests import file_digest, key_of, state_digest
 from bequeath.study.loading.inputs import model_inputs
 from bequeath.study.loading.tokens import load_tokenizer
 
@@ -198,12 +196,8 @@ def _told() -> Iterator[list[str]]:
 
 def _digest(model: nn.Module, head: str, source: tuple[Tensor, Tensor] | None) -> str:
     """Of the backbone's parameters and buffers, and of the head that its weights came with."""
-    digest = hashlib.sha256(type(model).__name__.encode())
     state = model.state_dict()
     kept = {name: value for name, value in state.items() if not name.startswith(f"{head}.")}
     if source is not None:
         kept |= dict(zip(("source.weight", "source.bias"), source, strict=True))
-    for name, value in sorted(kept.items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    return state_digest(type(model).__name__, kept)

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import bequeath
-from bequeath.errors import BequeathError
 from bequeath.files import writable, write_whole
-from bequeath.printable import is_text
 from bequeath.rank.candidates import Candidate
 from bequeath.rank.features import FOLDER, Features, compute, features_file, kept
 from bequeath.rank.loading import Loaded, check_different, load
@@ -24,7 +22,7 @@ from bequeath.report.style import to_svg
 from bequeath.study.config.games import EvaluationConfig
 from bequeath.study.findings.plain import plain
 from bequeath.study.progress import Bars, bars
-from bequeath.study.store.folder import only_one
+from bequeath.study.store.folder import claim_plain, only_one
 
 RANK, PICTURE, PAGE = "rank.json", "rank.svg", "rank.html"
 SCHEMA = "bequeath.rank/1"
@@ -77,7 +75,7 @@ def rank(
         If a candidate cannot be used, or the folder.
     """
     device = EvaluationConfig(device=device).make(None).device
-    claim(out)
+    claim_plain(out, FOLDER, "a ranking's")
     with only_one(out):
         known = [_known(load(one, samples, device), out, samples) for one in candidates]
         check_different([(one.candidate.given, one.digest) for one in known])
@@ -87,28 +85,6 @@ def rank(
             document = _document(known, found, samples, shown)
         write(out, document)
     return document
-
-
-def claim(out: Path) -> None:
-    """Make a folder a ranking's own.
-
-    Raises
-    ------
-    BequeathError
-        If it is a file, holds something else, or cannot be written.
-    """
-    if not is_text(out.absolute()):
-        raise BequeathError(f"{out}: the name is not UTF-8; choose another --out")
-    if out.exists() and not out.is_dir():
-        raise BequeathError(f"{out}: is a file; give --out a folder of its own")
-    with writable(out):
-        names = {path.name for path in out.iterdir()} if out.exists() else set()
-        if names and FOLDER not in names:
-            raise BequeathError(
-                f"{out}: not a ranking's folder: it holds {', '.join(sorted(names)[:3])}; choose a new or empty one "
-                "for --out"
-            )
-        (out / FOLDER).mkdir(parents=True, exist_ok=True)
 
 
 def write(out: Path, document: dict[str, Any]) -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from bequeath.data.images import Images
 from bequeath.data.samples import Dataset, balanced
 from bequeath.errors import BequeathError
 from bequeath.games.inputs import Modality
 from bequeath.models.preprocessing import Preprocessing
 from bequeath.study.config.data import DataConfig, modality
 from bequeath.study.direct.data import data_section
+from bequeath.study.loading.digests import samples_digest
 
 USUAL = 1000
 """Samples that are taken where no number is given, if there are so many."""
@@ -92,7 +90,7 @@ class Samples:
         self.indices = balanced(whole, count, choice.seed)
         self.labels: NDArray[np.int64] = np.array([whole.labels[i] for i in self.indices])
         self._check_counts()
-        self.digest = _digest(whole, self.indices)
+        self.digest = samples_digest(whole, self.indices)
 
     @property
     def counts(self) -> list[int]:
@@ -138,15 +136,3 @@ def _config(choice: DataChoice) -> DataConfig:
     if modality(config) != "image" and choice.size is not None:
         raise BequeathError(f"--size {choice.size}: is of pictures; {choice.data} holds none; leave it out")
     return config
-
-
-def _digest(dataset: Dataset, indices: Sequence[int]) -> str:
-    """Of what the chosen samples hold; every picture is read, so that a bad one shows before hours are spent."""
-    digest = hashlib.sha256()
-    for i in indices:
-        if isinstance(dataset, Images):
-            picture = dataset.open(i)
-            digest.update(f"{picture.size}".encode() + picture.tobytes())
-        else:
-            digest.update(hashlib.sha256(str(dataset[i].x).encode()).digest())
-    return digest.hexdigest()

@@ -52,6 +52,8 @@ class Wanted:
     samples, size, seed : int
     focus : {"forgotten"}, optional
         Read mostly samples that one of the models before and after has right and the other wrong.
+    training : bool
+        Whether training data are needed in any case, not for probes alone.
     """
 
     before: str
@@ -69,6 +71,7 @@ class Wanted:
     size: int | None = None
     seed: int = 0
     focus: str | None = None
+    training: bool = False
 
 
 def direct_study(wanted: Wanted) -> tuple[StudyConfig, list[str]]:
@@ -96,7 +99,7 @@ def direct_study(wanted: Wanted) -> tuple[StudyConfig, list[str]]:
     }
     said = _sizes(wanted, content, sources["before"])
     inputs = StudyInputs(_checked(content))
-    said += _heads(content, sources, names, inputs)
+    said += _heads(content, sources, names, inputs, wanted.training)
     held_out = _held_out(inputs.data, content)
     content["samples"] = min(_SAMPLES, len(held_out)) if wanted.samples is None else wanted.samples
     content["accuracy_samples"] = max(2, min(_TESTED, len(held_out)))
@@ -167,7 +170,11 @@ def _sizes(wanted: Wanted, content: dict[str, Any], before: Source) -> list[str]
 
 
 def _heads(
-    content: dict[str, Any], sources: Mapping[str, Source], names: Mapping[str, str], inputs: StudyInputs
+    content: dict[str, Any],
+    sources: Mapping[str, Source],
+    names: Mapping[str, str],
+    inputs: StudyInputs,
+    training: bool,
 ) -> list[str]:
     """A probe on each backbone whose head is for other classes, or that has none."""
     classes, said = len(inputs.classes), []
@@ -193,10 +200,13 @@ def _heads(
             "features is read instead"
         )
     data = content["data"]
-    if any(one.get("probe") for one in content["models"].values()) and inputs.train is None:
+    probed = any(one.get("probe") for one in content["models"].values())
+    if (probed or training) and inputs.train is None:
         data["holdout"] = _HOLDOUT
+        what = f"{1 - _HOLDOUT:.0%} of the data"
         said.append(
-            f"the probe is fitted on {1 - _HOLDOUT:.0%} of the data, the rest is held out (--train gives training data)"
+            (f"{what} stand for the training data" if training else f"the probe is fitted on {what}")
+            + ", the rest is held out (--train gives training data)"
         )
     return said
 

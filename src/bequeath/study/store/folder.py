@@ -102,6 +102,36 @@ def _claim(folder: Path) -> None:
     write_whole(mark, json.dumps({"format": _FORMAT}))
 
 
+def claim_plain(folder: Path, inside: str, whose: str) -> None:
+    """Make a folder that of a command which keeps what it computes in one folder inside.
+
+    Parameters
+    ----------
+    folder : Path
+    inside : str
+        Name of that folder: by it the command knows its own.
+    whose : str
+        What such a folder is called: ``a ranking's``.
+
+    Raises
+    ------
+    BequeathError
+        If it is a file, holds something else, or cannot be written.
+    """
+    if not is_text(folder.absolute()):
+        raise BequeathError(f"{folder}: the name is not UTF-8; choose another --out")
+    if folder.exists() and not folder.is_dir():
+        raise BequeathError(f"{folder}: is a file; give --out a folder of its own")
+    with writable(folder):
+        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        if names and inside not in names:
+            raise BequeathError(
+                f"{folder}: not {whose} folder: it holds {', '.join(sorted(names)[:3])}; choose a new or empty one "
+                "for --out"
+            )
+        (folder / inside).mkdir(parents=True, exist_ok=True)
+
+
 def _was_a_run(folder: Path) -> bool:
     """Whether a folder without its mark is a run's all the same: a mark that was damaged may be removed."""
     try:

@@ -1,0 +1,297 @@
+"""From two models and data to a folder: layers.json, a picture and a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+import bequeath
+from bequeath.files import writable, write_whole
+from bequeath.knowledge.layerwise import judge, relative_change
+from bequeath.knowledge.paired import paired_difference
+from bequeath.knowledge.statistics import Estimate, mean_estimate
+from bequeath.layers.gradients import batches, gradients
+from bequeath.layers.outputs import MOST, similarities
+from bequeath.layers.pair import Asked, Pair, load, weights_of
+from bequeath.layers.recommendation import advise
+from bequeath.layers.swaps import Readings, changed, right, swapped
+from bequeath.report.layers import page, swaps_figure
+from bequeath.report.style import to_svg
+from bequeath.study.findings.plain import plain
+from bequeath.study.progress import Bars, Tick, bars
+from bequeath.study.store.folder import claim_plain, kept, only_one
+
+LAYERS, PICTURE, PAGE = "layers.json", "layers.svg", "layers.html"
+SCHEMA = "bequeath.layers/1"
+FOLDER = "parts"
+
+
+def layers(
+    asked: Asked,
+    out: Path,
+    *,
+    progress: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Measure every block of a pair of models, and write what came out into a folder.
+
+    What was measured is kept in the folder: a second start computes only what is missing.
+
+    Parameters
+    ----------
+    asked : Asked
+        Models, data and settings.
+    out : Path
+        A folder of its own.
+    progress : bool
+        Whether bars on the terminal show how far it is.
+    say : callable
+        Is told in a line each what was chosen, before the long work.
+
+    Returns
+    -------
+    dict
+        The content of layers.json (docs/layers.md).
+
+    Raises
+    ------
+    BequeathError
+        If models, data or the folder cannot be used.
+    """
+    claim_plain(out, FOLDER, "a layers")
+    with only_one(out):
+        pair, chosen = load(asked, out / FOLDER)
+        for line in chosen:
+            say(line)
+        with bars(progress) as shown:
+            document = _document(pair, asked, chosen, _Measured(pair, asked, out / FOLDER, shown))
+        write(out, document)
+    return document
+
+
+def write(out: Path, document: dict[str, Any]) -> None:
+    """Write a document, its picture and its page."""
+    with writable(out):
+        write_whole(out / LAYERS, json.dumps(document, indent=1, allow_nan=False) + "\n")
+        told = " ".join(document["recommendation"]["text"])
+        drawn = to_svg(swaps_figure(document), "layers", "Blocks put back", told, inline=False)
+        write_whole(out / PICTURE, drawn + "\n")
+        write_whole(out / PAGE, page(document))
+
+
+class _Measured:
+    """Every measure of a pair, from the folder where it is there already."""
+
+    def __init__(self, pair: Pair, asked: Asked, folder: Path, shown: Bars) -> None:
+        self.pair, self.asked, self.folder, self.shown = pair, asked, folder, shown
+        self.changed = [block.name for block in changed(pair)]
+        samples, blocks = len(pair.held_out), len(pair.blocks)
+        self.gradients = self._kept(
+            "gradients",
+            lambda tick: gradients(pair, tick),
+            2 * sum(map(len, batches(len(pair.training), pair.seed))),
+        )
+        self.similarity = self._kept(
+            "similarity", lambda tick: similarities(pair, tick), 2 * min(samples, MOST)
+        )
+        tick = shown.bar("blocks put back", (2 * blocks + 1) * samples)
+        names = [block.name for block in pair.blocks]
+        self.after = self._right("after", (), tick, refit=True)
+        self.alone = {name: self._right(f"alone-{i}", (name,), tick) for i, name in enumerate(names)}
+        self.up_to = {
+            name: self._right(f"up-to-{i}", names[: i + 1], tick, refit=True) for i, name in enumerate(names)
+        }
+        self.shares = self._shares() if asked.shares else {}
+
+    def _kept(self, name: str, make: Callable[[Tick], dict[str, Any]], total: int, *key: Any) -> Any:
+        """A measure from the folder, or made now, with a bar of its own."""
+        tick = self.shown.bar(name, total)
+        return self._one(name, lambda: make(tick), lambda: tick(total), *key)
+
+    def _one(
+        self, name: str, make: Callable[[], dict[str, Any]], there: Callable[[], None], *key: Any
+    ) -> dict[str, Any]:
+        made = False
+
+        def timed() -> dict[str, Any]:
+            nonlocal made
+            begin, made = perf_counter(), True
+            return make() | {"seconds": perf_counter() - begin}
+
+        found = kept(self.folder, name, self.pair.key(name, *key), timed)
+        if not made:
+            there()
+        return found
+
+    def _right(self, name: str, back: Any, tick: Tick, *, refit: bool = False) -> dict[str, Any]:
+        pair = self.pair
+        blocks = [block for block in pair.blocks if block.name in back]
+        if name != "after" and not any(block.name in self.changed for block in blocks):
+            # Nothing is put back: the model after itself.
+            tick(len(pair.held_out))
+            return self.after
+        return self._one(
+            name,
+            lambda: right(pair, swapped(pair, blocks), tick, refit=refit),
+            lambda: tick(len(pair.held_out)),
+            refit,
+        )
+
+    def _shares(self) -> dict[str, Any]:
+        """Of each block put back alone: what is preserved of the model after."""
+        pair, readings = self.pair, Readings(self.pair)
+        count, config = len(pair.plan.samples), pair.config
+        tick = self.shown.bar("interactions", count * len(pair.blocks))
+        settings = (
+            pair.plan.samples,
+            config.players.model_dump(mode="json"),
+            str(config.baseline),
+            config.sampling.model_dump(mode="json"),
+        )
+
+        def share(block: Any) -> Callable[[], dict[str, Any]]:
+            return lambda: readings.preserved(swapped(pair, [block]), tick)
+
+        return {
+            block.name: self._one(f"share-{place}", share(block), lambda: tick(count), *settings)
+            for place, block in enumerate(pair.blocks)
+        }
+
+
+def _document(pair: Pair, asked: Asked, chosen: list[str], found: _Measured) -> dict[str, Any]:
+    wanted, margin = asked.wanted, asked.margin
+    names = [block.name for block in pair.blocks]
+    after = np.array(found.after["kept"])
+    swaps = judge(
+        after,
+        {name: found.alone[name]["kept"] for name in names},
+        found.after["refitted"],
+        {name: found.up_to[name]["refitted"] for name in names},
+        margin,
+    )
+    labels = pair.held_out.labels
+    skill = paired_difference(after, labels == np.bincount(labels).argmax())
+    accuracy = mean_estimate(after)
+    rows = found.gradients["rows"]
+    unchanged = [name for name in names if name not in found.changed]
+    roles = pair.config.roles
+    of_blocks = {name: rows[name] for name in names}
+    advice = advise(roles.after, names, swaps, skill, accuracy, unchanged, of_blocks, margin)
+    before = pair.parts.inputs.correct(
+        pair.before, pair.plan.accuracy_samples, pair.parts.outputs.order(pair.checkpoint("before"))
+    )
+    document: dict[str, Any] = plain(
+        {
+            "schema": SCHEMA,
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "version": bequeath.__version__,
+            "models": {
+                role: _model(pair, role, given)
+                for role, given in (("before", wanted.before), ("after", wanted.after))
+            },
+            "data": _data(pair),
+            "settings": {
+                "margin": margin,
+                "seed": pair.seed,
+                "samples": len(pair.plan.samples) if asked.shares else 0,
+                "masks": pair.config.sampling.number if asked.shares else 0,
+                "gradients": {"samples": found.gradients["samples"], "batches": found.gradients["batches"]},
+                "similarity": found.similarity["samples"],
+            },
+            "accuracy": {
+                "before": mean_estimate(before.double().numpy()),
+                "after": accuracy,
+                "after_new_head": mean_estimate(np.array(found.after["refitted"], dtype=np.float64)),
+                "majority": pair.held_out.majority,
+                "skill": skill,
+            },
+            "blocks": {
+                block.name: {
+                    "title": block.title,
+                    "modules": block.modules,
+                    "parameters": block.size,
+                    "changed": block.name in found.changed,
+                    "relative_change": relative_change(
+                        *(weights_of(model, block) for model in (pair.before, pair.after))
+                    ),
+                    "gradient": rows[block.name],
+                    "similarity": found.similarity["rows"][block.name],
+                    "alone": _swap(
+                        swaps.alone[block.name], found.alone[block.name], found.shares, block.name
+                    ),
+                    "up_to": _up_to(swaps.up_to[block.name], found.up_to[block.name], after, len(names)),
+                    "needed": block.name in swaps.needed,
+                }
+                for block in pair.blocks
+            },
+            "head": {"name": pair.head, "gradient": rows[pair.head]},
+            "chosen": chosen,
+            "notes": pair.notes,
+            "recommendation": advice,
+        }
+    )
+    return document
+
+
+def _model(pair: Pair, role: str, given: str) -> dict[str, Any]:
+    name = getattr(pair.config.roles, role)
+    config = pair.config.models[name]
+    return {
+        "name": name,
+        "given": given,
+        "architecture": config.architecture,
+        "probe": config.probe,
+        "digest": pair.digests[role.upper()],
+    }
+
+
+def _data(pair: Pair) -> dict[str, Any]:
+    classes = pair.parts.inputs.classes
+    return {
+        "modality": pair.parts.inputs.modality,
+        "held_out": {
+            "source": pair.held_out.source,
+            "samples": len(pair.held_out),
+            "digest": pair.held_out.digest,
+            "classes": {
+                name: int((pair.held_out.labels == place).sum()) for place, name in enumerate(classes)
+            },
+        },
+        "training": {
+            "source": pair.training.source,
+            "samples": len(pair.training),
+            "digest": pair.training.digest,
+        },
+        "preprocessing": getattr(pair.parts.inputs.data, "preprocessing", None),
+    }
+
+
+def _swap(
+    difference: Estimate, found: Mapping[str, Any], shares: Mapping[str, Any], name: str
+) -> dict[str, Any]:
+    share = shares.get(name)
+    return {
+        "accuracy": float(np.mean(found["kept"])),
+        "difference": difference,
+        "preserved": share,
+        "reason": None if share is not None else "interactions were not asked for",
+        "seconds": found["seconds"],
+    }
+
+
+def _up_to(difference: Estimate, found: Mapping[str, Any], after: Any, count: int) -> dict[str, Any]:
+    return {
+        "accuracy": float(np.mean(found["refitted"])),
+        "difference": difference,
+        "kept_head": {
+            "accuracy": float(np.mean(found["kept"])),
+            "difference": paired_difference(found["kept"], after, count),
+        },
+        "seconds": found["seconds"],
+    }
