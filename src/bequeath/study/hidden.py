@@ -9,12 +9,13 @@ import torch
 
 from bequeath.games.runner import Runner
 from bequeath.knowledge.hiding import hiding_masks, players_concerned, term_changes
+from bequeath.study.findings.changes import flipped_rows
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
 from bequeath.study.status import Status
 
-# The strongest changes alone are looked at of so many samples at most: enough for an interval.
+# So many samples at most: enough for an interval.
 _MOST = 200
 PAIR = ("before", "after")
 
@@ -28,7 +29,8 @@ def hide(parts: StudyParts, plan: Plan, evidence: Evidence, folder: Path, status
         By id of each flipped sample that was read and where the readings name players: ``players``, and under
         ``before`` and ``after`` v on the masks of `bequeath.knowledge.hiding.hiding_masks`.
     """
-    rows = evidence.flipped_rows([parts.inputs.data.ids[i] for i in plan.accuracy_samples])[:_MOST]
+    tested = [parts.inputs.data.ids[i] for i in plan.accuracy_samples]
+    rows = flipped_rows(evidence, tested)[:_MOST]
     chosen = _chosen(evidence, rows)
     found: dict[str, Any] = {evidence.samples[row]: {"players": list(chosen[row])} for row in chosen}
     stage = status.stage("hiding players of flipped samples", len(PAIR) * len(chosen))

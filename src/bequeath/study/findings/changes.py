@@ -25,6 +25,20 @@ _EXACT = "exact readings hold the value of every mask, so they cannot be wrong a
 _NO_HALVES = "there are too few masks to read two halves of them"
 
 
+def flipped_rows(evidence: Evidence, tested: Sequence[str]) -> list[int]:
+    """Which samples one of the models before and after has right and the other wrong.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    tested : sequence of str
+        Ids of the accuracy samples, in their order.
+    """
+    answers = zip(tested, evidence.answers("before"), evidence.answers("after"), strict=True)
+    flipped = {name for name, before, after in answers if before != after}
+    return [row for row, name in enumerate(evidence.samples) if name in flipped]
+
+
 def changes(evidence: Evidence, tested: Sequence[str], hidden: Json) -> tuple[dict[str, Json], Json | None]:
     """What changed in each flipped sample that was read, and how far it is right.
 
@@ -41,7 +55,7 @@ def changes(evidence: Evidence, tested: Sequence[str], hidden: Json) -> tuple[di
     tuple
         By sample id its entry ``change``; and ``check``, None where no players were hidden.
     """
-    rows = evidence.flipped_rows(tested)
+    rows = flipped_rows(evidence, tested)
     if not rows:
         return {}, None
     pair = {role: evidence.finals[role] for role in ("before", "after")}

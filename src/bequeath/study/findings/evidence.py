@@ -168,21 +168,6 @@ class Evidence:
         """1 or 0 for each accuracy sample: whether the role's model is right."""
         return self.correct[self.final(self.compared[role])]
 
-    def flipped_rows(self, tested: Sequence[str]) -> list[int]:
-        """Which samples one of the models before and after has right and the other wrong.
-
-        Parameters
-        ----------
-        tested : sequence of str
-            Ids of the accuracy samples, in their order.
-        """
-        flipped = {
-            name
-            for name, before, after in zip(tested, self.answers("before"), self.answers("after"), strict=True)
-            if before != after
-        }
-        return [row for row, name in enumerate(self.samples) if name in flipped]
-
     @cached_property
     def compared(self) -> dict[str, str]:
         """Names of the models before, after and control, by role."""
@@ -238,8 +223,16 @@ class Evidence:
 
     def pairs(self, not_measurable: Mapping[str, str]) -> dict[tuple[str, str], Share]:
         """s(A, B) of all ordered pairs of models; `not_measurable`: why some have nothing to be read, by name."""
+        return self.pairwise(
+            {name: self.interactions[self.final(name)] for name in self.models}, not_measurable
+        )
+
+    def pairwise(
+        self, readings: Mapping[str, Interactions], not_measurable: Mapping[str, str]
+    ) -> dict[tuple[str, str], Share]:
+        """The same of any readings of the samples."""
         return pairwise(
-            {name: self.interactions[self.final(name)] for name in self.models},
+            readings,
             normalise=self.config.normalise,
             salient=self.config.salience,
             labels=self.labels,
@@ -271,23 +264,6 @@ class Evidence:
                     (parts[0], parts[1]) if parts else None,
                 )
         return found
-
-    def kept(self, name: str, reason: str | None) -> list[Share]:
-        """Of what can be read of the model before: the corrected share that each checkpoint of a run still has.
-
-        `reason`: why there is nothing to be read in either model, if so.
-        """
-        before = self.final(self.compared["before"])
-        return [
-            pairwise(
-                {"before": self.interactions[before], "checkpoint": self.interactions[position]},
-                normalise=self.config.normalise,
-                salient=self.config.salience,
-                labels=self.labels,
-                not_measurable={} if reason is None else {"before": reason},
-            )["before", "checkpoint"]
-            for position in self.of(name)
-        ]
 
     @cached_property
     def books(self) -> dict[str, Ledger]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bequeath.knowledge.shares import Share
 from bequeath.knowledge.statistics import mean_estimate
 from bequeath.knowledge.stopping import stopping
 from bequeath.study.findings.evidence import Evidence
@@ -21,8 +22,8 @@ def along_runs(evidence: Evidence, found: Json) -> Json:
     stops = {}
     for name, points in found["dynamics"]["runs"].items():
         reasons = [unskilled[one] for one in (evidence.compared["before"], name) if one in unskilled]
-        kept = evidence.kept(name, "; ".join(reasons) or None)
         positions, turnover = evidence.of(name), evidence.courses[name].turnover
+        kept = [_kept(evidence, position, "; ".join(reasons)) for position in positions]
         correct = [evidence.correct[position] for position in positions]
         stop = None if turnover is None else stopping(turnover, correct)
         for place, (point, position) in enumerate(zip(points, positions, strict=True)):
@@ -38,3 +39,10 @@ def along_runs(evidence: Evidence, found: Json) -> Json:
         if stop is not None:
             stops[name] = {"turns": stop.turns, "best": stop.best, "fall": plain(stop.fall)}
     return stops
+
+
+def _kept(evidence: Evidence, position: int, reason: str) -> Share:
+    """Of what can be read of the model before, what a checkpoint has, too; `reason`: why nothing can be read, if so."""
+    start = evidence.interactions[evidence.final(evidence.compared["before"])]
+    readings = {"before": start, "checkpoint": evidence.interactions[position]}
+    return evidence.pairwise(readings, {"before": reason} if reason else {})["before", "checkpoint"]
