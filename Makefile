@@ -1,7 +1,7 @@
 # make demo: the main job, end to end.   make test: the tests.   make check: lint, format, types.
 # make fuzz: ten minutes of study files, state files and findings documents that are none.
 # make study-small: the small study suite, four to five hours on two cores, and docs/results.md from it (needs ../shared/data).
-# make validate-rank: which measure of bequeath rank foretells fine-tuned accuracy; a night on two cores at most (ARGS=--quick: a minute).
+# make validate-rank: which measure of bequeath rank foretells fine-tuned accuracy; two to three hours of one core (ARGS=--quick: a minute).
 # make validate-layers: freezing what bequeath layers recommends against other ways to fine-tune; 40 minutes on one core (ARGS=--quick: a minute).
 PYTHON ?= python3
 VENV := .venv

@@ -16,6 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from bequeath.files import write_whole
 from bequeath.knowledge.hiding import share_of
 from bequeath.study.config import StudyConfig, checkpoint_files, load_study
 from bequeath.study.run import Study
@@ -25,21 +28,23 @@ ROWS = ("resnet50-tiny-imagenet", "mobilenetv2-cars", "distilbert-sst2")
 KEPT = ("name", "data", "players", "baseline", "value", "decomposition", "evaluation", "seed")
 
 
-def focused(file: Path) -> StudyConfig:
+def focused(trained: Path, file: Path) -> StudyConfig:
     """The study of a row's trained models: before and after alone, on flipped samples."""
+    given = yaml.safe_load((trained / "study.yaml").read_text(encoding="utf-8"))
+    before = given["models"]["pretrained"]
+    content = {key: value for key, value in given.items() if key in KEPT}
+    content["models"] = {
+        "pretrained": {key: value for key, value in before.items() if value},
+        "finetuned": {"architecture": before["architecture"], "checkpoints": str(trained / "finetuned")},
+    }
+    content |= {"focus": "forgotten", "samples": 24, "masks": 256, "accuracy_samples": 2000}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, yaml.safe_dump(content, sort_keys=False))
     whole = load_study(file)
-    content = {key: value for key, value in whole.model_dump(mode="json").items() if key in KEPT}
-    pair = (whole.roles.before, whole.roles.after)
-    models: dict[str, Any] = {}
-    for name in pair:
-        *_, (_, _, last) = checkpoint_files(whole.models[name], name)
-        own = whole.models[name].model_dump(mode="json")
-        models[name] = {**own, "checkpoints": None, "weights": last} if own["checkpoints"] else own
-    return StudyConfig.model_validate(
-        content
-        | {"models": models, "roles": {"before": pair[0], "after": pair[1]}, "focus": "forgotten"}
-        | {"samples": 24, "masks": 256, "accuracy_samples": 2000}
-    )
+    *_, (_, _, last) = checkpoint_files(whole.models["finetuned"], "finetuned")
+    content["models"]["finetuned"] = {"architecture": before["architecture"], "weights": last}
+    write_whole(file, yaml.safe_dump(content, sort_keys=False))
+    return load_study(file)
 
 
 def said(estimate: dict[str, Any]) -> str:
@@ -60,7 +65,7 @@ def main() -> None:
     heads += ("change gone: said", "measured", "players at random")
     print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     for row in given.rows:
-        run = Study(focused(given.suite / row / "trained/seed-0/study.yaml")).run(
+        run = Study(focused(given.suite / row / "trained/seed-0", given.out / f"{row}.yaml")).run(
             given.out / row, progress=True
         )
         found = run.findings["forgotten"]

@@ -20,7 +20,7 @@ def test_three_models() -> None:
         "which imagenet has wrong."
     )
     assert found["findings"] == [
-        "Of what can be read of imagenet, birds still has 50% [40%, 60%]. The rest is gone or changed.",
+        "Of what can be read of imagenet, birds has 50% [40%, 60%], too. The rest is not there, or changed.",
         "Of what birds kept, cold has learned 25% [15%, 35%] by itself.",
         "In training, birds comes near to its final knowledge earlier than cold, and it drops less again of what it "
         "learned on the way (21% against 37%).",

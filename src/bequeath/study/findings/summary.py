@@ -84,9 +84,7 @@ def _preserved(share: Json, before: str, after: str) -> str:
             f"{after} has no more of {before} than two unrelated models have in common, as far as can be told "
             f"({_interval(share)} of what can be read)."
         )
-    return (
-        f"Of what can be read of {before}, {after} still has {_interval(share)}. The rest is gone or changed."
-    )
+    return f"Of what can be read of {before}, {after} has {_interval(share)}, too. The rest is not there, or changed."
 
 
 def _relearned(share: Json, control: str, after: str) -> str:
