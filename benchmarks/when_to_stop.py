@@ -90,7 +90,7 @@ def trained(name: str, out: Path, how: dict[str, int]) -> list[Path]:
             "checkpoints": how["checkpoints"],
             "first_checkpoint": 2,
             "seeds": list(SEEDS),
-            "finetuned": {"learning_rate": 0.002, "decay": "constant"},
+            "finetuned": {"learning_rate": 0.0005, "decay": "constant"},
         },
     }
     file = out / name / "study.yaml"
