@@ -17,6 +17,7 @@ from bequeath.report.style import COLOURS, canvas, legend_below, styled
 from bequeath.report.templates import environment
 from bequeath.report.text import NONE, corrected, fixed, number, percent, points, small, why_not
 
+Estimate = dict[str, Any] | None
 Document = dict[str, Any]
 
 _SHORT = 26
@@ -64,6 +65,16 @@ def _rows(axes: Axes, document: Document) -> list[str]:
     return names
 
 
+def _estimates(axes: Axes, found: list[Estimate], shift: float, marker: str, colour: str, label: str) -> None:
+    """One estimate a row with its interval; what is not known is left out."""
+    rows = [(place + shift, one) for place, one in enumerate(found) if one and one["mean"] is not None]
+    ends = [(y, one) for y, one in rows if one["low"] is not None]
+    lows, highs = ([one[key] for _, one in ends] for key in ("low", "high"))
+    axes.hlines([y for y, _ in ends], lows, highs, colors=COLOURS[colour], linewidth=1.6)
+    means = [one["mean"] for _, one in rows]
+    axes.plot(means, [y for y, _ in rows], marker, color=COLOURS[colour], markersize=6, label=label)
+
+
 def draw_swaps(axes: Axes, document: Document) -> Axes:
     """Accuracy with each block put back alone, and with all up to it, as differences to the model after.
 
@@ -85,15 +96,7 @@ def draw_swaps(axes: Axes, document: Document) -> Axes:
         (0.16, "o", "before", "all blocks up to this one put back, new heads", "up_to"),
     ):
         found = [blocks[name][key]["difference"] for name in names]
-        y = [place + shift for place in range(len(names))]
-        axes.hlines(
-            y,
-            [one["low"] for one in found],
-            [one["high"] for one in found],
-            colors=COLOURS[colour],
-            linewidth=1.6,
-        )
-        axes.plot([one["mean"] for one in found], y, marker, color=COLOURS[colour], markersize=6, label=label)
+        _estimates(axes, found, shift, marker, colour, label)
     axes.axvline(0, color=COLOURS["muted"], linewidth=1)
     margin = document["settings"]["margin"]
     axes.axvline(
@@ -129,18 +132,7 @@ def draw_profile(axes: Axes, document: Document) -> Axes:
         (0.26, "x", "muted", "the same, labels shuffled", ("gradient", "part_shuffled")),
     ):
         found = [blocks[name][section] if key is None else blocks[name][section][key] for name in names]
-        rows = [(place + shift, row) for place, row in enumerate(found)]
-        rows = [(y, row) for y, row in rows if row is not None and row["mean"] is not None]
-        ends = [(y, row) for y, row in rows if row["low"] is not None]
-        axes.hlines(
-            [y for y, _ in ends],
-            [row["low"] for _, row in ends],
-            [row["high"] for _, row in ends],
-            colors=COLOURS[colour],
-            linewidth=1.6,
-        )
-        means = [row["mean"] for _, row in rows]
-        axes.plot(means, [y for y, _ in rows], marker, color=COLOURS[colour], markersize=6, label=label)
+        _estimates(axes, found, shift, marker, colour, label)
     axes.axvline(0, color=COLOURS["muted"], linewidth=1)
     axes.axvline(1, color=COLOURS["muted"], linewidth=1)
     axes.set_xlabel("0: independent outputs, no gradient; 1: the same outputs, the only gradient")
