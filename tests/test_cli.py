@@ -5,8 +5,11 @@ import re
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+
+from bequeath import __version__
 
 
 def bequeath(*args, cwd=None):
@@ -33,6 +36,7 @@ def bequeath(*args, cwd=None):
         ["verify"],
         ["compare"],
         ["rank"],
+        ["layers"],
     ],
 )
 def test_every_help_teaches_by_an_example(command):
@@ -145,3 +149,10 @@ def test_show_prints_the_findings_again(quick_demo):
     got = bequeath("show", out)
     assert got.returncode == 0
     assert got.stdout.strip() in first.stdout
+
+
+def test_there_is_one_version():
+    said = bequeath("--version")
+    assert (said.returncode, said.stdout) == (0, f"bequeath {__version__}\n")
+    cited = Path(__file__).parents[1] / "CITATION.cff"
+    assert f"\nversion: {__version__}\n" in cited.read_text(encoding="utf-8")

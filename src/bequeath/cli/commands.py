@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bequeath import __version__
 from bequeath.cli.net import INCOMPLETE, Command, check_text, log_to_stderr, of_file
 from bequeath.errors import BequeathError
 from bequeath.files import writable, write_whole
@@ -22,6 +23,21 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"bequeath {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    pass
 
 
 class Engine(str, Enum):
