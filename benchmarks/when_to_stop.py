@@ -4,14 +4,15 @@
 
 Needs examples/studies/prepare_small.py to have been run. ResNet-20 of CIFAR-10 is fine-tuned on 120 pictures of each of
 four data sets, of which two in five have a wrong label: such runs first learn, then learn the wrong labels by heart.
-Each with two seeds; eight log-spaced checkpoints up to step 300. 12 held-out samples are read at every checkpoint (256
-masks of 16 cells); accuracies are over 500 held-out samples at most. Of these, one half chooses, the other judges:
+Each with two seeds and two learning rates; eight log-spaced checkpoints up to step 300. 12 held-out samples are read at
+every checkpoint (256 masks of 16 cells); accuracies are over 500 held-out samples at most. Of these, one half chooses,
+the other judges:
 
 - the last checkpoint, which is what one has without stopping;
 - stop where the next addition is clearly less reliable than one before (`dynamics.stopping.turns`; needs no labels);
 - stop at the most accurate checkpoint by the first half (needs labels).
 
-Everything is kept in the folder; a second start goes on. About half an hour of one core; --quick takes short runs on
+Everything is kept in the folder; a second start goes on. About an hour of one core; --quick takes short runs on
 one data set, and shows only that it works.
 """
 
@@ -41,7 +42,7 @@ from bequeath.study.train import train
 
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = {"flowers": "flowers5", "hymenoptera": "hymenoptera256", "cars": "cars12", "cifar10": "cifar10"}
-SEEDS, WRONG = (0, 1), 0.4
+SEEDS, RATES, WRONG = (0, 1), (2e-3, 5e-4), 0.4
 FULL = {"pictures": 120, "steps": 300, "checkpoints": 8, "samples": 12, "masks": 256}
 QUICK = {"pictures": 40, "steps": 20, "checkpoints": 3, "samples": 8, "masks": 128}
 
@@ -64,7 +65,7 @@ def with_wrong_labels(data: Path, out: Path, count: int) -> None:
             os.symlink((data / pictures.ids[i]).resolve(), link)
 
 
-def trained(name: str, out: Path, how: dict[str, int]) -> list[Path]:
+def trained(name: str, rate: float, out: Path, how: dict[str, int]) -> list[Path]:
     """Study files of the trained runs, one a seed."""
     data = SMALL / TASKS[name]
     test = data / ("test" if (data / "test").exists() else "val")
@@ -90,7 +91,7 @@ def trained(name: str, out: Path, how: dict[str, int]) -> list[Path]:
             "checkpoints": how["checkpoints"],
             "first_checkpoint": 2,
             "seeds": list(SEEDS),
-            "finetuned": {"learning_rate": 0.0005, "decay": "constant"},
+            "finetuned": {"learning_rate": rate, "decay": "constant"},
         },
     }
     file = out / name / "study.yaml"
@@ -166,12 +167,23 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "| run | step | accuracy | left of the start | reliability of what was added | cancellation |",
     ]
     lines.append("|---|---|---|---|---|---|")
-    for name, one in found.items():
+    for name, one in {"mean": _mean(found), **found}.items():
         columns = (one[key] for key in ("steps", "accuracy", "kept", "reliability", "cancellation"))
         for step, accuracy, *others in zip(*columns, strict=True):
             cells = " | ".join("-" if value is None else f"{value:.2f}" for value in others)
             lines.append(f"| {name} | {step} | {100 * accuracy:.1f}% | {cells} |")
     return "\n".join(lines)
+
+
+def _mean(found: dict[str, dict[str, Any]]) -> dict[str, list[Any]]:
+    """Over the runs, which have the same steps, checkpoint by checkpoint; what is not measurable is left out."""
+    first = next(iter(found.values()))
+    means: dict[str, list[Any]] = {"steps": first["steps"]}
+    for key in ("accuracy", "kept", "reliability", "cancellation"):
+        rows = zip(*(one[key] for one in found.values()), strict=True)
+        known = ([value for value in row if value is not None] for row in rows)
+        means[key] = [float(np.mean(row)) if row else None for row in known]
+    return means
 
 
 def _said(step: int | None, absent: str) -> str:
@@ -188,9 +200,11 @@ def main() -> None:
     out: Path = (given.out / "quick" if given.quick else given.out).resolve()
     found = {}
     for name in ["flowers"] if given.quick else given.tasks or TASKS:
-        for seed, file in enumerate(trained(name, out, QUICK if given.quick else FULL)):
-            run = Study.from_yaml(file).run(out / name / f"run-{seed}", progress=True)
-            found[f"{name}, seed {seed}"] = judged(run)
+        for rate in RATES[:1] if given.quick else RATES:
+            place = out / f"rate-{rate:g}"
+            for seed, file in enumerate(trained(name, rate, place, QUICK if given.quick else FULL)):
+                run = Study.from_yaml(file).run(place / name / f"run-{seed}", progress=True)
+                found[f"{name}, rate {rate:g}, seed {seed}"] = judged(run)
     table = page(found)
     write_whole(out / "results.json", json.dumps(found, indent=1, allow_nan=False))
     write_whole(out / "results.md", table + "\n")

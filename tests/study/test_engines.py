@@ -85,8 +85,8 @@ def test_each_model_is_loaded_once_by_each_worker_at_most(study_dir, edit, monke
     load = ModelLoader.load
     monkeypatch.setattr(ModelLoader, "load", lambda self, c, f: (loaded.append(c.label), load(self, c, f))[1])
     run(study_dir)
-    # Once for the check of the three models, once for the work.
-    assert len(loaded) == 3 + 7
+    # Once for the check of the three models, once for the work; before and after once more to hide players in them.
+    assert len(loaded) == 3 + 7 + 2
 
 
 def test_a_worker_that_dies_is_replaced_and_its_work_done_again(study_dir, edit, trouble):

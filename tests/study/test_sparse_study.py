@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 
@@ -126,9 +127,14 @@ def test_a_second_start_computes_nothing(sparse, evaluated, monkeypatch):
 def test_more_masks_are_added_to_what_is_there(sparse, edit, evaluated):
     run(sparse)
     evaluated[0] = 0
+    before = set((sparse / "out").glob("hidden-*.json"))
     edit("masks", 144)
     grown = run(sparse)
-    assert evaluated[0] == 15 * (144 - 80)  # 5 checkpoints of 3 samples
+    (hidden,) = set((sparse / "out").glob("hidden-*.json")) - before
+    more = sum(2 * len(one["before"]) for one in json.loads(hidden.read_text()).values())
+    assert (
+        evaluated[0] == 15 * (144 - 80) + more
+    )  # 5 checkpoints of 3 samples, and players of flipped ones hidden
     fresh = run(sparse, "fresh")
     assert _observed(grown) == pytest.approx(_observed(fresh), rel=1e-4)  # other batches round differently
     evaluated[0] = 0

@@ -67,6 +67,7 @@ def test_run_tells_machines_line_by_line(study_dir):
         "checking models",
         "value tables",
         "interactions",
+        "hiding players of flipped samples",
     ]
     assert lines[-1] == {
         "event": "finished",

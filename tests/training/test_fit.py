@@ -22,6 +22,7 @@ class Pictures:
     def __init__(self, count=64, size=8):
         generator = torch.Generator().manual_seed(0)
         self.labels = tuple(i % 2 for i in range(count))
+        self.ids = [str(i) for i in range(count)]
         self._x = torch.randn(count, 3, size, size, generator=generator)
         self.read = []
 
