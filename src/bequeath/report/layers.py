@@ -12,20 +12,12 @@ from rich.table import Table
 
 from bequeath.printable import all_printable
 from bequeath.report import style
-from bequeath.report.models import short
-from bequeath.report.style import COLOURS, canvas, legend_below, styled
+from bequeath.report.rows import estimates, named_rows, row_canvas
+from bequeath.report.style import COLOURS, legend_below, styled
 from bequeath.report.templates import environment
-from bequeath.report.text import NONE, corrected, fixed, number, percent, points, small, why_not
+from bequeath.report.text import NONE, corrected, difference, fixed, number, percent, small, why_not
 
-Estimate = dict[str, Any] | None
 Document = dict[str, Any]
-
-_SHORT = 26
-
-
-def difference(estimate: dict[str, Any]) -> str:
-    """A difference of accuracies in percentage points, with its interval."""
-    return f"{points(estimate['mean'])} [{points(estimate['low'])}, {points(estimate['high'])}]"
 
 
 def share_of(swap: dict[str, Any]) -> str:
@@ -57,22 +49,8 @@ def part(row: dict[str, Any]) -> str:
 
 
 def _rows(axes: Axes, document: Document) -> list[str]:
-    names = list(document["blocks"])
-    axes.set_yticks(range(len(names)), [short(document["blocks"][name]["title"], _SHORT) for name in names])
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.grid(axis="x")
-    axes.grid(visible=False, axis="y")
-    return names
-
-
-def _estimates(axes: Axes, found: list[Estimate], shift: float, marker: str, colour: str, label: str) -> None:
-    """One estimate a row with its interval; what is not known is left out."""
-    rows = [(place + shift, one) for place, one in enumerate(found) if one and one["mean"] is not None]
-    ends = [(y, one) for y, one in rows if one["low"] is not None]
-    lows, highs = ([one[key] for _, one in ends] for key in ("low", "high"))
-    axes.hlines([y for y, _ in ends], lows, highs, colors=COLOURS[colour], linewidth=1.6)
-    means = [one["mean"] for _, one in rows]
-    axes.plot(means, [y for y, _ in rows], marker, color=COLOURS[colour], markersize=6, label=label)
+    named_rows(axes, [block["title"] for block in document["blocks"].values()])
+    return list(document["blocks"])
 
 
 def draw_swaps(axes: Axes, document: Document) -> Axes:
@@ -96,7 +74,7 @@ def draw_swaps(axes: Axes, document: Document) -> Axes:
         (0.16, "o", "before", "all blocks up to this one put back, new heads", "up_to"),
     ):
         found = [blocks[name][key]["difference"] for name in names]
-        _estimates(axes, found, shift, marker, colour, label)
+        estimates(axes, found, shift, marker, colour, label)
     axes.axvline(0, color=COLOURS["muted"], linewidth=1)
     margin = document["settings"]["margin"]
     axes.axvline(
@@ -132,7 +110,7 @@ def draw_profile(axes: Axes, document: Document) -> Axes:
         (0.26, "x", "muted", "the same, labels shuffled", ("gradient", "part_shuffled")),
     ):
         found = [blocks[name][section] if key is None else blocks[name][section][key] for name in names]
-        _estimates(axes, found, shift, marker, colour, label)
+        estimates(axes, found, shift, marker, colour, label)
     axes.axvline(0, color=COLOURS["muted"], linewidth=1)
     axes.axvline(1, color=COLOURS["muted"], linewidth=1)
     axes.set_xlabel("0: independent outputs, no gradient; 1: the same outputs, the only gradient")
@@ -153,8 +131,7 @@ def profile_figure(document: Document) -> Figure:
 
 def _figure(document: Document, draw: Any) -> Figure:
     document = all_printable(document)
-    height = 60 + 34 * len(document["blocks"])
-    figure, axes = canvas((600, height), left=190, top=14, bottom=40, right=16)
+    figure, axes = row_canvas(600, len(document["blocks"]))
     draw(axes, document)
     legend_below(figure, axes)
     return figure

@@ -11,10 +11,10 @@ from rich.table import Table
 
 from bequeath.printable import all_printable
 from bequeath.report import style
-from bequeath.report.models import short
-from bequeath.report.style import COLOURS, canvas, legend_below, styled
+from bequeath.report.rows import estimates, named_rows, row_canvas
+from bequeath.report.style import COLOURS, legend_below, styled
 from bequeath.report.templates import environment
-from bequeath.report.text import NONE, number, percent, points
+from bequeath.report.text import NONE, difference, number, percent
 
 Document = dict[str, Any]
 Measure = dict[str, Any]
@@ -35,11 +35,8 @@ def shown(measure: Measure, *, share: bool) -> str:
 
 def behind(entry: dict[str, Any]) -> str:
     """How much more often the first is right, in percentage points; empty for the first itself."""
-    difference = entry["behind_first"]
-    if difference is None:
-        return ""
-    ends = f"[{points(difference['low'])}, {points(difference['high'])}]"
-    return f"{points(difference['mean'])} {ends}"
+    ahead = entry["behind_first"]
+    return "" if ahead is None else difference(ahead)
 
 
 def most_alike(document: Document, name: str) -> str:
@@ -66,21 +63,14 @@ def accuracies(document: Document) -> Figure:
     """
     document = all_printable(document)
     order = document["order"]
-    figure, axes = canvas((560, 60 + 34 * len(order)), left=190, top=14, bottom=40, right=16)
+    figure, axes = row_canvas(560, len(order))
     for place, (measure, (marker, colour)) in enumerate(_MARKS.items()):
         rows = [document["candidates"][name]["measures"][measure] for name in order]
-        y = [row - 0.13 + 0.26 * place for row in range(len(order))]
-        lows, highs = [row["low"] for row in rows], [row["high"] for row in rows]
-        axes.hlines(y, lows, highs, colors=COLOURS[colour], linewidth=1.6)
-        label = document["measures"][measure]["title"]
-        values = [row["value"] for row in rows]
-        axes.plot(values, y, marker, color=COLOURS[colour], markersize=6, label=label)
+        found = [row | {"mean": row["value"]} for row in rows]
+        estimates(axes, found, 0.26 * place - 0.13, marker, colour, document["measures"][measure]["title"])
     majority = document["data"]["majority"]
     axes.axvline(majority, color=COLOURS["muted"], linewidth=1, linestyle="--", label="largest class")
-    axes.set_yticks(range(len(order)), [short(name, 26) for name in order])
-    axes.set_ylim(len(order) - 0.5, -0.5)
-    axes.grid(axis="x")
-    axes.grid(visible=False, axis="y")
+    named_rows(axes, order)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel(f"right, of {document['data']['samples']} samples")
     legend_below(figure, axes)

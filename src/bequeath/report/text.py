@@ -124,6 +124,11 @@ def levels(share: Share) -> str:
     return ", ".join(f"{words} {percent(share[key])}" for words, key in parts if not absent(share[key]))
 
 
+def difference(estimate: dict[str, Any]) -> str:
+    """A difference of accuracies in percentage points, with its interval, all with their signs."""
+    return f"{points(estimate['mean'])} [{points(estimate['low'])}, {points(estimate['high'])}]"
+
+
 def opposite(estimate: Estimate) -> Estimate:
     """A difference the other way round."""
     if estimate is None or estimate["mean"] is None:
