@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bequeath.lattice.interactions import TYPES, Interactions
+from bequeath.lattice.subsets import members
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,10 @@ class Aligned:
     most: int
     subsets: tuple[tuple[int, ...], ...] | None
 
+    def members(self, subset: int) -> tuple[int, ...]:
+        """The players of one of the subsets, by its place."""
+        return members(subset, subset.bit_length()) if self.subsets is None else self.subsets[subset]
+
 
 def align(given: Mapping[str, Interactions]) -> Aligned:
     """Put readings of the same samples and players on the same subsets.
@@ -43,13 +48,13 @@ def align(given: Mapping[str, Interactions]) -> Aligned:
     if len(listed) < len(given):
         dense = {name: one.values.reshape(-1, len(TYPES), 2**one.n_players) for name, one in given.items()}
         return Aligned(dense, first.orders, first.n_players, None)
-    union = sorted({members for one in listed.values() for members in one.members}, key=lambda m: (len(m), m))
-    place = {members: i for i, members in enumerate(union)}
+    union = sorted({players for one in listed.values() for players in one.members}, key=lambda m: (len(m), m))
+    place = {players: i for i, players in enumerate(union)}
     effects = {}
     for name, one in listed.items():
         value = one.value.reshape(one.constant.numel(), len(one))
         effects[name] = value.new_zeros(len(value), len(TYPES), len(union))
-        for term, (members, kind) in enumerate(zip(one.members, one.kinds, strict=True)):
-            effects[name][:, TYPES.index(kind), place[members]] = value[:, term]
-    orders = torch.tensor([len(members) for members in union], dtype=torch.int64)
+        for term, (players, kind) in enumerate(zip(one.members, one.kinds, strict=True)):
+            effects[name][:, TYPES.index(kind), place[players]] = value[:, term]
+    orders = torch.tensor([len(players) for players in union], dtype=torch.int64)
     return Aligned(effects, orders, max(one.order for one in listed.values()), tuple(union))

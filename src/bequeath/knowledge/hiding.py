@@ -74,15 +74,9 @@ def term_changes(before: Interactions, after: Interactions) -> list[list[TermCha
                 break
             kind, subset = divmod(position, pair.shape[-1])
             effects = pair[:, sample, kind, subset].tolist()
-            terms.append(TermChange(TYPES[kind], _members(aligned.subsets, subset), *effects))
+            terms.append(TermChange(TYPES[kind], aligned.members(subset), *effects))
         found.append(terms)
     return found
-
-
-def _members(subsets: tuple[tuple[int, ...], ...] | None, subset: int) -> tuple[int, ...]:
-    if subsets is not None:
-        return subsets[subset]
-    return tuple(player for player in range(subset.bit_length()) if subset >> player & 1)
 
 
 def players_concerned(terms: Sequence[TermChange], total: float, n_players: int) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from bequeath.data.samples import balanced
 from bequeath.errors import BequeathError, BequeathWarning, few
+from bequeath.knowledge.layerwise import MARGIN
 from bequeath.layers.samples import Samples
 from bequeath.models.blocks import MOST, Block, blocks, call_order
 from bequeath.models.heads import find_head
@@ -52,7 +54,7 @@ class Asked:
     wanted: Wanted
     shares: bool = True
     most_blocks: int = MOST
-    margin: float = 0.02
+    margin: float = MARGIN
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +91,16 @@ class Pair:
     training: Samples
     digests: Mapping[str, str]
     notes: tuple[str, ...]
+
+    @cached_property
+    def changed(self) -> tuple[Block, ...]:
+        """Blocks with a tensor that is not the same in both models."""
+        first, second = self.before.state_dict(), self.after.state_dict()
+        return tuple(
+            block
+            for block in self.blocks
+            if any(not torch.equal(first[name], second[name]) for name in block.tensors)
+        )
 
     @property
     def batch_size(self) -> int:

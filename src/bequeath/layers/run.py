@@ -20,7 +20,7 @@ from bequeath.layers.gradients import batches, gradients
 from bequeath.layers.outputs import MOST, similarities
 from bequeath.layers.pair import Asked, Pair, load, weights_of
 from bequeath.layers.recommendation import advise
-from bequeath.layers.swaps import Readings, changed, right, swapped
+from bequeath.layers.swaps import Readings, right, swapped
 from bequeath.report.layers import page, swaps_figure
 from bequeath.report.style import to_svg
 from bequeath.study.findings.plain import plain
@@ -90,7 +90,7 @@ class _Measured:
 
     def __init__(self, pair: Pair, asked: Asked, folder: Path, shown: Bars) -> None:
         self.pair, self.asked, self.folder, self.shown = pair, asked, folder, shown
-        self.changed = [block.name for block in changed(pair)]
+        self.changed = [block.name for block in pair.changed]
         samples, blocks = len(pair.held_out), len(pair.blocks)
         self.gradients = self._kept(
             "gradients",

@@ -28,23 +28,13 @@ _FOR_BATCH_NORM, _BATCH = 256, 64
 _ORDER = 3
 
 
-def changed(pair: Pair) -> list[Block]:
-    """Blocks with a tensor that is not the same in both models."""
-    first, second = pair.before.state_dict(), pair.after.state_dict()
-    return [
-        block
-        for block in pair.blocks
-        if any(not torch.equal(first[name], second[name]) for name in block.tensors)
-    ]
-
-
 def swapped(pair: Pair, back: Sequence[Block]) -> nn.Module:
     """The model after with parameters and buffers of some blocks as they were before.
 
     BatchNorm layers behind the first block that really changes would still expect the outputs of the block that is
     gone: those which are not put back get their statistics anew, from training samples. The head stays.
     """
-    really = [block for block in changed(pair) if block in back]
+    really = [block for block in pair.changed if block in back]
     if not really:
         return pair.after
     model, state = copy.deepcopy(pair.after), pair.before.state_dict()

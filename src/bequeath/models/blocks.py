@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -80,7 +81,7 @@ def blocks(model: nn.Module, most: int = MOST) -> tuple[Block, ...]:
     ['bn1', 'layer1', 'layer2', 'layer3', 'layer4']
     """
     tree = _Tree(model)
-    groups = [[part] for part in tree.parts()]
+    groups = [[part] for part in tree.parts]
     groups = _joined_norms(groups, tree)
     while len(groups) > max(most, 1):
         sums = [tree.size(one) + tree.size(two) for one, two in pairwise(groups)]
@@ -109,6 +110,7 @@ class _Tree:
         }
         self._own = {name: _own_tensors(module) for name, module in self.modules.items()}
 
+    @cached_property
     def parts(self) -> list[str]:
         parts, closed = self._children(""), set[str]()
         while True:
@@ -182,7 +184,7 @@ class _Tree:
         """A group of neighbouring parts, with what around them is defined right before."""
         names: list[str] = []
         waiting: list[str] = []
-        every = set(self.parts())
+        every = set(self.parts)
         for name in self.modules:
             part = next((one for one in every if _within(name, (one,))), None)
             if part is None:
