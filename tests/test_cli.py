@@ -46,11 +46,6 @@ def test_every_help_teaches_by_an_example(command):
     assert ("Example: " if command else "Start with: ") in got.stdout
 
 
-def test_help_does_not_wait_for_torch():
-    code = "import sys, bequeath, bequeath.cli; assert 'torch' not in sys.modules; bequeath.decompose"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def test_init_writes_a_file_once(tmp_path):
     assert bequeath("init", "s.yaml", cwd=tmp_path).returncode == 0
     assert "pretrained:" in (tmp_path / "s.yaml").read_text()

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy  # scipy.stats, half a second, is imported at its first use
 from numpy.typing import NDArray
-from scipy import stats
 
 from bequeath.knowledge.crossings import Array, Crossed
 from bequeath.knowledge.statistics import CONFIDENCE, resample_counts
@@ -26,7 +26,7 @@ def interval(resamples: Array, n: int) -> tuple[float, float]:
     """
     if n < 2 or not np.isfinite(resamples).any():
         return np.nan, np.nan
-    tail = float(stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - CONFIDENCE) / 2, n - 1)))
+    tail = float(scipy.stats.norm.cdf(np.sqrt(n / (n - 1)) * scipy.stats.t.ppf((1 - CONFIDENCE) / 2, n - 1)))
     low, high = np.nanquantile(resamples, [tail, 1 - tail])
     return float(low), float(high)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy  # scipy.stats, half a second, is imported at its first use
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from bequeath.errors import BequeathError
 from bequeath.knowledge.paired import paired_difference
@@ -69,7 +69,7 @@ def flips(before: ArrayLike, after: ArrayLike, comparisons: int = 1) -> Flips:
     forgotten, learned = int((first > second).sum()), int((first < second).sum())
     both = int((first * second).sum())
     flipped = forgotten + learned
-    p = float(stats.binomtest(forgotten, flipped, 0.5).pvalue) if flipped else 1.0
+    p = float(scipy.stats.binomtest(forgotten, flipped, 0.5).pvalue) if flipped else 1.0
     change = paired_difference(second, first, comparisons)
     return Flips(both, forgotten, learned, len(first) - both - flipped, change, p)
 

@@ -8,9 +8,9 @@ from math import comb
 from typing import Literal
 
 import numpy as np
+import scipy  # scipy.stats, half a second, is imported at its first use
 import torch
 from numpy.typing import ArrayLike
-from scipy import stats
 from torch import Tensor
 
 from bequeath.errors import BequeathError
@@ -211,7 +211,7 @@ def share_of(right: Sequence[bool]) -> Estimate:
     """Share of what is right, with Wilson's interval: it holds where all are right, too, where resampling has none."""
     if not right:
         return _nothing()
-    interval = stats.binomtest(sum(right), len(right)).proportion_ci(CONFIDENCE, "wilson")
+    interval = scipy.stats.binomtest(sum(right), len(right)).proportion_ci(CONFIDENCE, "wilson")
     return Estimate(sum(right) / len(right), float(interval.low), float(interval.high), len(right))
 
 

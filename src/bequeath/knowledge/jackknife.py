@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import scipy  # scipy.stats, half a second, is imported at its first use
 from numpy.typing import NDArray
-from scipy import stats
 
 from bequeath.knowledge.statistics import CONFIDENCE
 
@@ -39,5 +39,5 @@ def jackknife(
     left = np.array([statistic(np.setdiff1d(every, group)) for group in groups])
     count = len(left)
     spread = np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum())
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * spread
+    half = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * spread
     return float(value - half), float(value + half)

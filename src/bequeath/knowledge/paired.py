@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # scipy.stats, half a second, is imported at its first use
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from bequeath.knowledge.statistics import CONFIDENCE, Estimate
 
@@ -36,7 +36,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike, comparisons: int = 1)
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     n = len(a)
     more, fewer = (float(((x > y).sum() + 1) / (n + 2)) for x, y in ((a, b), (b, a)))
-    z = stats.norm.ppf(1 - (1 - CONFIDENCE) / (2 * comparisons))
+    z = scipy.stats.norm.ppf(1 - (1 - CONFIDENCE) / (2 * comparisons))
     half = float(z * np.sqrt((more + fewer - (more - fewer) ** 2) / (n + 2)))
     value = float(a.mean() - b.mean())
     return Estimate(value, min(more - fewer - half, value), max(more - fewer + half, value), n)

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy  # scipy.stats, half a second, is imported at its first use
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 Array = NDArray[np.float64]
 
@@ -66,9 +66,9 @@ def _estimates(data: tuple[Array, ...], statistic: Any, seed: int) -> list[Estim
     if n > 1 and moving.any():
         chosen = tuple(rows[:, moving] for rows in data)
         with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
-            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)
             for method in ("BCa", "percentile"):  # the second where the first gives none
-                interval = stats.bootstrap(
+                interval = scipy.stats.bootstrap(
                     chosen,
                     lambda *rows, axis: _rounded(statistic(*rows, axis=axis)),
                     paired=len(data) > 1,
@@ -252,12 +252,14 @@ def correlation(x: ArrayLike, y: ArrayLike, seed: int = 0) -> Estimate:
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if len(a) < 4 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return Estimate(np.nan, np.nan, np.nan, len(a))
-    found = stats.pearsonr(a, b)
+    found = scipy.stats.pearsonr(a, b)
     low = high = np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # resamples of one run alone have no correlation
         for method in ("BCa", "percentile"):  # the second where the first gives none
             if not np.isfinite(low + high):
-                resampling = stats.BootstrapMethod(_RESAMPLES, method=method, rng=np.random.default_rng(seed))
+                resampling = scipy.stats.BootstrapMethod(
+                    _RESAMPLES, method=method, rng=np.random.default_rng(seed)
+                )
                 low, high = found.confidence_interval(CONFIDENCE, resampling)
     return Estimate(float(found.statistic), float(low), float(high), len(a))
