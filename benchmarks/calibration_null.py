@@ -32,7 +32,8 @@ from bequeath.knowledge.alignment import align
 from bequeath.knowledge.calibration import interval, levels, point, resampled_levels
 from bequeath.knowledge.crossings import Array, Crossed
 from bequeath.knowledge.repeats import Repeats
-from bequeath.knowledge.shares import Share, Strengths, calibrated
+from bequeath.knowledge.share import Share
+from bequeath.knowledge.shares import Strengths, calibrated
 from bequeath.lattice.sparse.fit import halves
 
 PLAYERS, MASKS, ORDER = 8, 128, 3

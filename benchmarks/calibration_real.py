@@ -17,7 +17,7 @@ from planted_studies import FOLDER, compared, read_again_as, write
 from scipy import stats
 
 import bequeath as bq
-from bequeath.knowledge.shares import Share
+from bequeath.knowledge.share import Share
 from bequeath.lattice.interactions import Interactions
 from bequeath.lattice.sparse.fit import halves
 

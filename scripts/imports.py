@@ -1,8 +1,8 @@
 """Who imports whom in src/bequeath, read from the source: `import_graph.py` draws it and tests/test_layers.py holds it.
 
 Imports inside functions and under TYPE_CHECKING count like all others. A file is named by its path from src/bequeath.
-`__init__.py` at the top is the public face and not part of the graph; `errors.py`, `files.py` and `printable.py` serve
-every layer.
+`__init__.py` at the top is the public face and not part of the graph; `errors.py`, `files.py`, `printable.py` and
+`bars.py` serve every layer. Methods that draw ask the public face for `bequeath.plots`, as a user does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LAYERS = (
     "suite",
     "cli",
 )
-SHARED = ("printable", "errors", "files")
+SHARED = ("printable", "errors", "files", "bars")
 _FACE = "__init__.py"
 # The folders of study in the order of the design; the files beside them, which put it all together, come last.
 _STUDY = ("study/config", "study/loading", "study/store", "study/engines", "study/findings")

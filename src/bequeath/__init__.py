@@ -21,21 +21,28 @@ if TYPE_CHECKING:
     from bequeath.knowledge.comparison import Comparison, compare
     from bequeath.knowledge.dynamics import dynamics, similarity
     from bequeath.knowledge.ledger import ledger
-    from bequeath.knowledge.shares import Share
+    from bequeath.knowledge.share import Share
     from bequeath.lattice.exact.decompose import CertificateWarning, decompose, decompose_jointly
     from bequeath.lattice.interactions import Certificate, Interactions
     from bequeath.lattice.sparse.checks import ConstantValuesWarning, RepeatedMaskWarning
     from bequeath.lattice.sparse.fit import fit
     from bequeath.lattice.sparse.masks import draw_masks
     from bequeath.lattice.transforms import moebius, or_moebius, or_zeta, zeta
+    from bequeath.report import notebook as notebook  # objects show themselves through it
+    from bequeath.report import plots
     from bequeath.study.run import Run, Study
 
 __version__ = "0.1.0"
 
+# Where each public name lives: modules that are names themselves, and what stands in modules.
+_MODULES = {
+    "baselines": "games.baselines",
+    "notebook": "report.notebook",
+    "players": "games.players",
+    "plots": "report.plots",
+    "values": "games.values",
+}
 _HOME = {
-    "baselines": "games",
-    "players": "games",
-    "values": "games",
     "effect_on_values": "games.evaluate",
     "evaluate": "games.evaluate",
     "tables": "games.evaluate",
@@ -63,19 +70,25 @@ _HOME = {
     "or_moebius": "lattice.transforms",
     "or_zeta": "lattice.transforms",
     "zeta": "lattice.transforms",
-    "Share": "knowledge.shares",
+    "Share": "knowledge.share",
     "Run": "study.run",
     "Study": "study.run",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name in _MODULES:
+        value: Any = import_module(f"bequeath.{_MODULES[name]}")
+    elif name in _HOME:
+        value = getattr(import_module(f"bequeath.{_HOME[name]}"), name)
+    else:
         raise AttributeError(f"module 'bequeath' has no attribute {name!r}")
-    home = import_module(f"bequeath.{_HOME[name]}")
-    value = import_module(f"bequeath.games.{name}") if _HOME[name] == "games" else getattr(home, name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
 
 
 __all__ = [
@@ -108,6 +121,7 @@ __all__ = [
     "or_moebius",
     "or_zeta",
     "players",
+    "plots",
     "preserved_bounds",
     "similarity",
     "tables",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+# Longer collections are given by their size.
+_SHOWN_ITEMS = 4
 # What turns the direction of writing, so that a line reads otherwise than it is.
 _TURNS = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Control characters, parts of characters (of names that are not UTF-8), and ends of lines.
@@ -60,3 +63,32 @@ def is_text(path: Path | str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def one_line(record: Any) -> str:
+    """A dataclass in one line: arrays by shape and dtype, long collections by their size."""
+    shown = ", ".join(
+        f"{field.name}={_brief(getattr(record, field.name))}" for field in fields(record) if field.repr
+    )
+    return f"{type(record).__name__}({shown})"
+
+
+def _brief(value: Any) -> str:
+    """A value in few letters."""
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is not None and dtype is not None:
+        if len(shape) == 0:
+            return f"{value.item():.4g}" if hasattr(value, "item") else str(value)
+        return f"<{' x '.join(map(str, shape))} {str(dtype).removeprefix('torch.')}>"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return f"<{len(value)}: {', '.join(map(str, list(value)[:4]))}{', ...' if len(value) > 4 else ''}>"
+    if isinstance(value, (tuple, list)):
+        if len(value) > _SHOWN_ITEMS:
+            return f"<{len(value)} items>"
+        items = ", ".join(_brief(item) for item in value)
+        return f"({items})" if isinstance(value, tuple) else f"[{items}]"
+    if callable(value) and not is_dataclass(value):
+        return "<function>"
+    return printable(repr(value))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from bequeath.bars import Tick, ticking
 from bequeath.errors import BequeathError
 from bequeath.games.game import Game
 from bequeath.games.runner import Evaluation, Request, Runner, values
@@ -17,7 +18,7 @@ from bequeath.games.runner import Evaluation, Request, Runner, values
 def evaluate(
     games: Iterable[Game],
     batch_size: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: bool | Tick = False,
     **options: Any,
 ) -> Tensor:
     """Value tables of games with equally many players.
@@ -31,8 +32,8 @@ def evaluate(
         Taken one at a time, so a generator keeps few samples in memory.
     batch_size : int, optional
         Masked inputs in one forward pass; by default the fastest that fits, found on the work itself.
-    progress : callable, optional
-        Called with 1 after each table.
+    progress : bool or callable
+        Show a bar; or a function that is called with 1 after each table.
     **options
         All others of `Evaluation`, such as ``device="cuda"`` or ``memory="4GiB"``.
 
@@ -48,14 +49,14 @@ def evaluate(
         infinity.
     """
     how = Evaluation.of({"batch_size": batch_size, **options}, "progress")
-    found: list[Tensor] = []
-    for table in tables(games, how, same_players=True):
-        found.append(table)
-        if progress is not None:
-            progress(1)
-    if not found:
+    value_tables: list[Tensor] = []
+    with ticking(progress, "value tables", len(games) if isinstance(games, Sized) else None) as tick:
+        for table in tables(games, how, same_players=True):
+            value_tables.append(table)
+            tick(1)
+    if not value_tables:
         raise BequeathError("games: none given")
-    return torch.stack(found)
+    return torch.stack(value_tables)
 
 
 def tables(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from bequeath.bars import Tick, ticking
 from bequeath.errors import BequeathError
 from bequeath.games.game import Game
 from bequeath.games.runner import Evaluation, Request, Runner
@@ -31,7 +32,7 @@ def explain(
     shown: float | None = None,
     kind: Kind = "and-or",
     resamples: int = 10,
-    progress: Callable[[int], None] | None = None,
+    progress: bool | Tick = False,
     **how: Any,
 ) -> Interactions:
     """AND and OR interactions of one game or several, from values on sampled masks.
@@ -54,8 +55,8 @@ def explain(
         As in `draw_masks`.
     kind, resamples
         As in `fit`.
-    progress : callable, optional
-        Called with 1 after each game's evaluation.
+    progress : bool or callable
+        Show a bar; or a function that is called with 1 after each game's evaluation.
     **how
         How models are run, as in `evaluate`: ``batch_size``, ``device``, ``memory``, ``autocast``, and so on.
 
@@ -84,7 +85,8 @@ def explain(
     while True:
         number = next_number(looks, n) if masks == "auto" else masks
         drawn = draw_masks(n, number, design, shown=shown, seed=seed)
-        more = _values(several, drawn[values.shape[1] :], options, progress)
+        with ticking(progress, f"{len(drawn)} masks of each game", len(several)) as tick:
+            more = _values(several, drawn[values.shape[1] :], options, tick)
         values = torch.cat((values, more), 1)
         found = fit(
             drawn,
@@ -119,9 +121,7 @@ def _check(games: Sequence[Game], masks: int | str) -> None:
             )
 
 
-def _values(
-    games: Sequence[Game], shown: Tensor, how: Evaluation, progress: Callable[[int], None] | None
-) -> Tensor:
+def _values(games: Sequence[Game], shown: Tensor, how: Evaluation, tick: Tick) -> Tensor:
     """Values of all games on the same masks: (games, masks)."""
     requests: list[Request] = []
     runner: Runner | None = None
@@ -131,8 +131,7 @@ def _values(
                 runner.flush()
             runner = Runner(game.model, how)
         requests.append(game.start(runner, shown))
-        if progress is not None:
-            progress(1)
+        tick(1)
     if runner is not None:
         runner.flush()
     return torch.stack([request.out for request in requests])

@@ -69,6 +69,10 @@ class Game:
                 "a MaskedInput, such as bequeath.players.MaskedTensor"
             )
 
+    def __repr__(self) -> str:
+        model = type(self.model).__name__
+        return f"Game({self.name!r}: {model}, {self.n_players} players, {self.value})"
+
     @property
     def n_players(self) -> int:
         """Number of players."""

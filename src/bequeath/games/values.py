@@ -161,3 +161,24 @@ margin = Margin
 binary_logit = BinaryLogit
 label_logit = LabelLogit
 next_token = NextToken
+
+__all__ = [
+    "BinaryLogit",
+    "LabelLogit",
+    "LogOdds",
+    "LogProbability",
+    "Logit",
+    "Margin",
+    "NextToken",
+    "binary_logit",
+    "label_logit",
+    "log_odds",
+    "log_probability",
+    "logit",
+    "margin",
+    "next_token",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

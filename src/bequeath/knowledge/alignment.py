@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bequeath.errors import BequeathError
 from bequeath.lattice.interactions import TYPES, Interactions
 from bequeath.lattice.subsets import members
 
@@ -58,3 +59,26 @@ def align(given: Mapping[str, Interactions]) -> Aligned:
             effects[name][:, TYPES.index(kind), place[players]] = value[:, term]
     orders = torch.tensor([len(players) for players in union], dtype=torch.int64)
     return Aligned(effects, orders, max(one.order for one in listed.values()), tuple(union))
+
+
+def check_alike(name: str, interactions: Interactions, first: Interactions) -> None:
+    """Refuse interactions of other samples or players than the first model's; `name` is the argument's."""
+    if not isinstance(interactions, Interactions):
+        raise BequeathError(
+            f"{name}: a {type(interactions).__name__}; give Interactions (bequeath.fit, decompose)"
+        )
+    if interactions.players != first.players:
+        ours, theirs = (", ".join(one.players[:4]) for one in (interactions, first))
+        raise BequeathError(
+            f"{name}: its {interactions.n_players} players are {ours}, ...; those of before are {first.n_players}: "
+            f"{theirs}, ...; all models need the same players"
+        )
+    if interactions.offset.shape != first.offset.shape:
+        raise BequeathError(
+            f"{name}: interactions of {tuple(interactions.offset.shape)} samples, before has "
+            f"{tuple(first.offset.shape)}; all models need the same samples"
+        )
+    if interactions.offset.ndim > 1:
+        raise BequeathError(
+            f"{name}: tables of shape {tuple(interactions.offset.shape)}; give one axis of samples"
+        )

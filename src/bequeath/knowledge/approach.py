@@ -13,6 +13,7 @@ from torch import Tensor
 from bequeath.knowledge.calibration import interval
 from bequeath.knowledge.crossings import Array, crossed, strength
 from bequeath.knowledge.statistics import Estimate, resampled_means, swap_test
+from bequeath.printable import one_line
 
 # Corrected similarity to the final knowledge at which a run is half way.
 HALF_WAY = 0.5
@@ -39,6 +40,8 @@ class Approach:
     observed: Array
     floor: Array
     ceiling: Array
+
+    __repr__ = one_line
 
     @classmethod
     def stacked(cls, seeds: Sequence[Approach]) -> Approach:

@@ -28,6 +28,7 @@ from bequeath.lattice.exact.split import Split, sparsest_split
 from bequeath.lattice.given import whole
 from bequeath.lattice.subsets import orders, players_of
 from bequeath.lattice.threads import in_parts
+from bequeath.printable import one_line
 
 # Couplings of the joint problems that bring two models together: small ones keep to the optima, large ones go as near
 # as the slack allows.
@@ -68,6 +69,8 @@ class ShareBounds:
     share: Tensor
     greatest_found: Tensor
     greatest: Tensor
+
+    __repr__ = one_line
 
     @property
     def converged(self) -> Tensor:

@@ -9,7 +9,8 @@ import numpy as np
 
 from bequeath.knowledge.bounds import Identifiability
 from bequeath.knowledge.dynamics import Dynamics, lead
-from bequeath.knowledge.shares import Share, Strengths
+from bequeath.knowledge.share import Share
+from bequeath.knowledge.shares import Strengths
 from bequeath.knowledge.statistics import Estimate
 
 # What "little" means: less than half.

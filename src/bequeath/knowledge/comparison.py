@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.knowledge.alignment import align
+from bequeath.knowledge.alignment import align, check_alike
 from bequeath.knowledge.crossings import strength
 from bequeath.knowledge.regions import Region, regions, shared
 from bequeath.knowledge.repeats import Normalise, Repeated, Second, salient_part, scale_of
 from bequeath.knowledge.roles import ROLES
-from bequeath.knowledge.shares import MEASURES, Share, Strengths
+from bequeath.knowledge.share import Share
+from bequeath.knowledge.shares import MEASURES, Strengths
 from bequeath.lattice.interactions import TYPES, Interactions
 from bequeath.lattice.subsets import members
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,22 @@ class Comparison:
     readings: Mapping[str, Interactions] = field(default_factory=dict)
     retests: Mapping[str, Interactions] = field(default_factory=dict)
     not_measurable: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        samples = next(iter(self.effects.values())).shape[0]
+        roles = ", ".join(self.effects)
+        return f"Comparison({roles}: {samples} samples, {len(self.players)} players, normalise={self.normalise!r})"
+
+    def _repr_html_(self) -> str:
+        from bequeath import notebook
+
+        return notebook.comparison_html(self)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """All shares, from chance to the same models read again: see `bequeath.plots.shares`."""
+        from bequeath import plots
+
+        return plots.shares(self, ax=ax)
 
     @property
     def has_control(self) -> bool:
@@ -285,7 +303,7 @@ def compare(
             if role not in given:
                 raise BequeathError(f"{name}: no model {role!r}; there are {', '.join(given)}")
     for name, interactions in (given | {f"retests.{role}": one for role, one in again.items()}).items():
-        _check_alike(name, interactions, before)
+        check_alike(name, interactions, before)
     samples = before.offset.numel()
     if labels is not None and len(labels) != samples:
         raise BequeathError(f"labels: {len(labels)} for {samples} samples")
@@ -306,25 +324,3 @@ def compare(
         again,
         dict(not_measurable or {}),
     )
-
-
-def _check_alike(name: str, interactions: Interactions, first: Interactions) -> None:
-    if not isinstance(interactions, Interactions):
-        raise BequeathError(
-            f"{name}: a {type(interactions).__name__}; give Interactions (bequeath.fit, decompose)"
-        )
-    if interactions.players != first.players:
-        ours, theirs = (", ".join(one.players[:4]) for one in (interactions, first))
-        raise BequeathError(
-            f"{name}: its {interactions.n_players} players are {ours}, ...; those of before are {first.n_players}: "
-            f"{theirs}, ...; all models need the same players"
-        )
-    if interactions.offset.shape != first.offset.shape:
-        raise BequeathError(
-            f"{name}: interactions of {tuple(interactions.offset.shape)} samples, before has "
-            f"{tuple(first.offset.shape)}; all models need the same samples"
-        )
-    if interactions.offset.ndim > 1:
-        raise BequeathError(
-            f"{name}: tables of shape {tuple(interactions.offset.shape)}; give one axis of samples"
-        )

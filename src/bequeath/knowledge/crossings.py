@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.lattice.compiled import compiled
+from bequeath.printable import one_line
 
 Array = NDArray[np.float64]
 Reliabilities = tuple[tuple[Array, Array], ...]
@@ -118,6 +119,8 @@ class Crossed:
     each: Array
     again: Reliabilities = ()
     third: Reliabilities = ()
+
+    __repr__ = one_line
 
     @classmethod
     def stacked(cls, seeds: Sequence[Crossed]) -> Crossed:

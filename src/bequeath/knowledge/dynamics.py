@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +18,10 @@ from bequeath.knowledge.regions import shared
 from bequeath.knowledge.statistics import Estimate, mean_estimate, ratio_estimates, swap_test
 from bequeath.knowledge.turnover import Turnover, turnover
 from bequeath.lattice.given import numbers, plain_tensor, whole
+from bequeath.printable import one_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def _by_order(x: Tensor, orders: Tensor, most: int | None) -> Tensor:
@@ -88,6 +93,14 @@ class Dynamics:
     dropped: Tensor
     approach: Approach
     turnover: Turnover | None = None
+
+    __repr__ = one_line
+
+    def plot(self, *, name: str = "after", ax: Axes | None = None) -> Axes:
+        """How near the checkpoints are to the last one: see `bequeath.plots.courses`, which draws several runs."""
+        from bequeath import plots
+
+        return plots.courses({name: self}, ax=ax)
 
     @classmethod
     def stacked(cls, seeds: Sequence[Dynamics]) -> Dynamics:

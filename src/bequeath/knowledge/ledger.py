@@ -12,6 +12,7 @@ from bequeath.errors import BequeathError
 from bequeath.knowledge.comparison import Comparison
 from bequeath.knowledge.regions import Region
 from bequeath.lattice.given import numbers
+from bequeath.printable import one_line
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Ledger:
     constant: Tensor
     total: Tensor
     v_full: Tensor
+
+    __repr__ = one_line
 
     @classmethod
     def stacked(cls, seeds: Sequence[Ledger]) -> Ledger:

@@ -10,7 +10,8 @@ import numpy as np
 
 from bequeath.knowledge.crossings import Crossed
 from bequeath.knowledge.repeats import Normalise, Repeated
-from bequeath.knowledge.shares import Share, calibrated
+from bequeath.knowledge.share import Share
+from bequeath.knowledge.shares import calibrated
 from bequeath.lattice.interactions import Interactions
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from bequeath.knowledge.crossings import Array, crossed, strength
 from bequeath.knowledge.regions import shared
 from bequeath.knowledge.statistics import Estimate, resampled
+from bequeath.printable import one_line
 
 PARTS = ("removed", "added")
 # What is kept of each part, sample by sample.
@@ -53,6 +54,8 @@ class Turnover:
 
     steps: NDArray[np.int64]
     sums: dict[str, dict[str, Array]]
+
+    __repr__ = one_line
 
     @classmethod
     def stacked(cls, seeds: Sequence[Turnover]) -> Turnover:

@@ -29,6 +29,7 @@ from bequeath.lattice.subsets import (
 if TYPE_CHECKING:
     import shapiq
     import xarray
+    from matplotlib.axes import Axes
 
 __all__ = ["TYPES", "Certificate", "Interactions", "Term"]
 
@@ -74,6 +75,27 @@ class Interactions(SparseReading):
                 f"{tuple(self.offset.shape)} do not belong together"
             )
         player_names(self.players, n)
+
+    def __repr__(self) -> str:
+        shape = tuple(self.offset.shape)
+        tables = "1 sample" if not shape else f"{shape[0] if len(shape) == 1 else shape} samples"
+        if self.listed is None:
+            return f"Interactions({tables}, {self.n_players} players, exact)"
+        chosen = (self.listed.value != 0).reshape(-1, len(self.listed)).any(0)
+        known = self.listed.r2[self.listed.r2.isfinite()]
+        r2 = f", R2 {known.mean():.2f}" if known.numel() else ""
+        return f"Interactions({tables}, {self.n_players} players, {int(chosen.sum())} terms{r2})"
+
+    def _repr_html_(self) -> str:
+        from bequeath import notebook
+
+        return notebook.interactions_html(self)
+
+    def plot(self, *, k: int = 10, ax: Axes | None = None) -> Axes:
+        """The k strongest interactions as bars: see `bequeath.plots.interactions`."""
+        from bequeath import plots
+
+        return plots.interactions(self, k=k, ax=ax)
 
     @property
     def n_players(self) -> int:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bequeath.lattice.records import TYPES, Term
+from bequeath.printable import one_line
 
 if TYPE_CHECKING:
     import pandas
@@ -68,6 +69,8 @@ class Listed:
     order: int
     masks: int = 0
     again: Callable[[], Any] | None = None
+
+    __repr__ = one_line
 
     def __len__(self) -> int:
         return len(self.members)

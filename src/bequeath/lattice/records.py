@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bequeath.lattice.subsets import members
+from bequeath.printable import one_line
 
 TYPES = ("and", "or")
 
@@ -27,6 +28,8 @@ class Certificate:
     lower_bound: Tensor
     resolution: Tensor
     iterations: Tensor
+
+    __repr__ = one_line
 
     @property
     def gap(self) -> Tensor:

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from bequeath.bars import Tick
 from bequeath.errors import BequeathError
 from bequeath.games.inputs import logits
 from bequeath.knowledge.layerwise import parts_of_sum, relative_gradient_estimates, relative_gradients
 from bequeath.layers.pair import Pair, weights_of
 from bequeath.models.blocks import Block
 from bequeath.study.findings.plain import plain
-from bequeath.study.progress import Tick
 
 _BATCH, _BATCHES = 64, 8
 # Samples whose activations are kept at a time.

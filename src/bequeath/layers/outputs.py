@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from bequeath.bars import Tick
 from bequeath.games.inputs import call
 from bequeath.knowledge.similarity import LEAST, cka_estimate, gram
 from bequeath.knowledge.statistics import Estimate
 from bequeath.layers.pair import Pair
 from bequeath.models.blocks import outputs_of, pooled
 from bequeath.study.findings.plain import plain
-from bequeath.study.progress import Tick
 
 MOST = 500
 """Held-out samples at most: all pairs of them are compared."""

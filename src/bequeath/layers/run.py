@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import bequeath
+from bequeath.bars import Tick
 from bequeath.files import writable, write_whole
 from bequeath.knowledge.layerwise import judge, relative_change
 from bequeath.knowledge.paired import paired_difference
@@ -24,7 +25,7 @@ from bequeath.layers.swaps import Readings, right, swapped
 from bequeath.report.layers import page, swaps_figure
 from bequeath.report.style import to_svg
 from bequeath.study.findings.plain import plain
-from bequeath.study.progress import Bars, Tick, bars
+from bequeath.study.progress import Bars, bars
 from bequeath.study.store.folder import claim_plain, kept, only_one
 
 LAYERS, PICTURE, PAGE = "layers.json", "layers.svg", "layers.html"

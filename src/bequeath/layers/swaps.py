@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bequeath.bars import Tick
 from bequeath.games.explain import explain
 from bequeath.knowledge.comparison import compare
 from bequeath.lattice.interactions import Interactions
@@ -19,7 +20,6 @@ from bequeath.layers.pair import Pair
 from bequeath.models.blocks import Block
 from bequeath.models.probe import features, fit_probe
 from bequeath.study.findings.plain import plain
-from bequeath.study.progress import Tick
 from bequeath.training.batch_norm import with_fresh_batch_norm
 
 # Training samples on which BatchNorm's statistics are taken again.

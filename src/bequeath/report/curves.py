@@ -62,7 +62,7 @@ def _step_axis(axes: Axes, findings: Findings, large: bool) -> None:
     _log_axis(axes, every, label, shifted=True, few=not large)
 
 
-def _over_steps(figure: Figure, axes: Axes, findings: Findings, key: str, *, order: int = 0) -> None:
+def _over_steps(axes: Axes, findings: Findings, key: str, *, order: int = 0) -> None:
     """An estimate of every run's checkpoints; of a list by order, that of one order."""
     large, looks = not order, models(findings)
     for name, points in findings["dynamics"]["runs"].items():
@@ -71,8 +71,6 @@ def _over_steps(figure: Figure, axes: Axes, findings: Findings, key: str, *, ord
         style = {"marker": look.marker, "linestyle": look.line, "markersize": 4.5 if large else 3}
         _curve(axes, points, estimates, COLOURS[look.colour], label=short(name), **style)
     _step_axis(axes, findings, large)
-    if large:
-        legend_below(figure, axes)
 
 
 @styled
@@ -87,12 +85,33 @@ def similarity_over_steps(findings: Findings, order: int = 0) -> Figure:
         0: all orders together, corrected (0 is chance, 1 the last checkpoint read again), in a large figure; else this
         order only, as counted, in a small one without a legend.
     """
-    figure, axes = canvas(SMALL, left=36, top=24, bottom=36) if order else canvas(LARGE)
-    _over_steps(figure, axes, findings, "by_order" if order else "corrected", order=order)
-    if order:
-        axes.set_ylim(0, 1.03)
-        axes.set_title(f"Order {order}")
+    if not order:
+        figure, axes = canvas(LARGE)
+        draw_course(axes, findings)
+        legend_below(figure, axes)
         return figure
+    figure, axes = canvas(SMALL, left=36, top=24, bottom=36)
+    _over_steps(axes, findings, "by_order", order=order)
+    axes.set_ylim(0, 1.03)
+    axes.set_title(f"Order {order}")
+    return figure
+
+
+def draw_course(axes: Axes, findings: Findings) -> Axes:
+    """Corrected similarity of each run's checkpoints to its last one: 0 is chance, 1 the last checkpoint read again.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    findings
+        A findings document with dynamics.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same: training steps on a log(1 + step) axis, with 95% intervals.
+    """
+    _over_steps(axes, findings, "corrected")
     points = [point["corrected"] for run in findings["dynamics"]["runs"].values() for point in run]
     every = [x for e in points for x in ends(e) if not math.isnan(x)]
     axes.set_ylim(min([-0.03, *every]), max([1.03, *every]))
@@ -110,7 +129,7 @@ def similarity_over_steps(findings: Findings, order: int = 0) -> Figure:
     )
     axes.set_title("Similarity to the run's own final state, corrected")
     axes.set_ylabel("from chance to same model")
-    return figure
+    return axes
 
 
 @styled
@@ -122,7 +141,8 @@ def levels_over_steps(findings: Findings) -> Figure:
         steps = [float(point["step"]) for point in points]
         floor = [mean(point["floor"]) for point in points]
         axes.plot(steps, floor, color=COLOURS[looks[name].colour], alpha=0.5, linewidth=1, linestyle=":")
-    _over_steps(figure, axes, findings, "observed")
+    _over_steps(axes, findings, "observed")
+    legend_below(figure, axes)
     top = [ends(point["observed"])[1] for run in findings["dynamics"]["runs"].values() for point in run]
     axes.set_ylim(0, 1.06 * max((x for x in top if x > 0), default=1.0))
     axes.set_title("Similarity as counted, and by chance")
@@ -134,7 +154,8 @@ def levels_over_steps(findings: Findings) -> Figure:
 def accuracy_over_steps(findings: Findings) -> Figure:
     """Accuracy of every run, on the step axis of `similarity_over_steps`."""
     figure, axes = canvas(LARGE)
-    _over_steps(figure, axes, findings, "accuracy")
+    _over_steps(axes, findings, "accuracy")
+    legend_below(figure, axes)
     axes.set_ylim(0, 1.03)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_title("Accuracy")
@@ -232,7 +253,8 @@ def strength_over_steps(findings: Findings, run: str) -> Figure:
 def mean_order_over_steps(findings: Findings) -> Figure:
     """Mean order of every run's interactions, weighted by strength, on the step axis of the other figures."""
     figure, axes = canvas(LARGE)
-    _over_steps(figure, axes, findings, "mean_order")
+    _over_steps(axes, findings, "mean_order")
+    legend_below(figure, axes)
     axes.set_title("Mean order, weighted by strength")
     axes.set_ylabel("mean order")
     return figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from rich.markup import escape
@@ -61,20 +62,38 @@ def accuracies(document: Document) -> Figure:
     document
         The content of rank.json.
     """
+    figure, axes = row_canvas(560, len(document["order"]))
+    draw_accuracies(axes, document)
+    legend_below(figure, axes)
+    return figure
+
+
+def draw_accuracies(axes: Axes, document: Document) -> Axes:
+    """Accuracies of simple classifiers on each candidate's features, with 95% intervals, and of the largest class.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    document
+        The content of rank.json.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same, one row a candidate, best first.
+    """
     document = all_printable(document)
     order = document["order"]
-    figure, axes = row_canvas(560, len(order))
     for place, (measure, (marker, colour)) in enumerate(_MARKS.items()):
         rows = [document["candidates"][name]["measures"][measure] for name in order]
-        found = [row | {"mean": row["value"]} for row in rows]
-        estimates(axes, found, 0.26 * place - 0.13, marker, colour, document["measures"][measure]["title"])
+        accuracy = [row | {"mean": row["value"]} for row in rows]
+        estimates(axes, accuracy, 0.26 * place - 0.13, marker, colour, document["measures"][measure]["title"])
     majority = document["data"]["majority"]
     axes.axvline(majority, color=COLOURS["muted"], linewidth=1, linestyle="--", label="largest class")
     named_rows(axes, order)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel(f"right, of {document['data']['samples']} samples")
-    legend_below(figure, axes)
-    return figure
+    return axes
 
 
 def terminal(document: Document) -> list[Table | str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -56,8 +57,29 @@ def share_scale(findings: Findings, name: str) -> Figure:
     name
         One of `SCALES`: preserved and discarded are the two sides of one.
     """
-    of, share, colours, words = _parts(findings, name)
     figure, axes = canvas((LARGE[0], 120), left=16, right=16, top=40, bottom=42)
+    draw_scale(axes, *_parts(findings, name))
+    return figure
+
+
+def draw_scale(axes: Axes, of: str, share: Share, colours: tuple[str, str], words: tuple[str, str]) -> Axes:
+    """A measurable share from chance (0%) to the same models read again (100%), with its 95% interval.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    of
+        What it is a share of: the title.
+    share
+        As in the findings; of what is in common (`common`).
+    colours, words
+        Keys of `style.COLOURS` and names of what is in common, and of what is not.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same.
+    """
     at, low, high = (float(share[key]) for key in ("corrected", "low", "high"))
     middle = min(max(at, 0.0), 1.0)
     for start, end, colour in ((0.0, middle, colours[0]), (middle, 1.0, colours[1])):
@@ -74,14 +96,14 @@ def share_scale(findings: Findings, name: str) -> Figure:
     axes.set_ylim(-1, 1)
     axes.set_axis_off()
     # Names of the sides above the bar, where a narrow side cannot cut them off.
-    side: dict[str, Any] = {"y": 1.1, "va": "bottom", "fontsize": 10.5}
-    axes.text(0, s=f"{words[0]} {whole(at)}", ha="left", color=COLOURS["ink"], **side)
-    axes.text(1, s=f"{words[1]} {whole(1 - at)}", ha="right", color=COLOURS["ink"], **side)
+    side: dict[str, Any] = {"xytext": (0, 3), "textcoords": "offset points", "va": "bottom", "fontsize": 10.5}
+    axes.annotate(f"{words[0]} {whole(at)}", (0, 1), ha="left", color=COLOURS["ink"], **side)
+    axes.annotate(f"{words[1]} {whole(1 - at)}", (1, 1), ha="right", color=COLOURS["ink"], **side)
     _levels(axes, share, at)
-    axes.set_title(f"{of}: {whole(at)} {bracket(share)}", pad=20)
+    axes.set_title(f"{of}: {whole(at)} {bracket(share)}", pad=20, loc="left")
     certain = ", ".join(filter(None, (likelihood(share), f"n = {share['n']}")))
     axes.set_title(certain, loc="right", pad=20, fontsize=10.5, color=COLOURS["muted"])
-    return figure
+    return axes
 
 
 def _levels(axes: Axes, share: Share, at: float) -> None:
@@ -93,19 +115,20 @@ def _levels(axes: Axes, share: Share, at: float) -> None:
         return (x - left) / (right - left)
 
     below: dict[str, Any] = {
-        "y": -1.15,
+        "xytext": (0, -4),
+        "textcoords": "offset points",
         "va": "top",
         "color": COLOURS["muted"],
         "fontsize": 10.5,
         "linespacing": 1.3,
-        "transform": mixed,
+        "xycoords": mixed,
     }
     first, last = max(across(0), 0.27), min(across(1), 0.63)
     zero, one = percent(share["floor"]), percent(share["ceiling"])
-    axes.text(first, s=f"0%: by chance\n{zero} in common", ha="right", ma="left", **below)
-    axes.text(last, s=f"100%: same model again\n{one} in common", ha="left", ma="right", **below)
+    axes.annotate(f"0%: by chance\n{zero} in common", (first, -1), ha="right", ma="left", **below)
+    axes.annotate(f"100%: same model again\n{one} in common", (last, -1), ha="left", ma="right", **below)
     place = max(min(across(at), last - 0.085), first + 0.085)
-    axes.text(place, s=f"observed\n{percent(share['observed'])}", ha="center", **below)
+    axes.annotate(f"observed\n{percent(share['observed'])}", (place, -1), ha="center", **below)
     # A thin line leads from the point to its words.
     axes.plot([at, left + place * (right - left)], [-0.5, -1], color=COLOURS["muted"], linewidth=0.8)
 
@@ -135,7 +158,26 @@ def corrected_by_order(findings: Findings, name: str) -> Figure:
         `"preserved"` or `"relearned"`. Orders that are not measurable are left out.
     """
     figure, axes = canvas(LARGE)
-    shares = findings["knowledge"]["shares_by_order"][name]
+    draw_by_order(axes, findings["knowledge"]["shares_by_order"][name], name)
+    return figure
+
+
+def draw_by_order(axes: Axes, shares: Sequence[Share], name: str) -> Axes:
+    """Corrected shares of orders 1, 2, ... with their 95% intervals; those that are not measurable are left out.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    shares
+        As in the findings.
+    name
+        What they are shares of; a key of `style.COLOURS`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same.
+    """
     kept = [(float(order), share) for order, share in enumerate(shares, 1) if measured(share)]
     for level, words in ((0, "chance"), (1, "same model again")):
         axes.axhline(level, color=COLOURS["muted"], linewidth=1, linestyle=(0, (4, 3)))
@@ -150,7 +192,7 @@ def corrected_by_order(findings: Findings, name: str) -> Figure:
     axes.set_ylim(low - 0.05 * (high - low), high + 0.1 * (high - low))
     axes.set_title(f"{name.capitalize()}, order by order: corrected share")
     axes.set_ylabel("from chance to same model")
-    return figure
+    return axes
 
 
 @styled

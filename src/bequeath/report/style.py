@@ -73,7 +73,7 @@ DARK = {
 }
 KINDS = {"all": "AND + OR", "and": "AND", "or": "OR"}
 
-_RC = {
+RC = {
     "font.family": "DejaVu Sans",
     "font.size": 10.5,
     # A dollar sign in a user's name is a dollar sign.
@@ -115,7 +115,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @functools.wraps(draw)
     def inner(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with matplotlib.style.context(["default", _RC]):
+        with matplotlib.style.context(["default", RC]):
             return draw(*args, **kwargs)
 
     return inner

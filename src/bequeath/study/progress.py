@@ -7,20 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress, TaskID
 
+from bequeath.bars import Tick, progress_bars
 from bequeath.study.status import StageStatus
 
-Tick = Callable[[int], None]
 Listener = Callable[[StageStatus], None]
 # Seconds between two JSON lines.
 _EVERY = 1.0
@@ -60,19 +51,11 @@ class Bars:
 
 @contextmanager
 def bars(show: bool) -> Iterator[Bars]:
-    """Bars on the terminal (on stderr: stdout is for results) for the time of the block."""
+    """Bars for the time of the block, in a terminal or a notebook; none where `show` is false."""
     if not show:
         yield Bars(None)
         return
-    columns = (
-        TextColumn("{task.description:<32}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with progress_bars() as progress:
         yield Bars(progress)
 
 

@@ -41,6 +41,8 @@ from bequeath.study.store.mend import mend_store
 from bequeath.study.store.store import Store
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from bequeath.study.forecast import Forecast
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,22 @@ class Run:
     """A finished run's folder."""
 
     folder: Path
+
+    def __repr__(self) -> str:
+        status = self.status
+        return f"Run({str(self.folder)!r}: {'not begun' if status is None else status['state']})"
+
+    def _repr_html_(self) -> str:
+        from bequeath import notebook
+
+        page = self.folder / REPORT
+        return notebook.run_html(repr(self), self.findings_if_any, str(page))
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """All shares, from chance to the same models read again: see `bequeath.plots.shares`."""
+        from bequeath import plots
+
+        return plots.shares(self, ax=ax)
 
     @property
     def findings(self) -> dict[str, Any]:
@@ -111,6 +129,9 @@ class Study:
     """
 
     config: StudyConfig
+
+    def __repr__(self) -> str:
+        return f"Study({self.config.name!r}: {', '.join(self.config.models)})"
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Study:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.inputs import config_of
+from bequeath.printable import one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,8 @@ class Fill:
     vector: Tensor | None = None
     attended: bool = True
     removed: bool = False
+
+    __repr__ = one_line
 
 
 class Baseline:

@@ -17,6 +17,7 @@ from bequeath.games.baselines.family import Baseline, Fill, embedding_table
 from bequeath.games.from_layer import first_tensor, output_at
 from bequeath.games.inputs import device_of
 from bequeath.lattice.given import plain_tensor
+from bequeath.printable import one_line
 
 _BATCH = 64
 
@@ -110,6 +111,8 @@ class DatasetMean(Baseline):
         default_factory=weakref.WeakKeyDictionary, repr=False
     )
 
+    __repr__ = one_line
+
     def _mean(self, sample: Tensor, what: str) -> Tensor:
         if self.inputs.shape[1:] != sample.shape:
             raise BequeathError(
@@ -156,6 +159,8 @@ class Given(Baseline):
     value: Tensor
     name = "given"
     fits = "images, columns, feature maps and texts"
+
+    __repr__ = one_line
 
     def _as(self, sample: Tensor, what: str) -> Tensor:
         if self.value.is_floating_point():

@@ -13,6 +13,7 @@ from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
 from bequeath.games.players.family import Players
 from bequeath.games.players.masked import SHOWN, MaskedTensor
+from bequeath.printable import one_line
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Columns(Players):
 
     groups: tuple[tuple[str, tuple[int, ...]], ...]
     width: int | None = None
+
+    __repr__ = one_line
 
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
         """Columns of the row x, shape (columns,)."""

@@ -17,6 +17,7 @@ from bequeath.games.inputs import Inputs, device_of
 from bequeath.games.players.family import Box, Players
 from bequeath.games.players.image import cell_boxes, cell_names, cells
 from bequeath.games.players.masked import SHOWN, MaskedTensor
+from bequeath.printable import one_line
 
 Layout = Literal["auto", "channels_first", "channels_last"]
 
@@ -29,6 +30,8 @@ class MaskedFeatures(MaskedTensor):
     """A layer's output on one sample (without its batch axis), and the network behind the layer."""
 
     resumed: Resumed
+
+    __repr__ = one_line
 
     def network(self, model: nn.Module) -> Callable[[Inputs], Tensor]:
         """The part of the model behind the layer: what lies before it has run once, when the sample was bound."""

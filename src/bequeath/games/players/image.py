@@ -16,6 +16,7 @@ from bequeath.games.baselines import Baseline
 from bequeath.games.players.family import Box, Players
 from bequeath.games.players.masked import HIDDEN, SHOWN, MaskedTensor, Rest
 from bequeath.lattice.given import plain_tensor
+from bequeath.printable import one_line
 
 
 def cells(height: int, width: int, rows: int, cols: int, shift: int = 0) -> Tensor:
@@ -185,6 +186,8 @@ class Regions(Players):
     fusable = True
     owner: Tensor
     given: tuple[str, ...]
+
+    __repr__ = one_line
 
     @property
     def n_players(self) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Fill
 from bequeath.games.inputs import Inputs, logits
+from bequeath.printable import one_line
 
 # Owners of parts that belong to no player: read as the last two columns behind a mask's players.
 SHOWN = -2
@@ -39,6 +40,8 @@ class MaskedInput:
 
     owner: Tensor
     names: tuple[str, ...]
+
+    __repr__ = one_line
 
     def kept(self, masks: Tensor) -> Tensor:
         """Which parts are kept: bool, (batch, *owner.shape), for masks (batch, players)."""
@@ -98,6 +101,8 @@ class MaskedTensor(MaskedInput):
 
     x: Tensor
     hidden: Tensor
+
+    __repr__ = one_line
 
     def inputs(self, masks: Tensor) -> Tensor:
         """(batch, players) -> (batch, *x.shape)."""

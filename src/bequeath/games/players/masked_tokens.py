@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bequeath.games.baselines import Fill
 from bequeath.games.inputs import Inputs
 from bequeath.games.players.masked import MaskedInput
+from bequeath.printable import one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,8 @@ class MaskedTokens(MaskedInput):
     fill: Fill
     embedded: Tensor | None
     pad: int
+
+    __repr__ = one_line
 
     def inputs(self, masks: Tensor) -> dict[str, Tensor]:
         """(batch, players) -> token ids or embeddings, attention mask and the like, (batch, tokens, ...)."""

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 import torch
 
-from bequeath.knowledge.shares import SIGNIFICANT
+from bequeath.knowledge.share import SIGNIFICANT
 from bequeath.knowledge.statistics import mean_estimate
 from bequeath.lattice.sparse.growth import Look, why_enough
 from bequeath.study.findings.evidence import Evidence

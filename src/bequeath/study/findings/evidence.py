@@ -21,7 +21,7 @@ from bequeath.knowledge.ledger import Ledger, ledger
 from bequeath.knowledge.pairs import pairwise
 from bequeath.knowledge.repeats import Normalise, halves_of
 from bequeath.knowledge.roles import ROLES
-from bequeath.knowledge.shares import Share
+from bequeath.knowledge.share import Share
 from bequeath.lattice.interactions import Interactions
 from bequeath.study.config import StudyConfig
 from bequeath.study.config.study import PAPER_SALIENT

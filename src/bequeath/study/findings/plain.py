@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from bequeath.knowledge.shares import Share
+from bequeath.knowledge.share import Share
 from bequeath.knowledge.statistics import Estimate
 
 Json = dict[str, Any]

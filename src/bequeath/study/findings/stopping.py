@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bequeath.knowledge.shares import Share
+from bequeath.knowledge.share import Share
 from bequeath.knowledge.statistics import mean_estimate
 from bequeath.knowledge.stopping import stopping
 from bequeath.study.findings.evidence import Evidence
