@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bequeath.knowledge.forgetting import Flips, again, flips, flips_by_class
+from bequeath.knowledge.forgetting import Flips, flips, flips_by_class, flips_in_twin
 from bequeath.study.findings.changes import changes
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.examples import scene
@@ -25,7 +25,7 @@ def forgotten(evidence: Evidence, parts: StudyParts, plan: Plan, hidden: Json) -
     ids = [data.ids[i] for i in plan.accuracy_samples]
     labels = [data.labels[i] for i in plan.accuracy_samples]
     twins = {
-        name: again(before, after, evidence.correct[evidence.final(name)])
+        name: flips_in_twin(before, after, evidence.correct[evidence.final(name)])
         for name in evidence.config.roles.twins.get("after", ())
     }
     changed, check = changes(evidence, ids, hidden)
