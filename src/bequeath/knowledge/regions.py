@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -29,6 +30,29 @@ def shared(*effects: Tensor) -> Tensor:
     for effect in effects[1:]:
         least, most = torch.minimum(least, effect), torch.maximum(most, effect)
     return least.clamp(min=0) - most.clamp(max=0)
+
+
+def main_part(before: float, after: float) -> Literal["preserved", "discarded", "new", "flipped"]:
+    """Which part of one interaction's strength in two models is the largest (METHOD 5a).
+
+    Parameters
+    ----------
+    before, after : float
+        Its effects, each on its model's scale.
+
+    Returns
+    -------
+    str
+        ``"flipped"`` where the signs differ: then it is discarded and new at once. Of equal parts the first of
+        preserved, discarded, new.
+    """
+    if before * after < 0:
+        return "flipped"
+    kept = min(abs(before), abs(after))
+    discarded, new = abs(before) - kept, abs(after) - kept
+    if kept >= max(discarded, new):
+        return "preserved"
+    return "discarded" if discarded >= new else "new"
 
 
 def regions(values: Mapping[str, Tensor]) -> dict[Region, Tensor]:
