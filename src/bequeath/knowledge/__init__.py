@@ -1,1 +1,1 @@
-"""What the interactions of several models have in common: all formulas of the comparison, usable without a study."""
+"""Interactions of several models become what they have in common: every formula, usable without a study."""

@@ -1,7 +1,4 @@
-"""Strength that two models share: on the same sample (the observed share) and on different samples (the floor).
-
-Source: docs/method.md, sections "Observed", "Floor" and "Ceiling".
-"""
+"""What one model's interactions share with another's, on the same samples and on all others (METHOD 5b)."""
 
 from __future__ import annotations
 
@@ -19,14 +16,14 @@ from bequeath.printable import one_line
 
 Array = NDArray[np.float64]
 Reliabilities = tuple[tuple[Array, Array], ...]
-"""For each model: the strength that its second reading shares with the first, and its whole strength."""
+"""What second readings find again, and the strength it is of, of each model."""
 
 
 @compiled
 def _add_shared(first, second, orders, out):  # type: ignore[no-untyped-def]
-    """Add min(|a|, |b|) where the signs agree to out (samples, orders, samples).
+    """Add min(|a|, |b|) where signs agree to out (samples, orders, samples).
 
-    first: (samples, columns). second: (columns, samples), so that the inner loop reads memory in order.
+    first: (samples, columns); second: (columns, samples), so that the inner loop runs along memory.
     """
     for i in range(first.shape[0]):
         for column in range(first.shape[1]):
@@ -43,23 +40,22 @@ def _add_shared(first, second, orders, out):  # type: ignore[no-untyped-def]
 
 
 def crossed(first: Tensor, second: Tensor, orders: Tensor, most: int) -> Array:
-    """Strength shared by the first model on one sample and the second model on another, for every pair of samples.
+    """What the first model has on one sample, and the second model on another, of every pair of samples.
 
     Parameters
     ----------
     first, second : Tensor
-        Interactions (samples, 2, subsets) on the same subsets; NaN in samples that were not read.
+        Interactions (samples, 2, subsets) on the same subsets; nan in samples that were not read.
     orders : Tensor
-        Number of players in each subset, int64, (subsets,), 1 to `most`. (The empty set has no interaction.)
+        Players of each subset, int64, (subsets,), 1 to `most` (the empty set, of order 0, has no interaction).
     most : int
         The largest order.
 
     Returns
     -------
     ndarray
-        (samples, samples, orders from 1). Entry (i, j) is the sum of min(abs(a), abs(b)) where the signs agree, for the
-        first model on sample i and the second on sample j, in units of the interactions. NaN if one of the two was not
-        read.
+        (samples, samples, orders from 1): the sum of min(abs(a), abs(b)) where signs agree, of the first on sample i
+        and the second on sample j; in units of the interactions. nan where one of them was not read.
     """
     a = np.ascontiguousarray(first.reshape(len(first), -1).cpu().numpy(), dtype=np.float64)
     b = np.ascontiguousarray(second.reshape(len(second), -1).cpu().numpy().T, dtype=np.float64)
@@ -71,19 +67,19 @@ def crossed(first: Tensor, second: Tensor, orders: Tensor, most: int) -> Array:
 
 
 def strength(effects: Tensor, orders: Tensor, most: int) -> Array:
-    """Sum of abs(I) over both types, by order from 1: (samples, most), in units of the interactions."""
+    """Sum of abs(I) over types, by order from 1: (samples, most)."""
     size = effects.abs().sum(-2)
     return size.new_zeros(len(size), most + 1).index_add_(-1, orders, size)[:, 1:].cpu().numpy()
 
 
 def of_strength_one(effects: Tensor) -> Tensor:
-    """Interactions (samples, 2, subsets) divided by the sum of abs(I) of their sample; samples of strength 0 stay 0."""
+    """Interactions (samples, 2, subsets) divided by their sample's sum of abs(I); those of no strength stay 0."""
     size = effects.abs().sum((-1, -2), keepdim=True)
     return effects / torch.where(size == 0, torch.ones_like(size), size)
 
 
 def sum_of(arrays: Sequence[Array]) -> Array:
-    """The sum of arrays of one shape."""
+    """Arrays of one shape, added up."""
     return np.asarray(np.sum(arrays, axis=0))
 
 
@@ -96,56 +92,56 @@ def _stacked(seeds: Sequence[Reliabilities]) -> Reliabilities:
 
 @dataclass(frozen=True, eq=False)
 class Crossed:
-    """Strength that two models share, by pair of samples and order, with the reliabilities that give the ceiling.
+    """How much of one model's strength another one has, by sample and order, and how much its own second reading has.
 
-    All arrays are sums over the pairings of the two readings of each model. With several seeds, on the same samples, an
-    axis of seeds comes first.
+    Sums over the ways in which two readings of each model can be put together. Of one comparison, or with an axis of
+    seeds in front of several on the same samples.
 
     Attributes
     ----------
     common : ndarray
-        (..., samples, samples, orders): strength shared by the first model on sample i and the second on sample j.
+        (..., samples, samples, orders): of the first model on sample i, what the second model has on sample j.
     whole : ndarray
         (..., samples, orders): strength of the first model.
     each : ndarray
-        As `common`, after the interactions were divided by the sum of abs(I) of their sample. So it does not depend on
-        how strong a sample is in the two models.
-    reliabilities : tuple of (ndarray, ndarray)
-        For each model: the strength that its second reading shares with the first, and its whole strength, each
-        (..., samples, orders). They give the ceiling. Empty if nothing was read twice.
-    of_three : tuple of (ndarray, ndarray)
-        If a third model takes part: the same for the first, second and third model. The ceiling is lower if the third
-        model is read less reliably.
+        As `common`, but of interactions that are divided by their sample's sum of abs(I): who shares with whom, however
+        strong a sample is in the two models.
+    again : tuple of (ndarray, ndarray)
+        Reliabilities, which make the ceiling: what a second reading of a model finds again, and its strength, each
+        (..., samples, orders). Empty where nothing was read twice.
+    third : tuple of (ndarray, ndarray)
+        Where a third model takes part, the reliabilities of the first two and of the third: the ceiling is lower where
+        the third one's readings are less reliable.
     """
 
     common: Array
     whole: Array
     each: Array
-    reliabilities: Reliabilities = ()
-    of_three: Reliabilities = ()
+    again: Reliabilities = ()
+    third: Reliabilities = ()
 
     __repr__ = one_line
 
     @classmethod
     def stacked(cls, seeds: Sequence[Crossed]) -> Crossed:
-        """Join several seeds.
+        """Those of several seeds as one.
 
         Raises
         ------
         BequeathError
             If they are not of the same samples and orders.
         """
-        shapes = {(one.common.shape, len(one.reliabilities), len(one.of_three)) for one in seeds}
+        shapes = {(one.common.shape, len(one.again), len(one.third)) for one in seeds}
         if len(shapes) != 1:
             raise BequeathError(
                 f"seeds: strengths of shapes {sorted(shapes)}; all need the same models, samples and players"
             )
         return cls(
-            np.stack([seed.common for seed in seeds]),
-            np.stack([seed.whole for seed in seeds]),
-            np.stack([seed.each for seed in seeds]),
-            _stacked([seed.reliabilities for seed in seeds]),
-            _stacked([seed.of_three for seed in seeds]),
+            np.stack([one.common for one in seeds]),
+            np.stack([one.whole for one in seeds]),
+            np.stack([one.each for one in seeds]),
+            _stacked([one.again for one in seeds]),
+            _stacked([one.third for one in seeds]),
         )
 
     @property
@@ -155,16 +151,16 @@ class Crossed:
 
     @property
     def read(self) -> NDArray[np.bool_]:
-        """Which samples have all readings, bool, (samples,)."""
+        """Which samples were read in every way, bool, (samples,)."""
         samples = self.whole.shape[-2]
-        parts = [self.whole, *(top for top, _ in (*self.reliabilities, *self.of_three))]
-        read = np.ones(samples, bool)
+        parts = [self.whole, *(top for top, _ in (*self.again, *self.third))]
+        found = np.ones(samples, bool)
         for part in parts:
-            read &= np.isfinite(part).all(-1).reshape(-1, samples).all(0)
-        return read
+            found &= np.isfinite(part).all(-1).reshape(-1, samples).all(0)
+        return found
 
     def of_read(self) -> Crossed:
-        """The same for the samples that have all readings."""
+        """Those of the samples that were read in every way."""
         keep = self.read
         if keep.all():
             return self
@@ -174,24 +170,21 @@ class Crossed:
             self.each[..., keep, :, :][..., keep, :],
             *(
                 tuple((top[..., keep, :], bottom[..., keep, :]) for top, bottom in pairs)
-                for pairs in (self.reliabilities, self.of_three)
+                for pairs in (self.again, self.third)
             ),
         )
 
     def over_all(self) -> Crossed:
-        """Sums over all orders, as one group."""
+        """Sums over all orders: one group."""
         return self.over(np.ones((self.whole.shape[-1], 1)))
 
     def over(self, groups: Array) -> Crossed:
-        """Sums over groups of orders: `groups`, (orders, groups), holds 1 where an order belongs to a group.
-
-        The last axis of all arrays is then the axis of groups.
-        """
+        """Sums over groups of orders, (orders, groups): the last axis is then one of groups."""
         return replace(
             self,
             common=self.common @ groups,
             whole=self.whole @ groups,
             each=self.each @ groups,
-            reliabilities=tuple((top @ groups, bottom @ groups) for top, bottom in self.reliabilities),
-            of_three=tuple((top @ groups, bottom @ groups) for top, bottom in self.of_three),
+            again=tuple((top @ groups, bottom @ groups) for top, bottom in self.again),
+            third=tuple((top @ groups, bottom @ groups) for top, bottom in self.third),
         )

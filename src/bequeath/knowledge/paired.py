@@ -1,4 +1,4 @@
-"""Paired comparison of classifiers: which one is right more often on the same samples, and by how much."""
+"""Which of several classifiers is right more often on the same samples, and whether that is clear."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from bequeath.knowledge.statistics import CONFIDENCE, Estimate
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike, comparisons: int = 1) -> Estimate:
-    """Accuracy of the first classifier minus accuracy of the second, with an interval for paired samples.
+    """How much more often the first is right than the second, with an interval for pairs.
 
     Parameters
     ----------
     first, second : array_like
         1 or 0 for each of the same samples, (samples,).
     comparisons : int
-        Number of intervals that hold together with 95% (Bonferroni).
+        So many such intervals are to hold together with 95% (Bonferroni).
 
     Returns
     -------
     Estimate
-        Difference of the two accuracies, -1 to 1. The interval is Bonett and Price's. It counts one more sample that
-        only the first gets right, and one more that only the second gets right; a bootstrap interval is too narrow if
-        few samples differ.
+        Difference of the two accuracies, -1 to 1. The interval is Bonett and Price's, which counts one more sample that
+        only the first gets right, and one that only the second does: where few differ, resampling would be too sure.
 
     References
     ----------
@@ -50,11 +49,11 @@ class Ranking:
     Attributes
     ----------
     order : tuple of str
-        The most accurate first; equal ones in the order given.
-    behind : dict of str to Estimate
-        For all but the first: accuracy of the first minus its own. The intervals hold together with 95%.
+        From the most accurate on; equals in the order given.
+    behind : dict
+        For all but the first: how much more often the first is right; the intervals hold together with 95%.
     not_apart : tuple of str
-        Classifiers that are not clearly behind the first.
+        Those that are not clearly behind the first.
     """
 
     order: tuple[str, ...]
@@ -63,16 +62,12 @@ class Ranking:
 
 
 def ranking(correct: Mapping[str, Sequence[float] | ArrayLike]) -> Ranking:
-    """Rank classifiers by their accuracy on the same samples.
+    """Rank classifiers by how often each is right on the same samples.
 
     Parameters
     ----------
-    correct : mapping of str to array_like
-        By name: 1 or 0 for each sample, (samples,).
-
-    Returns
-    -------
-    Ranking
+    correct : mapping
+        1 or 0 for each sample, (samples,), by name.
     """
     rows = {name: np.asarray(row, dtype=np.float64) for name, row in correct.items()}
     order = sorted(rows, key=lambda name: -float(rows[name].mean()))

@@ -1,4 +1,4 @@
-"""The roles of models in a comparison. In a module of its own, so that study files are read without compiling."""
+"""What a model can be in a comparison. Alone here, so that study files are read without compiling anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Import of libraries and of users' functions by name, with one-line errors where something is missing."""
+"""Libraries, and functions of the user's own, by name: early, one-line errors where something is not there."""
 
 from __future__ import annotations
 
@@ -20,17 +20,13 @@ def own_function(place: str, named: str, forms: str, sources: Iterable[str] = ()
     Parameters
     ----------
     place : str
-        Begins the errors.
+        Named in errors.
     named : str
         As the user wrote it.
     forms : str
-        Which forms are allowed, for the errors.
+        What could be given instead.
     sources : iterable of str
-        Other words that may stand before the colon; an error suggests one that is similar.
-
-    Returns
-    -------
-    callable
+        Words that mean something else before the colon, for near misses.
 
     Raises
     ------
@@ -64,7 +60,7 @@ def call_own(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def library(place: str, name: str, extra: str) -> ModuleType:
-    """Import a library that may not be installed; `extra` is the extra of `bequeath` that installs it."""
+    """Import a library that users may not have."""
     package = name.partition(".")[0]
     try:
         return import_module(name)
@@ -78,7 +74,6 @@ def library(place: str, name: str, extra: str) -> ModuleType:
 
 
 def check_known(place: str, name: str, known: Iterable[str], what: str = "model") -> None:
-    """Refuse a name that is not among the known ones, and suggest similar names."""
     names = sorted(known)
     if name in names:
         return
@@ -90,13 +85,12 @@ def check_known(place: str, name: str, known: Iterable[str], what: str = "model"
 
 
 def suggest(close: list[str]) -> str:
-    """A question that suggests similar names, for errors; empty if there are none."""
     return f"did you mean {' or '.join(close)}? " if close else ""
 
 
 @contextmanager
 def named_failure(place: str) -> Iterator[None]:
-    """Turn any error of a library or a user's builder into one line that begins with `place`."""
+    """Turn whatever a library or a user's builder raises into one line that says whose it is."""
     try:
         yield
     except BequeathError:
@@ -108,7 +102,7 @@ def named_failure(place: str) -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """An error in one line."""
     if isinstance(error, ImportError) and error.__cause__ is not None:
-        return reason(error.__cause__)  # transformers' own message does not say why an import failed
+        return reason(error.__cause__)  # transformers says only that something could not be imported
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 

@@ -1,4 +1,4 @@
-"""Ranks candidates on data, and writes rank.json, a picture and a page into a folder."""
+"""From candidates and data to a ranking in a folder: rank.json, a picture and a page."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SCHEMA = "bequeath.rank/1"
 
 
 @dataclass(frozen=True)
-class _Description:
-    """What is needed of a candidate after its model was dropped from memory."""
+class _Known:
+    """What of a loaded candidate is needed after its model is gone."""
 
     candidate: Candidate
     file: Path
@@ -47,10 +47,10 @@ def rank(
     device: str | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Rank candidates, and write the results into a folder.
+    """Rank candidates, and write what came out into a folder.
 
-    Every candidate is loaded and run on two samples before the long work starts. Features that are already in the
-    folder are not computed again.
+    Every candidate is loaded and given two samples before the long work starts. Features that the folder holds already
+    are not computed again.
 
     Parameters
     ----------
@@ -58,11 +58,11 @@ def rank(
         Two or more.
     samples : Samples
     out : Path
-        A folder for this ranking alone.
+        A folder of its own.
     device : str, optional
-        By default cuda if there is a GPU.
+        By default cuda where there is one.
     progress : bool
-        Whether to show progress bars on the terminal.
+        Whether bars on the terminal show how far it is.
 
     Returns
     -------
@@ -72,17 +72,17 @@ def rank(
     Raises
     ------
     BequeathError
-        If a candidate or the folder cannot be used.
+        If a candidate cannot be used, or the folder.
     """
     device = EvaluationConfig(device=device).make(None).device
     claim_plain(out, FOLDER, "a ranking's")
     with only_one(out):
-        described = [_describe(load(candidate, samples, device), out, samples) for candidate in candidates]
-        check_different([(one.candidate.given, one.digest) for one in described])
-        # The bars start only now, so that wrong input gives a single line.
+        known = [_known(load(one, samples, device), out, samples) for one in candidates]
+        check_different([(one.candidate.given, one.digest) for one in known])
+        # Not before: an error in what is given is one line alone.
         with bars(progress) as shown:
-            features = {one.candidate.name: _features(one, samples, device, shown) for one in described}
-            document = _document(described, features, samples, shown)
+            found = {one.candidate.name: _features(one, samples, device, shown) for one in known}
+            document = _document(known, found, samples, shown)
         write(out, document)
     return document
 
@@ -91,14 +91,14 @@ def write(out: Path, document: dict[str, Any]) -> None:
     """Write a ranking's document, its picture and its page."""
     with writable(out):
         write_whole(out / RANK, json.dumps(document, indent=1, allow_nan=False) + "\n")
-        description = " ".join(document["recommendation"]["text"])
-        picture = to_svg(accuracies(document), "rank", "Candidates by accuracy", description, inline=False)
-        write_whole(out / PICTURE, picture + "\n")
+        told = " ".join(document["recommendation"]["text"])
+        drawn = to_svg(accuracies(document), "rank", "Candidates by accuracy", told, inline=False)
+        write_whole(out / PICTURE, drawn + "\n")
         write_whole(out / PAGE, page(document))
 
 
-def _describe(loaded: Loaded, out: Path, samples: Samples) -> _Description:
-    """Keep what the results need of a candidate, so that its model, which may be large, can be dropped."""
+def _known(loaded: Loaded, out: Path, samples: Samples) -> _Known:
+    """A model is dropped as soon as all that is to be told of it is known: candidates may be large."""
     candidate = loaded.candidate
     entry = {
         "given": candidate.given,
@@ -110,41 +110,38 @@ def _describe(loaded: Loaded, out: Path, samples: Samples) -> _Description:
         "preprocessing": plain(loaded.preprocessing),
         "notes": list(loaded.notes),
     }
-    return _Description(
-        candidate, features_file(out, loaded, samples), entry, loaded.no_source, loaded.digest
-    )
+    return _Known(candidate, features_file(out, loaded, samples), entry, loaded.no_source, loaded.digest)
 
 
-def _features(described: _Description, samples: Samples, device: str | None, progress: Bars) -> Features:
-    features = kept(described.file, samples)
-    if features is None:
-        candidate = described.candidate
-        tick = progress.bar(f"features of {candidate.name}", len(samples.labels))
-        features = compute(load(candidate, samples, device), samples, described.file, tick, device)
-    return features
+def _features(known: _Known, samples: Samples, device: str | None, progress: Bars) -> Features:
+    found = kept(known.file, samples)
+    if found is None:
+        tick = progress.bar(f"features, {known.candidate.name}", len(samples.labels))
+        found = compute(load(known.candidate, samples, device), samples, known.file, tick, device)
+    return found
 
 
 def _document(
-    described: Sequence[_Description], features: dict[str, Features], samples: Samples, progress: Bars
+    known: Sequence[_Known], found: dict[str, Features], samples: Samples, progress: Bars
 ) -> dict[str, Any]:
     choice = samples.choice
-    tick = progress.bar("measures", len(described))
-    by_name = {one.candidate.name: one for one in described}
+    tick = progress.bar("measured", len(known))
     measured = {}
-    for name, one in by_name.items():
-        measured[name] = measure(features[name], one.no_source, samples.labels, choice.folds, choice.seed)
+    for one in known:
+        name = one.candidate.name
+        measured[name] = measure(found[name], one.no_source, samples.labels, choice.folds, choice.seed)
         tick(1)
-    parameters = {name: one.entry["parameters"] for name, one in by_name.items()}
+    parameters = {one.candidate.name: one.entry["parameters"] for one in known}
     ranked, advice = recommend(measured, samples.labels, parameters)
     entries = {
-        name: one.entry
+        one.candidate.name: one.entry
         | {
-            "features": features[name].features.shape[1],
-            "features_seconds": features[name].seconds,
-            "behind_first": ranked.behind.get(name),
-            "measures": {key: vars(value) for key, value in measured[name].measures.items()},
+            "features": found[one.candidate.name].features.shape[1],
+            "features_seconds": found[one.candidate.name].seconds,
+            "behind_first": ranked.behind.get(one.candidate.name),
+            "measures": {key: vars(m) for key, m in measured[one.candidate.name].measures.items()},
         }
-        for name, one in by_name.items()
+        for one in known
     }
     document: dict[str, Any] = plain(
         {
@@ -164,7 +161,7 @@ def _document(
             "measures": ABOUT,
             "order": ranked.order,
             "candidates": {name: entries[name] for name in ranked.order},
-            "similarity": similarities(features, choice.seed),
+            "similarity": similarities(found, choice.seed),
             "recommendation": advice,
         }
     )

@@ -1,4 +1,4 @@
-"""Disturbed pre-training: a third of the backbone set back to random weights, or shuffled labels."""
+"""Disturbing what a model was given: a third of its backbone back at a random start, or labels at random."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ THIRDS: tuple[Third, ...] = ("early", "middle", "late")
 
 
 def reinitialise(model: nn.Module, fresh: nn.Module, third: Third) -> list[str]:
-    """Set a third of a model's backbone back to random weights, in place.
+    """Put a third of a model's backbone back at a random start, in place.
 
-    The layers with parameters or buffers of their own, without the heads and in the order in which the model defines
-    them, are divided into three runs of (nearly) equal length.
+    The layers that have parameters or buffers of their own, in the order in which the model defines them and without
+    its heads, are parted into three runs as equal in number as can be.
 
     Parameters
     ----------
     model : nn.Module
-        Gets the random weights.
+        Gets the values.
     fresh : nn.Module
-        The same architecture with random weights, which are copied.
+        The same architecture at a random start, from which they are taken.
     third : {"early", "middle", "late"}
         Which run of layers.
 
     Returns
     -------
     list of str
-        Names of the layers that were set back ("" means the model's own parameters).
+        Names of the layers that were put back ("" is the model's own parameters).
 
     Raises
     ------
@@ -50,8 +50,7 @@ def reinitialise(model: nn.Module, fresh: nn.Module, third: Third) -> list[str]:
     ]
     if len(layers) < len(THIRDS):
         raise BequeathError(
-            f"disturbed: {type(model).__name__} has {len(layers)} layers below its head; 3 are needed: give a "
-            "deeper model"
+            f"disturbed: {type(model).__name__} has {len(layers)} layers below its head; 3 are needed"
         )
     chosen = [str(name) for name in np.array_split(np.array(layers, dtype=object), 3)[THIRDS.index(third)]]
     with torch.no_grad():
@@ -64,7 +63,7 @@ def reinitialise(model: nn.Module, fresh: nn.Module, third: Third) -> list[str]:
 
 
 class ShuffledLabels:
-    """A data set whose labels are randomly permuted, so that inputs say nothing about labels.
+    """A data set with its labels dealt out anew at random: pictures as before, and nothing that they would tell.
 
     Parameters
     ----------

@@ -21,33 +21,25 @@ def cub200(
     classes: Sequence[str] | None = None,
     crop: bool = False,
 ) -> ImageFiles:
-    """Load CUB-200-2011: birds of 200 species, 5,994 training and 5,794 test pictures.
+    """Birds of 200 species: 5,994 training and 5,794 test pictures.
 
     Parameters
     ----------
     path : str or Path
-        CUB_200_2011 (images.txt, image_class_labels.txt, classes.txt, train_test_split.txt, images/), or the folder
-        that holds it.
+        CUB_200_2011, or the folder that holds it: images.txt, image_class_labels.txt, classes.txt,
+        train_test_split.txt, images/.
     split : "train" or "test"
     preprocessing : Preprocessing
-        Turns a picture into the model's input.
+        From a picture to the model's input.
     classes : sequence of str, optional
         Classes to use, named as in classes.txt ("001.Black_footed_Albatross"), in the order of the model's outputs.
     crop : bool
-        Whether to crop each picture to its box in bounding_boxes.txt.
-
-    Returns
-    -------
-    ImageFiles
+        Whether to cut each picture to its box in bounding_boxes.txt.
 
     Raises
     ------
     BequeathError
-        If a file is missing or damaged, naming it.
-
-    Examples
-    --------
-    >>> cub200("data/CUB_200_2011", "train", crop=True)
+        If a part is missing or damaged, naming it.
     """
     check_split(_NAME, split, ("train", "test"))
     archive = unpacked(_NAME, _HOME, path, "CUB_200_2011")

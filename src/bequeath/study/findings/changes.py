@@ -106,9 +106,7 @@ def _change(evidence: Evidence, row: int, terms: Sequence[TermChange]) -> Json:
     total = after - before
     # A share of what is no larger than the readings' error would be a share of noise.
     told = abs(total) > _error(evidence, row)
-    sums = {
-        what: sum(one.change for one in terms if one.direction == what) for what in ("lost", "came", "turned")
-    }
+    sums = {what: sum(one.change for one in terms if one.what == what) for what in ("lost", "came", "turned")}
     return {
         "before": before,
         "after": after,
@@ -119,7 +117,7 @@ def _change(evidence: Evidence, row: int, terms: Sequence[TermChange]) -> Json:
             {
                 "type": one.kind,
                 "players": list(one.players),
-                "what": one.direction,
+                "what": one.what,
                 "before": one.before,
                 "after": one.after,
                 "share": one.change / total if told else None,
