@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from study_runs import bequeath, findings_of, run, start, wait_until
 
 import bequeath as bq
+from bequeath.report import render
 from bequeath.study.engines import local
 from bequeath.study.run import Study
 from bequeath.study.status import read_status
@@ -114,7 +115,7 @@ def test_what_kills_its_worker_three_times_is_recorded_and_the_rest_goes_on(stud
     assert findings["missing"]["interactions"] == 2
     assert [row["step"] for row in findings["models"]["scratch"]["checkpoints"]] == [1, 100]
     assert "scratch/step 10" in findings["warnings"][0]
-    assert "scratch/step 10" in (study_dir / "out/report.html").read_text()
+    assert "scratch/step 10" in render(json.loads((study_dir / "out/findings.json").read_text()))
     assert "Incomplete." in got.stdout
     stages = {stage["stage"]: stage for stage in read_status(study_dir / "out")["stages"]}
     counts = [

@@ -101,14 +101,14 @@ def test_training_starts_from_the_set_of_weights_that_is_chosen(to_train, edit):
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(to_train, edit):
-    edit("training.steps", 400)
+    edit("training.steps", 200)
     trained(to_train, out="whole")
     process = start(to_train, "train", "study.yaml", "--out", "killed")
     place = to_train / "killed/seed-0/scratch"
     wait_until(lambda: len(list(place.glob("step-*.safetensors"))) >= 4)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    done = to_train / "killed/seed-0/finetuned/step-000400.safetensors"
+    done = to_train / "killed/seed-0/finetuned/step-000200.safetensors"
     before = done.stat().st_mtime_ns
     assert not (to_train / "killed/seed-1").exists()
     assert bequeath(to_train, "train", "study.yaml", "--out", "killed").returncode == 0
