@@ -274,31 +274,44 @@ def _dynamics(cast: dict[str, str | None]) -> dict[str, Any] | None:
     }
 
 
-def _example(place: int, modality: str, roles: list[str]) -> dict[str, Any]:
-    def interaction(kind: str, players: list[int], size: float) -> dict[str, Any]:
-        effects = {"before": size, "after": 0.8 * size, "control": -0.2 * size}
-        return {"type": kind, "players": players, **{role: effects[role] for role in roles}}
+def _sample(
+    place: int, modality: str, models: dict[str, str | None], outputs: dict[str, float]
+) -> dict[str, Any]:
+    """Two samples are drawn, with interactions of every part; of the others the figures alone are kept."""
+    roles = [role for role in models.values() if role in STRENGTH]
+
+    def term(kind: str, players: list[int], part: str, *effects: float) -> dict[str, Any]:
+        return {"type": kind, "players": players, "part": part, **dict(zip(roles, effects, strict=False))}
 
     image = modality == "image"
     return {
-        "sample": f"val/{place:03d}",
-        "class": "ants" if place % 2 else "bees",
-        "picture": png() if image else None,
-        "words": None if image else ["a", "gripping", "and", "oddly", "moving", "film"],
-        "boxes": [[c / 3, r / 2, (c + 1) / 3, (r + 1) / 2] for r in range(2) for c in range(3)]
-        if image
+        "id": "bees/7.jpg" if place == 1 else f"val/{place:03d}",
+        "class": "ants" if place == 0 else "bees",
+        "verdict": ["both", "forgotten", "learned", "neither", None][min(place, 4)],
+        "v_full": outputs,
+        "v_empty": dict.fromkeys(models, 0.125),
+        "strength": {"preserved": 1.5, "discarded": 2.0 + place % 7, "new": 3.0 + place % 5},
+        "scene": {
+            "picture": png() if image else None,
+            "words": None if image else ["a", "gripping", "and", "oddly", "moving", "film"],
+            "boxes": None,
+            "areas": None,
+        }
+        if place < 2
         else None,
-        "shapes": None,
-        "preserved": [interaction("and", [1, 4], 1.2), interaction("or", [0, 5], -0.7)],
-        "new": [interaction("and", [2], 0.9)],
-        "discarded": [interaction("and", [0, 1, 3], -0.8), interaction("or", [2, 3, 4], 0.5)],
-        "flipped": [
-            interaction("and", [3, 5], 0.4) | {"after": -0.3},
-        ],
+        "terms": [
+            term("and", [1, 4], "preserved", 1.2, 0.96, -0.24),
+            term("and", [2], "new", 0.0, 0.9, 0.1),
+            term("and", [0, 1, 3], "discarded", -0.8, -0.1, 0.0),
+            term("or", [0, 5], "preserved", -0.7, -0.56, 0.14),
+            term("or", [3, 5], "flipped", 0.4, -0.3, 0.0),
+        ]
+        if place < 2
+        else [],
     }
 
 
-def _flipped(modality: str) -> dict[str, Any]:
+def _flipped() -> dict[str, Any]:
     def term(what: str, kind: str, players: list[int], before: float, after: float) -> dict[str, Any]:
         return {
             "type": kind,
@@ -309,7 +322,6 @@ def _flipped(modality: str) -> dict[str, Any]:
             "share": (after - before) / -3.0,
         }
 
-    example = _example(7, modality, [])
     return {
         "sample": "bees/7.jpg",
         "class": "bees",
@@ -335,7 +347,6 @@ def _flipped(modality: str) -> dict[str, Any]:
                 "measurable": True,
             },
         },
-        "scene": {key: example[key] for key in ("picture", "words", "boxes", "shapes")},
     }
 
 
@@ -352,12 +363,16 @@ def make_findings(modality: str = "image", cast: str = "three") -> dict[str, Any
     accuracy = dict(zip(models, (0.86, 0.91, 0.69, 0.9, 0.88), strict=False))
     outputs = dict(zip(models, (2.5, 4.25, -0.5, 4.0, 3.25), strict=False))
     return {
-        "schema": "bequeath.findings/6",
+        "schema": "bequeath.findings/7",
         "study": {
             "name": "Ants and bees",
             "modality": modality,
             "players": "2 x 3 grid" if modality == "image" else "words",
             "n_players": N,
+            "player_names": [f"r{r}c{c}" for r in (1, 2) for c in (1, 2, 3)],
+            "boxes": [[c / 3, r / 2, (c + 1) / 3, (r + 1) / 2] for r in range(2) for c in range(3)]
+            if modality == "image"
+            else None,
             "orders": N,
             "baseline": "mean",
             "value": "log-odds of the true class",
@@ -457,8 +472,8 @@ def make_findings(modality: str = "image", cast: str = "three") -> dict[str, Any
                 if role == "after twin"
             ],
             "samples": [
-                _flipped(modality),
-                {"sample": "ants/3.jpg", "class": "ants", "flip": "learned", "change": None, "scene": None},
+                _flipped(),
+                {"sample": "ants/3.jpg", "class": "ants", "flip": "learned", "change": None},
             ],
             "check": {
                 "n": 9,
@@ -513,16 +528,7 @@ def make_findings(modality: str = "image", cast: str = "three") -> dict[str, Any
             "missed": 0,
             "worst_resolution": 3e-10,
         },
-        "samples": [
-            {
-                "id": f"val/{place:03d}",
-                "class": "bees",
-                "v_full": outputs,
-                "v_empty": dict.fromkeys(models, 0.125),
-            }
-            for place in range(SAMPLES)
-        ],
-        "examples": [_example(place, modality, roles) for place in range(2)],
+        "samples": [_sample(place, modality, models, outputs) for place in range(SAMPLES)],
         "evaluation": {"device": "cpu", "batch_size": None, "autocast": None, "autocast_effect": None},
         "missing": None,
         "warnings": ["Short run: 240 steps."],

@@ -1,14 +1,22 @@
-"""What tests of whole runs share: the command line in a process of its own, and findings without the clock."""
+"""What tests of whole runs share: the command line, here or in a process of its own, and findings without the clock."""
 
 from __future__ import annotations
 
+import io
 import json
+import logging
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from bequeath.cli import main
 from bequeath.study.run import Study
 
 # Everything slowed down a little, so that there is a middle to be killed in.
@@ -46,11 +54,33 @@ def start(cwd: Path, *args: str, seconds: float | None = None) -> subprocess.Pop
     )
 
 
-def bequeath(cwd: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    """`bequeath ARGS`, to its end."""
-    process = start(cwd, *args)
-    out, err = process.communicate(timeout=600)
-    return subprocess.CompletedProcess(args, process.returncode, out, err)
+def bequeath(cwd: Path, *args: object) -> subprocess.CompletedProcess[str]:
+    """`bequeath ARGS`, to its end, in this process: no signal is needed, and importing torch again takes seconds."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, _left_alone(), redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", ["bequeath", *map(str, args)])
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0
+    return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def _left_alone() -> Iterator[None]:
+    """Signal handlers and log handlers are afterwards what they were before."""
+    signals = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM)}
+    logger = logging.getLogger("bequeath")
+    handlers, level = list(logger.handlers), logger.level
+    try:
+        yield
+    finally:
+        for sign, handler in signals.items():
+            signal.signal(sign, handler)
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
 
 
 def wait_until(condition: Any, seconds: float = 60) -> None:

@@ -37,6 +37,7 @@ def bequeath(*args, cwd=None):
         ["compare"],
         ["rank"],
         ["layers"],
+        ["view"],
     ],
 )
 def test_every_help_teaches_by_an_example(command):

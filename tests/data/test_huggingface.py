@@ -172,7 +172,11 @@ def test_csv_by_builder(tmp_path: Path) -> None:
         (reviews(), {"text": []}, "no columns are given"),
         (reviews(), {"text": "sentence"}, "no column 'sentence'; there are text, label"),
         (reviews(), {"text": "text", "label": "y"}, "no column 'y'"),
-        (reviews(), {"text": "text", "split": "train"}, "split 'train' of one split; give a DatasetDict"),
+        (
+            reviews(),
+            {"text": "text", "split": "train"},
+            "split 'train' is given, but it is a single split; give a DatasetDict",
+        ),
         (reviews(), {"text": "text", "classes": ["bad"]}, "no class 'bad'; there are neg, pos"),
         (reviews(), {"text": "text", "name": "x"}, "name is for names and folders"),
         (reviews(label=[1, -1, 0]), {"text": "text"}, "row 1: has no label; use another split"),
@@ -196,7 +200,7 @@ def test_csv_by_builder(tmp_path: Path) -> None:
             r"data set no-such/data-set: cannot be loaded \(.*save_to_disk",
         ),
         ("csv", {"text": "t", "data_files": "/no/such.csv"}, "data set csv: cannot be loaded"),
-        ("x/y", {"text": "t", "trust_remote_code": True}, "trust_remote_code would run its code"),
+        ("x/y", {"text": "t", "trust_remote_code": True}, "trust_remote_code would run code of the data set"),
         (
             "pandas",
             {"text": "t", "data_files": "x.pkl"},
@@ -251,7 +255,7 @@ def test_pattern_characters_in_folders(tmp_path: Path) -> None:
         assert texts is None or [found[i].x for i in range(len(found))] == texts
     for name, given in ((folder, {}), ("csv", {"data_dir": str(folder)})):
         with pytest.raises(
-            BequeathError, match=r"takes .*exp \[v2\] for a pattern; give its files as data_files"
+            BequeathError, match=r"reads .*exp \[v2\] as a pattern; give its files as data_files"
         ):
             from_datasets(name, text="text", label="y", split="train", **given)
     saved = tmp_path / "saved [1]"

@@ -54,7 +54,7 @@ def test_balanced_depends_on_the_seed_alone_and_grows() -> None:
 
 @pytest.mark.parametrize("n", [0, 5])
 def test_balanced_refuses_numbers_that_cannot_be_had(n: int) -> None:
-    with pytest.raises(BequeathError, match=rf"samples: {n} asked for, of toy there are 4"):
+    with pytest.raises(BequeathError, match=rf"samples: {n} asked for, but toy has 4"):
         balanced(dataset([2, 2]), n, seed=0)
 
 

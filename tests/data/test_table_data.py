@@ -78,7 +78,7 @@ def test_columns_are_chosen_and_ordered(tmp_path: Path) -> None:
         (
             "a,b,y\n1,,0\n",
             {},
-            r"t\.csv, line 2, column 'b': the cell is empty; fill it in or leave the column",
+            r"t\.csv, line 2, column 'b': the cell is empty; fill it in, or list the other columns",
         ),
         ("a,b,y\n1,nan,0\n", {}, r"line 2, column 'b': nan is not finite"),
         ("a,b,y\n1,-inf,0\n", {}, r"line 2, column 'b': -inf is not finite"),

@@ -88,7 +88,7 @@ def test_labels(
         ("x,y\n", {"text": "x", "label": "y"}, r"t\.csv: only a header"),
         ("x,y\na,0\n", {"text": "z", "label": "y"}, r"t\.csv, line 1: no column 'z'; there are 'x', 'y'"),
         ("x,y\na,0\n", {"text": "x", "label": "z"}, r"line 1: no column 'z'"),
-        ("a,0\n", {"text": 2}, r"t\.csv: no column 2; columns 0\.\.1 are there"),
+        ("a,0\n", {"text": 2}, r"t\.csv: no column 2; there are columns 0\.\.1"),
         ("a,0\n", {"text": []}, "text names no column"),
         ("a,0\nb,c,1\n", {}, r"t\.csv, line 2: 3 columns where 2 are expected; check the delimiter"),
         ("a,0\n,1\n", {}, r"t\.csv, line 2: the text is empty"),
@@ -104,9 +104,9 @@ def test_labels(
         (
             "a,1\nb,3\n",
             {"classes": list("wxyz")},
-            r"labels 1\.\.3 for 4 classes leave open .* give first_label",
+            r"labels 1\.\.3 for 4 classes do not show .* give first_label",
         ),
-        ("a,-1\nb,1\n", {}, r"labels -1\.\.1 leave open"),
+        ("a,-1\nb,1\n", {}, r"labels -1\.\.1 do not show"),
         (
             "text,y\nb,1\nc,0\n",
             {},
@@ -167,7 +167,7 @@ def test_json_labels(tmp_path: Path, labels: list[str], classes: tuple, expected
             {},
             r"t\.jsonl, line 2: not JSON \(Expecting value\); write one object",
         ),
-        ('[{"x": "a", "y": 0}]', {}, r"line 1: a JSON list, not an object; write one object a line"),
+        ('[{"x": "a", "y": 0}]', {}, r"line 1: a JSON list, not an object; write one object per line"),
         ('{\n"x": "a"}', {}, r"line 1: not JSON"),
         ('{"x": "a", "y": 0}\n{"y": 1}', {}, r"line 2: the text is empty"),
         ('{"x": "a", "y": 0}\n{"x": "b"}', {}, r"line 2: the label is empty"),
@@ -175,7 +175,7 @@ def test_json_labels(tmp_path: Path, labels: list[str], classes: tuple, expected
         ('{"x": "a", "y": [0]}', {}, r"line 1: 'y' is a JSON list; give a key"),
         ('{"x": "a", "y": 0.5}', {"classes": ["u"]}, r"line 1: label '0\.5' is no integer and none of 'u'"),
         ('{"x": "a", "y": 0}', {"text": "z"}, r"no column 'z'; there are 'x', 'y'"),
-        ('{"x": "a", "y": 0}', {"text": 0}, r"column 0; JSON lines have keys"),
+        ('{"x": "a", "y": 0}', {"text": 0}, r"column 0 is a number, but JSON lines have keys"),
         ("[" * 100_000, {}, r"line 1: not JSON"),
     ],
 )

@@ -187,7 +187,7 @@ def test_more_slack_is_wider() -> None:
 
 def test_few_iterations_keep_the_bounds_true() -> None:
     a, b = pairs(4)[1]
-    with pytest.warns(CertificateWarning, match="1 of 1 pairs: splits did not come within"):
+    with pytest.warns(CertificateWarning, match="1 of 1 pairs: the splits did not come within"):
         rough = preserved_bounds(a, b, max_iterations=20)
     fine = preserved_bounds(a, b)
     assert rough.least_found.isnan()
@@ -206,7 +206,7 @@ def test_tables_without_effects() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"slack": 0.0}, "slack: a share between 0 and 1"),
+        ({"slack": 0.0}, "slack: 0.0 given; give a share between 0 and 1"),
         ({"slack": float("nan")}, "slack"),
         ({"entries": 0}, "entries: 0; give a whole number of 1 or more"),
         ({"max_iterations": 0}, "max_iterations: 0; give a whole number of 1 or more"),
@@ -218,7 +218,7 @@ def test_arguments_out_of_range(arguments: dict[str, float], message: str) -> No
 
 
 def test_tables_that_do_not_belong_together() -> None:
-    with pytest.raises(BequeathError, match=r"after: shape \(16,\) .* before \(8,\)"):
+    with pytest.raises(BequeathError, match=r"after: shape \(16,\) .* before has \(8,\)"):
         preserved_bounds(random_table(3, seed=0), random_table(4, seed=1))
     bad = random_table(3, seed=0)
     bad[3] = torch.nan

@@ -270,7 +270,10 @@ def test_a_control_that_is_read_worse_is_not_told_to_have_less():
         )
         crossed = found.strengths.crossed["retest"]["relearned"].over(np.ones((6, 1)))
         kappas.append(
-            [found.share("relearned").corrected, calibration.point(replace(crossed, third=())).corrected[0]]
+            [
+                found.share("relearned").corrected,
+                calibration.point(replace(crossed, of_three=())).corrected[0],
+            ]
         )
     ours, without = np.mean(kappas, axis=0)
     assert ours == pytest.approx(1, abs=0.1)

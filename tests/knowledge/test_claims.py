@@ -5,8 +5,8 @@ import torch
 from planted import models, of_values
 
 import bequeath as bq
-from bequeath.knowledge.bounds import Identifiability
 from bequeath.knowledge.claims import Readings, judge
+from bequeath.knowledge.identifiability import Identifiability
 from bequeath.knowledge.statistics import Estimate
 
 N = 4

@@ -237,9 +237,7 @@ def test_outputs_scale_sparse_readings_by_what_the_models_give():
     but_full = [0, *range(2, 120)]
     unknown = bq.fit(masks[but_full], value[but_full], 2, resamples=0)
     assert unknown.total.isnan()
-    with pytest.raises(
-        bq.BequeathError, match=r'"output" needs v\(N\), which a sparse reading does not know'
-    ):
+    with pytest.raises(bq.BequeathError, match=r'"output" needs v\(N\), which this sparse reading lacks'):
         bq.compare(before=unknown, after=unknown, normalise="output")
 
 

@@ -57,7 +57,7 @@ def test_sparse_readings_are_judged_by_masks_that_were_left_out():
     count, error = faithfulness.salient_error(found, values, masks=masks)
     assert (count <= held.terms.mean * 3).all()
     assert (error < 0.5).all()
-    with pytest.raises(bq.BequeathError, match="held_out: these readings are exact"):
+    with pytest.raises(bq.BequeathError, match="held_out: exact readings given"):
         faithfulness.held_out(bq.decompose(torch.rand(3, 8)), total)
 
 

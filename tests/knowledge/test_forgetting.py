@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bequeath import BequeathError
-from bequeath.knowledge.forgetting import again, flips, flips_by_class, holm
+from bequeath.knowledge.forgetting import flips, flips_by_class, flips_in_twin, holm
 
 ANSWERS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40)
 
@@ -66,10 +66,10 @@ def test_by_class_and_holm():
     assert holm([0.01, 0.011, 0.012]) == pytest.approx([0.03, 0.03, 0.03])
 
 
-def test_what_comes_again():
+def test_flips_that_a_twin_shares():
     before, after, twin = [1, 1, 1, 0, 0], [0, 0, 1, 1, 1], [0, 1, 0, 1, 0]
-    assert again(before, after, twin) == (1, 1)
-    assert again(before, after, after) == (2, 2)
+    assert flips_in_twin(before, after, twin) == (1, 1)
+    assert flips_in_twin(before, after, after) == (2, 2)
 
 
 @pytest.mark.parametrize(

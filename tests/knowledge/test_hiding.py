@@ -53,7 +53,7 @@ def test_changes_are_what_was_planted_and_add_up():
         (3,): -1.0,
         (4, 5): -0.5,
     }
-    assert [found[one].what for one in ((1, 2), (2, 3, 4), (3,), (4, 5))] == [
+    assert [found[one].direction for one in ((1, 2), (2, 3, 4), (3,), (4, 5))] == [
         "lost",
         "came",
         "turned",

@@ -57,5 +57,5 @@ def test_the_earliest_of_equally_accurate_checkpoints_is_the_best():
 
 
 def test_answers_are_of_all_checkpoints():
-    with pytest.raises(BequeathError, match="of 2 checkpoints; the run has 3"):
+    with pytest.raises(BequeathError, match="2 checkpoints given; give the 3 of the run"):
         stopping(course([1, 1], [0.1, 0.1]), answers(0.5, 0.75))

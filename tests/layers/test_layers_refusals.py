@@ -29,7 +29,7 @@ def measure(before, after, network="Chain", after_network=None, **more):
     [
         (
             "Other",
-            r"BEFORE and AFTER: Chain and Other have other layers \(d.bias, d.weight in one of them alone\)",
+            r"BEFORE and AFTER: Chain and Other have different layers \(only one has d.bias, d.weight\)",
         ),
         (
             "Wide",
@@ -45,10 +45,10 @@ def test_models_of_other_architectures(state, network, message):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ("Single", "BEFORE: Single: below its head it has a alone, and two blocks are needed"),
+        ("Single", "BEFORE: Single: below its head it has only a, but at least two blocks are needed"),
         (
             "HeadAlone",
-            r"weights .*before.safetensors: holds a head alone, no layer below it; give the whole model",
+            r"weights .*before.safetensors: holds only a head, no layer below it; give the whole model",
         ),
     ],
 )
@@ -59,7 +59,7 @@ def test_models_with_too_few_blocks(state, network, message):
 
 def test_a_head_alone_is_no_model(state, project):
     save_file({"head.weight": torch.zeros(3, 3), "head.bias": torch.zeros(3)}, "head.safetensors")
-    with pytest.raises(BequeathError, match=r"head.safetensors: holds a head alone, no layer below it"):
+    with pytest.raises(BequeathError, match=r"head.safetensors: holds only a head, no layer below it"):
         measure("head.safetensors", state("after"))
 
 
@@ -76,7 +76,7 @@ def test_models_for_other_data(project, state):
     [
         ("none", "--data: no such file or folder: none"),
         ("odd.csv", "--label: .*odd.csv: no label column; its columns are a, b"),
-        ("one", r"--data one: one class \(red\) only"),
+        ("one", r"--data one: only one class \(red\)"),
         ("data/val/red", "data/val/red: no class folders"),
         ("bad", r"image .*/bad/.*0.png: cannot be read"),
     ],

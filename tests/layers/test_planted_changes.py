@@ -69,7 +69,7 @@ def test_the_one_block_that_changed_is_found(state, project, planted, advice):
     place = "abc".index(planted)
     assert alike[:place] == pytest.approx([1] * place)
     text = " ".join(found["text"])
-    assert f"put back alone, each makes it clearly worse: {planted} (" in text
+    assert f"block put back alone makes AFTER clearly worse: {planted} (" in text
     if advice[0] is None:
         assert "Freeze nothing: " in text
         assert found["snippet"] is None
@@ -92,7 +92,7 @@ def test_nothing_is_recommended_where_the_model_after_knows_nothing(state, proje
     document = measure(project, state("before"), state("after", a=GREY))
     advice = document["recommendation"]
     assert (advice["freeze"], advice["head_only"], advice["sure"]) == (None, False, None)
-    assert "not clearly better than naming the largest class" in advice["reason"]
+    assert "not clearly better than always naming the largest class" in advice["reason"]
     assert json.dumps(document).count("NaN") == 0
 
 
@@ -110,7 +110,7 @@ def test_the_document_holds_finite_numbers_and_the_page_is_whole(state, project)
     assert sum(parts) == pytest.approx(1)
     for block in document["blocks"].values():
         assert block["alone"]["preserved"] is None
-        assert block["alone"]["reason"] == "interactions were not asked for"
+        assert block["alone"]["reason"] == "interactions were not requested"
         for row in (block["gradient"]["value"], block["alone"]["difference"], block["up_to"]["difference"]):
             assert row["low"] <= row["mean"] <= row["high"]
     page = (project / "out/layers.html").read_text()

@@ -108,14 +108,14 @@ def test_what_does_not_fit(transformers: ModuleType, tmp_path: Path) -> None:
     ):
         load_adapter(base("BertConfig", tmp_path, classes=5), folder)
     with pytest.raises(
-        BequeathError, match=r"it changes bert\.encoder\.\S+, and RobertaForSeq\w+ has no such layer"
+        BequeathError, match=r"it changes bert\.encoder\.\S+, but RobertaForSeq\w+ has no such layer"
     ):
         load_adapter(base("RobertaConfig", tmp_path), folder)
     wide = write_config("BertConfig", tmp_path / "wide", hidden_size=12)
     with pytest.raises(BequeathError, match=r"\w+ has shape \(2, 8\) in it, the base needs \(2, 12\)"):
         load_adapter(build(wide, 3, "text"), folder)
     shallow = write_config("BertConfig", tmp_path / "shallow", num_hidden_layers=1)
-    with pytest.raises(BequeathError, match=r"it changes bert\.encoder\.layer\.1\.\S+, and Bert"):
+    with pytest.raises(BequeathError, match=r"it changes bert\.encoder\.layer\.1\.\S+, but Bert"):
         load_adapter(build(shallow, 3, "text"), folder)
     state = load_file(folder / "adapter_model.safetensors")
     part = next(name for name in state if "lora_B" in name)
@@ -123,7 +123,7 @@ def test_what_does_not_fit(transformers: ModuleType, tmp_path: Path) -> None:
     more = {**state, part.replace("query", "key"): state[part].clone()}
     for wrong, message in (
         (less, r"query\.lora_B\.weight is missing from it \(1 such\)"),
-        (more, r"key\.lora_B\.weight is in it, and not in what adapter_config\.json describes"),
+        (more, r"key\.lora_B\.weight is in it, but adapter_config\.json does not describe it"),
     ):
         save_file(wrong, folder / "adapter_model.safetensors")
         with pytest.raises(BequeathError, match=message):
@@ -140,7 +140,7 @@ def test_what_does_not_fit(transformers: ModuleType, tmp_path: Path) -> None:
     planted = {"peft_type": "LORA", "megatron_config": {"a": 1}, "megatron_core": "planted"}
     (folder / "adapter_config.json").write_text(json.dumps(planted))
     with pytest.raises(
-        BequeathError, match=r"names a module to import \(megatron_core\), and a data file runs no"
+        BequeathError, match=r"names a module to import \(megatron_core\), but a data file may not run"
     ):
         load_adapter(base("BertConfig", tmp_path), folder)
     (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "PROMPT_TUNING"}))

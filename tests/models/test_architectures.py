@@ -131,13 +131,14 @@ def test_transformers_errors(
 ) -> None:
     with pytest.raises(BequeathError, match=r"no config\.json in"):
         build(f"transformers:{tmp_path}", 3, "text")
-    with pytest.raises(BequeathError, match=r"no folder .*nowhere; give one written by save_pretrained"):
+    with pytest.raises(BequeathError, match=r"no folder .*nowhere; give a folder written by save_pretrained"):
         build(f"transformers:{tmp_path}/nowhere", 3, "text")
     monkeypatch.setattr(
         transformers.AutoConfig, "from_pretrained", Mock(side_effect=OSError("offline\nmore"))
     )
     with pytest.raises(
-        BequeathError, match=r"no folder own/er here, and the hub .*\(OSError: offline\); give a"
+        BequeathError,
+        match=r"own/er is no folder here, and its config could not be fetched from the hub \(OSError: offline\)",
     ):
         build("transformers:own/er", 3, "text")
     monkeypatch.undo()
@@ -170,7 +171,7 @@ def test_own_builder_gets_the_number_of_classes_where_it_takes_it(own: str) -> N
     [
         ("own_builders:nett", r"'own_builders:nett': no function in own_builders 'nett'; did you mean net"),
         ("own_builders:constant", r"no function in own_builders 'constant'"),
-        ("own_builders:nothing", r"gives a NoneType; it must return a torch\.nn\.Module"),
+        ("own_builders:nothing", r"returns a NoneType; it must return a torch\.nn\.Module"),
         ("own_builders:failing", r"building it failed: RuntimeError: no such thing$"),
         ("own_needs:net", "importing own_needs needs not_installed_at_all; install it"),
         ("own_broken:net", "importing own_broken failed: ZeroDivisionError"),
@@ -224,18 +225,22 @@ def test_a_broken_library_is_told_apart(tmp_path: Path, monkeypatch: pytest.Monk
         (
             "bequeath:mobilenet_v2",
             "text",
-            "bequeath has image and table models only, the data are texts; give trans",
+            "bequeath has image and table models only, but the data are texts; give trans",
         ),
         (
             "bequeath:mobilenet_v2",
             "table",
-            "mobilenet_v2 has image models only, the data are tables; give bequeath:mlp",
+            "mobilenet_v2 has image models only, but the data are tables; give bequeath:mlp",
         ),
-        ("bequeath:mlp", "image", "mlp has table models only, the data are images; give torchvision:NAME"),
+        (
+            "bequeath:mlp",
+            "image",
+            "mlp has table models only, but the data are images; give torchvision:NAME",
+        ),
         (
             "timm:resnet18",
             "table",
-            "timm has image models only, the data are tables; give bequeath:mlp or module:func",
+            "timm has image models only, but the data are tables; give bequeath:mlp or module:func",
         ),
         ("torchvision:resnet18", "table", "torchvision has image models only"),
         ("transformers:bert", "table", "transformers has image and text models only"),
@@ -270,7 +275,7 @@ def test_mlp_errors() -> None:
     ):
         with pytest.raises(BequeathError, match="must be at least 1"):
             build("bequeath:mlp", 3, "table", **wrong)
-    with pytest.raises(BequeathError, match='"hub" has none for it; give a'):
+    with pytest.raises(BequeathError, match='no published weights "hub" for it; give a'):
         load_model("bequeath:mlp", "hub", 3, "table", num_features=2)
 
 
@@ -284,7 +289,7 @@ def test_code_from_elsewhere_stays_off(transformers: ModuleType, tmp_path: Path,
     (tmp_path / "planted.py").write_text(
         f"open({str(tmp_path / 'was-run')!r}, 'w').close()\nclass Model: pass\n"
     )
-    with pytest.raises(BequeathError, match=rf"{option} would run code that comes from elsewhere"):
+    with pytest.raises(BequeathError, match=rf"{option} would run code from elsewhere"):
         build(architecture, 3, "text", **{option: True})
     assert type(build(architecture, 3, "text", **{option: False})).__name__ == "BertForSequenceClassification"
     assert not (tmp_path / "was-run").exists()

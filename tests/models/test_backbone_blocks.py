@@ -9,7 +9,8 @@ from torchvision_shim import ensure_torchvision
 from transformers import BertConfig, BertForSequenceClassification, GPT2Config, GPT2ForSequenceClassification
 
 from bequeath.errors import BequeathError
-from bequeath.models.blocks import blocks, call_order, outputs_of, pooled
+from bequeath.models.block_outputs import call_order, outputs_of, pooled
+from bequeath.models.blocks import blocks
 from bequeath.models.heads import find_heads
 from bequeath.models.mobilenetv2 import mobilenet_v2
 from bequeath.training.parts import freeze
@@ -100,7 +101,7 @@ def test_classifiers_on_the_way_are_no_blocks():
 
 
 def test_too_few_blocks():
-    with pytest.raises(BequeathError, match="below its head it has 0 alone"):
+    with pytest.raises(BequeathError, match="below its head it has only 0"):
         blocks(nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2)))
 
 

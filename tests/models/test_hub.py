@@ -77,7 +77,7 @@ def test_torchvision_without_its_cache(torch_home: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("torch.hub.download_url_to_file", offline)
     with pytest.raises(
         BequeathError,
-        match=r"^weights of torchvision:resnet18: not to be had from the hub \(OSError: no network\); download "
+        match=r"^weights of torchvision:resnet18: could not be fetched from the hub \(OSError: no network\); download "
         r"https://download\.pytorch\.org/models/resnet18-f37072fd\.pth and give the file, or put it into .*points$",
     ):
         load_model("torchvision:resnet18", "hub", 2, "image")
@@ -91,7 +91,7 @@ def test_a_pickle_in_torchvisions_cache_is_not_run(torch_home: Path, tmp_path: P
             return Path.touch, (tmp_path / "was-run",)
 
     torch.save({"x": Evil()}, torch_home / "resnet18-f37072fd.pth")
-    with pytest.raises(BequeathError, match="not to be had from the hub"):
+    with pytest.raises(BequeathError, match="could not be fetched from the hub"):
         load_model("torchvision:resnet18", "hub", 2, "image")
     assert not (tmp_path / "was-run").exists()
 
@@ -147,7 +147,7 @@ def test_timm_without_its_cache(tmp_path: Path) -> None:
     pytest.importorskip("timm", reason="timm is not installed")
     with pytest.raises(
         BequeathError,
-        match=r"weights of timm:vit_tiny_patch16_224: not to be had .*download them from "
+        match=r"weights of timm:vit_tiny_patch16_224: could not be fetched .*download them from "
         r"https://huggingface\.co/timm/vit_tiny_patch16_224\.augreg_in21k_ft_in1k and give the file$",
     ):
         load_model("timm:vit_tiny_patch16_224", "hub", 2, "image")
@@ -197,7 +197,7 @@ def test_transformers_from_its_cache(transformers: ModuleType, tmp_path: Path) -
     assert first == second == f"classifier {words}"
     assert third == str(saved.classifier.weight.double().sum().item())
     assert error.startswith(
-        "weights of transformers:some/other: not in the cache, and not to be had from the hub"
+        "weights of transformers:some/other: not in the cache, and could not be fetched from the hub"
     )
     assert "https://huggingface.co/some/other and give the folder as transformers:FOLDER" in error
 
@@ -211,7 +211,8 @@ def test_what_has_no_hub(tiny: object) -> None:
         None,
     ]
     with pytest.raises(
-        BequeathError, match=r"has none for it.*or no weights where the function loads them itself"
+        BequeathError,
+        match=r"no published weights .hub. for it.*or no weights if the function loads them itself",
     ):
         load_model("tiny_models:TinyNet", "hub", 2, "image")
 
@@ -250,7 +251,7 @@ def test_sharded_files(transformers: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(BequeathError, match=rf"{name} is not in {shards[-1].name}"):
         read_state(tmp_path)
     shards[-1].unlink()
-    with pytest.raises(BequeathError, match=rf"{shards[-1].name}, which it names, is not in this folder"):
+    with pytest.raises(BequeathError, match=rf"it names {shards[-1].name}, which is not in this folder"):
         read_state(tmp_path)
     index.write_text('{"weight_map": {"a": "../' + tmp_path.name + "/" + shards[0].name + '"}}')
     with pytest.raises(BequeathError, match=r"\.\./.*is not in this folder"):

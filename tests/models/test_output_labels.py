@@ -89,5 +89,5 @@ def test_order(names, classes, order):
 
 @pytest.mark.parametrize("names", [("NEGATIVE", "POSITIVE"), ("neg", "negative"), ("pos", "Pos")])
 def test_other_names_are_refused(names):
-    with pytest.raises(BequeathError, match=r"models\.m: its outputs are .* classes neg, pos; .* labels"):
+    with pytest.raises(BequeathError, match=r"models\.m: its outputs are .* classes are neg, pos; .* labels"):
         output_order("models.m", names, ("neg", "pos"))

@@ -64,7 +64,7 @@ def test_probe_is_silent_repeatable_and_takes_small_classes(recwarn: pytest.Warn
         (np.ones((4, 2)), [0, 1, 0], r"probe: features \(4, 2\) and labels \(3,\) must be"),
         (np.ones(4), [0, 1, 0, 1], r"probe: features \(4,\)"),
         (np.ones((2, 2)), [0.0, 1.0], "labels must be integers"),
-        (np.ones((2, 2)), [-1, 1], "labels must be integers from 0 on"),
+        (np.ones((2, 2)), [-1, 1], "labels must be integers, counted from 0"),
         (np.array([[1.0], [np.nan]]), [0, 1], "features of sample 1 are not finite"),
         (np.ones((5, 2)), [0, 0, 1, 2, 2], r"class 1 has 1 of 5 samples"),
         (np.ones((4, 2)), [0, 0, 2, 2], r"class 1 has 0 of 4 samples"),
@@ -124,9 +124,9 @@ def test_with_probe_in_a_sequential() -> None:
 def test_find_head() -> None:
     assert find_head(mobilenet_v2(3)) == "classifier.1"
     assert find_head(TinyNet()) == "fc"
-    with pytest.raises(BequeathError, match=r"model Conv2d: no nn\.Linear in it"):
+    with pytest.raises(BequeathError, match=r"model Conv2d: it holds no nn\.Linear"):
         find_head(nn.Conv2d(1, 1, 1))
-    with pytest.raises(BequeathError, match=r"model Linear: no nn\.Linear in it"):
+    with pytest.raises(BequeathError, match=r"model Linear: it holds no nn\.Linear"):
         find_head(nn.Linear(1, 1))
 
 

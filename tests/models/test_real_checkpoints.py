@@ -112,7 +112,7 @@ def test_lightning_with_its_own_average(tmp_path: Path, images: Tensor) -> None:
     assert torch.equal(outputs(ours, images), outputs(theirs.net, images))
     said = " ".join(str(one.message) for one in told)
     assert "'state_dict' is taken (as Lightning does), not 'current_model_state'" in said
-    assert "left out: loss.weight" in said
+    assert "left out, since they are not the model's: loss.weight" in said
     raw = load_weights(TinyNet(), file, weights_key="current_model_state")
     assert not torch.equal(outputs(raw, images), outputs(ours, images))
     ((_, step, _),) = checkpoint_series([file], "here")

@@ -73,7 +73,7 @@ def test_names_hold_nothing_that_a_terminal_obeys(files):
         (["torchvision:resnet18=", "encoder"], "resnet18=: no such file: ''"),
         (["adapter", "encoder"], "'adapter': a PEFT adapter"),
         (["bequeath:mobilenet_v3", "encoder"], "bequeath:mobilenet_v3.*mobilenet_v2"),
-        (["nets:build", "encoder"], "weights are not said; give nets:build=STATE_FILE"),
+        (["nets:build", "encoder"], "weights are not given; give nets:build=STATE_FILE"),
     ],
 )
 def test_what_is_no_candidate_is_refused(files, given, message):

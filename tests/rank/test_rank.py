@@ -65,8 +65,8 @@ def test_equal_candidates_are_not_apart(candidate):
     assert advice["choice"] is None
     assert advice["not_apart"] == ["Colours-3.0"]
     text = " ".join(advice["text"])
-    assert "Colours-1.0 is not clearly apart from the next, Colours-3.0: 0.0 points" in text
-    assert "do not say which of Colours-1.0, Colours-3.0 is the best" in text
+    assert "Colours-1.0 is not clearly ahead of the next, Colours-3.0: 0.0 points" in text
+    assert "do not show which of Colours-1.0, Colours-3.0 is the best" in text
     assert "first:" not in text
     pairs = {(row["first"], row["second"]): row["value"] for row in document["similarity"]}
     assert pairs["Colours-1.0", "Colours-3.0"] == pytest.approx(1)
@@ -202,16 +202,16 @@ def test_unknown_names_are_refused_before_any_features_are_computed(candidate, p
             {"data": "planted_nets.py"},
             r"--data: planted_nets.py: a folder of pictures, or a file that ends in",
         ),
-        ({"data": "numbers.csv"}, "--data numbers.csv: numbers; .*--text"),
-        ({"data": "numbers.csv", "text": "a"}, "--size 10: is of pictures"),
+        ({"data": "numbers.csv"}, "--data numbers.csv: a table of numbers, .*--text"),
+        ({"data": "numbers.csv", "text": "a"}, "--size 10: is for pictures"),
         (
             {"data": "numbers.csv", "label": "b"},
             "--label: .*numbers.csv: no column 'b'; its columns are a, label",
         ),
-        ({"data": "one"}, r"--data one: one class \(red\) only"),
-        ({"data": "few"}, r"--data few: class 'b' has 3 of 6 samples, and 5 folds need 5"),
-        ({"samples": 12}, r"class '.*' has 4 of 12 samples, and 5 folds need 5"),
-        ({"samples": 1000}, "--samples 1000: there are 36"),
+        ({"data": "one"}, r"--data one: only one class \(red\)"),
+        ({"data": "few"}, r"--data few: class 'b' has 3 of 6 samples, but 5 folds need 5"),
+        ({"samples": 12}, r"class '.*' has 4 of 12 samples, but 5 folds need 5"),
+        ({"samples": 1000}, "--samples 1000: there are only 36"),
         ({"data": "bad"}, r"image .*/bad/r/0.png: cannot be read"),
         ({"data": "train/red"}, "--data: image folder .*/train/red: no class folders"),
     ],

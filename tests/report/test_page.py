@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -33,7 +34,7 @@ SECTIONS = [
     "orders",
     "regions",
     "training",
-    "examples",
+    "samples",
     "sure",
     "reading",
     "provenance",
@@ -104,7 +105,9 @@ def test_structure(html: str) -> None:
     ids = page.values("id")
     assert len(ids) == len(set(ids))
     assert [i for i in ids if i in SECTIONS] == SECTIONS
-    targets = {value[1:] for value in page.values("href", "xlink:href") if value.startswith("#")}
+    # What stands after & is the state of the samples, which the page's script reads.
+    references = [value for value in page.values("href", "xlink:href") if value.startswith("#")]
+    targets = {value[1:].partition("&")[0] for value in references}
     targets |= set(re.findall(r"url\(#([^)]+)\)", " ".join(page.values("clip-path", "style"))))
     targets |= {i for value in page.values("aria-labelledby") for i in value.split()}
     assert targets
@@ -123,7 +126,7 @@ def test_nothing_is_fetched(html: str) -> None:
     assert not page.values("src", "srcset", "data", "action")
     assert all(value.startswith(("#", "data:image/")) for value in page.values("href", "xlink:href"))
     assert not {"link", "iframe", "object", "embed"} & set(page.tags)
-    assert page.tags.count("script") == 1  # that of the tables, which stands in the page
+    assert page.tags.count("script") == 2  # the samples' data and the code, which stand in the page
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", html))
     assert "@import" not in html
 
@@ -226,41 +229,30 @@ def test_no_models_name_is_built_in() -> None:
             assert not re.search("pretrained|finetuned|scratch", file.read_text()), file
 
 
-def test_a_picture_is_embedded_once_and_members_are_framed(image_findings: dict[str, Any]) -> None:
-    image_findings["examples"] = image_findings["examples"][:1]
-    image_findings["forgotten"]["samples"] = []
+def in_script(html: str) -> dict[str, Any]:
+    """What the page's script explores."""
+    (text,) = re.findall(r'<script type="application/json" id="explored">(.*?)</script>', html, re.DOTALL)
+    return json.loads(text)
+
+
+def test_samples_are_embedded_once_for_the_script(image_findings: dict[str, Any]) -> None:
     html = render(image_findings)
-    assert html.count("data:image/png;base64,") == 1
-    page = Page(html)
-    members = [value for tag, name, value in page.attributes if (tag, name) == ("rect", "class")]
-    assert members.count("cell") == 6
-    assert members.count("member and") == 2 + 1 + 3 + 2
-    assert members.count("member or") == 2 + 3
-    # A picture of 6 x 4 pixels keeps its shape.
-    assert html.count('viewBox="0 0 120 80.0"') == 7
-    assert "flipped sign" in html
+    assert html.count("data:image/png;base64,") == 2
+    explored = in_script(html)
+    assert [model["role"] for model in explored["models"]] == ["before", "after", "control"]
+    first, flipped = explored["samples"][:2]
+    assert first["terms"][0] == ["and", [1, 4], "preserved", [1.2, 0.96, -0.24]]
+    assert (first["verdict"], first["change"]) == ("both", None)
+    change = flipped["change"]
+    assert (change["total"], change["lost"], change["turned"]) == (-3.0, -1.5, -0.7)
+    # The output with the named players hidden, and with others: the change and how far hiding moves it.
+    assert change["hidden"] == {"players": [1, 3, 4], "measured": -1.35, "said": -0.9, "random": -2.4}
+    assert len(explored["samples"]) == 40
 
 
-def test_words_are_marked() -> None:
-    document = make_findings("text")
-    document["examples"] = document["examples"][:1]
-    document["forgotten"]["samples"] = []
-    marked = re.findall(r'class="word on"[^>]*>([^<]*)<', render(document))
-    assert marked == [
-        "gripping",
-        "moving",
-        "a",
-        "film",
-        "a",
-        "gripping",
-        "oddly",
-        "and",
-        "oddly",
-        "moving",
-        "and",
-        "oddly",
-        "film",
-    ]
+def test_flipped_samples_lead_to_where_they_are_explored(html: str) -> None:
+    assert '<a href="#samples&amp;sample=bees%2F7.jpg">bees/7.jpg</a>' in html
+    assert "ants/3.jpg</a>" not in html  # it was not read
 
 
 def test_when_to_stop_is_told_run_by_run(usual: str) -> None:
@@ -272,17 +264,8 @@ def test_when_to_stop_is_told_run_by_run(usual: str) -> None:
         assert text in usual, text
 
 
-def test_a_flipped_sample_shows_what_changed_and_what_hiding_did(image_findings: dict[str, Any]) -> None:
-    image_findings["examples"] = []
+def test_what_hiding_did_is_said(image_findings: dict[str, Any]) -> None:
     words = Page(render(image_findings)).words
-    assert (
-        "The output of birds less that of imagenet is −3.00: lost −1.50, came −1.00, turned −0.70, " in words
-    )
-    assert (
-        "With players 1, 3, 4 hidden, it is −1.35 (the readings say −0.90; with as many others hidden, −2.40)"
-        in words
-    )
-    assert "AND, order 2: 50% of the change" in words
     assert "this takes away 55.0% [44.0, 69.3]; the readings say 70.0% [63.0, 79.1]. As many players" in words
     assert (
         "In 8 of the samples both halves of the masks say the same direction; there it is right in 87.5%"
@@ -296,12 +279,6 @@ def test_a_flipped_sample_shows_what_changed_and_what_hiding_did(image_findings:
     }
     words = Page(render(image_findings)).words
     assert "is not measurable: exact readings cannot be wrong." in words
-
-
-def test_an_example_with_neither_picture_nor_words_names_its_players(image_findings: dict[str, Any]) -> None:
-    for example in image_findings["examples"]:
-        example.update(picture=None, boxes=None)
-    assert "players 0, 1, 3" in Page(render(image_findings)).words
 
 
 HOSTILE = '"><script>alert(1)</script><b onload=x>'
@@ -322,19 +299,20 @@ def test_text_is_escaped(findings: dict[str, Any]) -> None:
     for sample in findings["samples"]:
         for outputs in (sample["v_full"], sample["v_empty"]):
             outputs[HOSTILE] = 0.5
-    for sample, example in zip(findings["samples"], findings["examples"], strict=False):
-        sample["id"] = example["sample"] = HOSTILE
-        example["class"] = HOSTILE
-        example["words"] = example["words"] and [HOSTILE] * 6
+    for sample in findings["samples"][:2]:
+        sample["id"] = sample["class"] = HOSTILE
+        sample["scene"]["words"] = [HOSTILE] * 6
+    findings["study"]["player_names"] = [HOSTILE] * 6
     findings["forgotten"]["samples"][0].update({"sample": HOSTILE, "class": HOSTILE})
     html = render(findings)
     own = environment().get_template("tables.js").render()
-    assert html.count("<script") == 1
+    assert html.count("<script") == 2
     assert f"<script>\n{own}" in html
+    assert in_script(html)["names"] == [HOSTILE] * 6
     assert "<b onload" not in html
     assert html.count("&lt;script&gt;") >= 10
     page = Page(html)
-    assert page.tags.count("script") == 1
+    assert page.tags.count("script") == 2
     assert HOSTILE in page.words
 
 
@@ -352,7 +330,6 @@ def changed(findings: dict[str, Any], change: dict[str, Any]) -> str:
 ABSENT = {
     "dynamics": (None, "No model has the three checkpoints"),
     "certificates": (None, "No certificates"),
-    "examples": ([], "These findings hold no example samples."),
     "warnings": ([], "This run has no warnings."),
     "study.salient": (0.05, "at least 5.0% of a sample's strongest"),
     "study.normalise": ("none", "Effects are in the raw units"),
@@ -518,8 +495,8 @@ def test_the_page_is_light(html: str) -> None:
 
 
 def test_other_versions_and_outside_pictures_are_refused(image_findings: dict[str, Any]) -> None:
-    with pytest.raises(BequeathError, match=r"reads 'bequeath\.findings/6'"):
+    with pytest.raises(BequeathError, match=r"reads 'bequeath\.findings/7'"):
         render({"schema": "bequeath.findings/1"})
-    image_findings["examples"][1]["picture"] = "pictures/1.png"
-    with pytest.raises(BequeathError, match=r"examples\[1\].picture.*'pictures/1.png'"):
+    image_findings["samples"][1]["scene"]["picture"] = "pictures/1.png"
+    with pytest.raises(BequeathError, match=r"samples: bees/7\.jpg: picture.*'pictures/1.png'"):
         render(image_findings)

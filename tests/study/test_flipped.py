@@ -109,5 +109,5 @@ def test_fewer_focused_samples_are_among_more(focused):
         last = chosen
         assert len(chosen & {0, 5, 9, 20}) == min(4, -(-3 * count // 4))
     more = config.model_copy(update={"samples": 25})
-    with pytest.raises(BequeathError, match=r"25 asked for, of .* there are 24"):
+    with pytest.raises(BequeathError, match=r"25 asked for, but .* has 24"):
         make_plan(more, parts.inputs.data, parts.games.players(), groups)

@@ -16,6 +16,8 @@ from study_runs import bequeath, findings_of, start, wait_until
 
 from bequeath.study.run import Study
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 
 def marks(folder):
     """How many tables are marked as done, or None where there is no store yet."""

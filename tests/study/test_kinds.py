@@ -55,11 +55,18 @@ def test_image_players(study_dir, edit, players, baseline, says):
     edit("baseline", baseline)
     findings = run(edit("players", players))
     assert says in lines(findings)["players"]
-    example = findings["examples"][0]
-    drawn = example["boxes"] or example["shapes"]
-    assert drawn is None if players["kind"] == "channels" else len(drawn) == findings["study"]["n_players"]
-    page = (study_dir / "out/report.html").read_text()
-    assert ("<path" in page) or example["shapes"] is None
+    sample = findings["samples"][0]
+    boxes = sample["scene"]["boxes"] or findings["study"]["boxes"]
+    areas = sample["scene"]["areas"]
+    n_players = findings["study"]["n_players"]
+    if players["kind"] == "channels":
+        assert (boxes, areas) == (None, None)
+    elif players["kind"] == "superpixels":
+        assert boxes is None
+        assert {player for player in areas["runs"][::2] if player >= 0} == set(range(n_players))
+        assert sum(areas["runs"][1::2]) == areas["width"] * areas["height"]
+    else:
+        assert len(boxes) == n_players
 
 
 def test_regions_and_a_given_baseline(study_dir, edit):
@@ -104,7 +111,7 @@ def test_influential_cells_are_the_same_for_all_models_and_kept(study_dir, edit)
                 changes.append(abs(full - value(model(hidden[None])).item()))
         total += np.array(changes) / sum(changes)
     assert cells[name] == sorted(np.argsort(-total)[:4].tolist())
-    boxes = next(e["boxes"] for e in findings["examples"] if e["sample"] == name)
+    boxes = next(sample["scene"]["boxes"] for sample in findings["samples"] if sample["id"] == name)
     assert boxes[0] == [
         cells[name][0] % 4 / 4,
         cells[name][0] // 4 / 4,
@@ -152,7 +159,7 @@ def test_a_table(table_study):
     study = lines(findings)
     assert (study["modality"], study["n_players"]) == ("table", 4)
     assert findings["models"]["pretrained"]["accuracy"]["mean"] > 0.7
-    assert findings["examples"][0]["words"][0].startswith("a = ")
+    assert findings["samples"][0]["scene"]["words"][0].startswith("a = ")
 
 
 def test_groups_of_columns_and_a_held_out_share(table_study):

@@ -76,7 +76,7 @@ def test_names_reach_the_page_and_the_claims(two, monkeypatch):
     assert "colours 7" in page
     assert "scratch" not in page
     assert found.findings["claims"]["F1"]["text"].startswith(
-        "What v1.2-b preserved of colours 7 cannot be told"
+        "What v1.2-b preserved of colours 7 is not measurable"
     )
 
 

@@ -33,7 +33,7 @@ def estimates(node):
 
 def test_a_run_writes_consistent_findings_and_a_page(study_dir):
     findings = run(study_dir)
-    assert findings["schema"] == "bequeath.findings/6"
+    assert findings["schema"] == "bequeath.findings/7"
     assert findings["ledger_error"] < 1e-9
     assert findings["faithfulness"]["max_reconstruction_error"] < 1e-9
     certificates = findings["certificates"]

@@ -62,7 +62,7 @@ def test_a_text_study_runs_from_files_to_findings(encoder_folder, tmp_path):
     assert findings["models"]["pretrained"]["accuracy"]["mean"] == 1.0
     assert findings["masks"]["number"] == 16  # there are no more
     assert findings["study"]["retest"] == {"shift": None, "baseline": "pad", "n_samples": 2}
-    words = [example["words"] for example in findings["examples"]]
+    words = [sample["scene"]["words"] for sample in findings["samples"]]
     assert all(len(w) == 4 for w in words)
     page = (tmp_path / "out/report.html").read_text()
     assert words[0][0] in page

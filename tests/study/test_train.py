@@ -315,7 +315,7 @@ def test_texts_by_the_trainer_also_as_adapters(tmp_path, lora, capfd):
 
 def test_settings_of_a_start_that_failed_bind_nobody(to_train, edit):
     edit("training.samples", 10_000)
-    with pytest.raises(bq.BequeathError, match="samples: 10000 asked for, of"):
+    with pytest.raises(bq.BequeathError, match="samples: 10000 asked for, but"):
         trained(to_train)
     edit("training.samples", 12)
     edit("training.seeds", [0])

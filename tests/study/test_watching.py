@@ -16,6 +16,8 @@ from bequeath.study.run import Study
 from bequeath.study.status import StageStatus, Status, read_status
 from bequeath.study.store.verify import verify
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 
 def shown(study_dir):
     got = bequeath(study_dir, "show", "out", "--json")
@@ -25,7 +27,7 @@ def shown(study_dir):
 
 def test_show_reads_a_run_at_work_a_dead_one_and_a_finished_one(study_dir):
     out = study_dir / "out"
-    process = start(study_dir, "run", "study.yaml", "--out", "out", seconds=1.5)
+    process = start(study_dir, "run", "study.yaml", "--out", "out", seconds=0.3)
     wait_until(lambda: (out / "status.json").exists() and len(read_status(out)["stages"]) == 2)
     wait_until(lambda: read_status(out)["stages"][1]["done"] >= 3)
     running = shown(study_dir)

@@ -45,8 +45,8 @@ def test_the_set_that_is_taken_is_said_and_can_be_chosen(both, edit):
     assert values(findings) == ema
     (said,) = (text for text in findings["warnings"] if "state_dict" in text)
     assert said == (
-        "finetuned: of the sets of weights in its file 'state_dict_ema' is taken (the average over training, as timm "
-        "does), not 'state_dict'; weights_key chooses."
+        "finetuned: the file holds several sets of weights; 'state_dict_ema' is taken (the average over training, "
+        "as timm does), not 'state_dict'; choose another with weights_key."
     )
     # Other weights are another study: nothing of the one is taken for the other's.
     edit("models.finetuned.weights_key", "state_dict")
@@ -82,7 +82,7 @@ def test_what_no_rule_decides_is_asked_before_any_work(both, edit):
     )
     edit("models.finetuned.weights", "models/both.pt")
     with pytest.raises(
-        bq.BequeathError, match=r"both\.pt: holds several sets of weights: student, teacher; say"
+        bq.BequeathError, match=r"both\.pt: holds several sets of weights: student, teacher; choose"
     ):
         run(both)
     assert not (both / "out/tables.zarr").exists()

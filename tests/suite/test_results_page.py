@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from report_findings import CASTS, estimate, make_findings, share
 
-from bequeath.knowledge.claims import VERDICTS
+from bequeath.knowledge.verdicts import VERDICTS
 from bequeath.report import style
 from bequeath.suite import figures
 from bequeath.suite.page import CLAIMS, render

@@ -89,7 +89,7 @@ def test_when(tmp_path, settings, steps, epochs, expected):
         ({"by": "minute"}, {}, 'by: "step" or "epoch"'),
         ({"count": 0}, {}, "count >= 1"),
         ({"by": "epoch"}, {}, "epochs: needed"),
-        ({"first": 51}, {}, "first: 51; the run has 50 steps only"),
+        ({"first": 51}, {}, "first: 51; the run has only 50 steps"),
     ],
 )
 def test_bad_settings(tmp_path, settings, begin, message):
@@ -237,7 +237,9 @@ def test_a_data_file_names_no_code(tmp_path, architecture):
     file = tmp_path / "run/series.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "architecture": architecture}))
     for entry in (str(tmp_path / "run"), {"checkpoints": str(tmp_path / "run")}):
-        with pytest.raises(ValueError, match=r"series\.json: names the function .* a data file runs no code"):
+        with pytest.raises(
+            ValueError, match=r"series\.json: names the function .* a data file may not run code"
+        ):
             ModelConfig.model_validate(entry)
     # The user's own word is another thing.
     said = {"checkpoints": str(tmp_path / "run"), "architecture": architecture}
@@ -250,7 +252,7 @@ def test_a_data_file_names_no_code(tmp_path, architecture):
         ({"architecture": 3}, "its architecture is 3; repair it"),
         ({"options": [1]}, r"its options is \[1\]; repair it"),
         ({"base": {"a": 1}}, "its base is {'a': 1}; repair it"),
-        ({"format": {}}, "of format {}, not bequeath"),
+        ({"format": {}}, "has the format {}, not bequeath"),
     ],
 )
 def test_a_folder_that_says_nonsense(tmp_path, change, message):

@@ -191,7 +191,7 @@ def test_freeze_counts_in_the_models_own_order():
         parts.freeze(net, up_to)
         assert {name.rpartition(".")[0] for name, p in net.named_parameters() if p.requires_grad} == learned
     with pytest.raises(
-        bq.BequeathError, match="freeze: no layer 'tail' in Net; its parts are stem, body, head"
+        bq.BequeathError, match="freeze: no layer 'tail' in Net; give one of stem, body, head"
     ):
         parts.freeze(Net(), "tail")
     with pytest.raises(bq.BequeathError, match="nothing would be trained"):

@@ -8,7 +8,7 @@ import os
 # Worker threads that spin while they wait starve each other on small or busy machines (measured: 10x and more).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from bequeath.cli import compare, layers, rank  # noqa: F401 - each adds its command
+from bequeath.cli import compare, layers, rank, view  # noqa: F401 - each adds its command
 from bequeath.cli.commands import app
 from bequeath.cli.net import in_net
 

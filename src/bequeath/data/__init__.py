@@ -1,4 +1,4 @@
-"""Where samples come from: image folders, published layouts, arrays, tables, texts, `datasets`, the demo's data."""
+"""Sources of samples: image folders, published data sets, arrays, tables, texts, `datasets`, the demo's data."""
 
 from bequeath.data.demo import fashion_mnist
 from bequeath.data.huggingface import from_datasets

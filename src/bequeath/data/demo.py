@@ -1,4 +1,4 @@
-"""The data that the package carries: a balanced part of Fashion-MNIST (Zalando SE, MIT licence)."""
+"""The data that the package includes: a balanced part of Fashion-MNIST (Zalando SE, MIT licence)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,26 @@ from bequeath.models.preprocessing import Preprocessing
 
 
 def fashion_mnist(size: int) -> tuple[ImageArray, ImageArray]:
-    """1,000 training and 500 test images of clothes, 28 x 28 grey, from the official splits; 10 classes.
+    """Load 1,000 training and 500 test images of clothes, 28 x 28 pixels in grey, in 10 classes.
 
-    Every run of 10 images holds each class once, so every prefix of 10 * j images is balanced.
-    `scripts/make_demo_data.py` writes the file again from the originals.
+    They come from Fashion-MNIST's official splits. Each group of 10 images holds each class once, so the first 10 * j
+    images are balanced. `scripts/make_demo_data.py` makes the file from the originals.
 
     Parameters
     ----------
     size : int
-        Height and width that the model is given.
+        Height and width of the model's input, in pixels.
 
     Returns
     -------
     train, test : ImageArray
         Normalised with ImageNet's mean and standard deviation.
+
+    Examples
+    --------
+    >>> train, test = fashion_mnist(32)
+    >>> len(train), test[0].x.shape
+    (1000, torch.Size([3, 32, 32]))
     """
     preprocessing = Preprocessing(size)
     with (
@@ -49,13 +55,14 @@ def fashion_mnist(size: int) -> tuple[ImageArray, ImageArray]:
 
 
 def _resized(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """uint8 (n, height, width) -> (n, size, size) with torch's bilinear filter.
+    """Resize images, uint8 (n, height, width), to (n, size, size) with torch's bilinear filter.
 
-    Pillow's, which `Preprocessing` uses, rounds between its two passes; the demo's published numbers rest on torch's.
+    `Preprocessing` uses Pillow's filter, which rounds between its two passes. The demo's published numbers come from
+    torch's.
     """
     resized = np.empty((len(images), size, size), dtype=np.uint8)
-    for first in range(0, len(images), 100):  # floats of a few at a time
-        some = torch.from_numpy(images[first : first + 100, None]).float()
-        some = F.interpolate(some, size=(size, size), mode="bilinear", antialias=True)[:, 0]
-        resized[first : first + 100] = some.round().clamp(0, 255).to(torch.uint8).numpy()
+    for first in range(0, len(images), 100):  # in batches, because floats take four times the memory
+        batch = torch.from_numpy(images[first : first + 100, None]).float()
+        batch = F.interpolate(batch, size=(size, size), mode="bilinear", antialias=True)[:, 0]
+        resized[first : first + 100] = batch.round().clamp(0, 255).to(torch.uint8).numpy()
     return resized

@@ -1,4 +1,4 @@
-"""Find and load a datasets.Dataset: an object, a folder of `save_to_disk`, or a name."""
+"""Loads a datasets.Dataset: from an object, a folder of `save_to_disk`, or a name."""
 
 from __future__ import annotations
 
@@ -11,19 +11,27 @@ from bequeath.files import literal
 
 
 def open_rows(dataset: Any, split: str | None, load: dict[str, Any]) -> tuple[Any, str]:
-    """A datasets.Dataset without formatting, and what to call it in errors.
+    """Load a data set of the `datasets` library.
 
     Parameters
     ----------
     dataset : datasets.Dataset, datasets.DatasetDict, str or Path
     split : str or None
+        Needed if there are several splits.
     load : dict
         Arguments of `datasets.load_dataset`.
+
+    Returns
+    -------
+    rows : datasets.Dataset
+        Without formatting.
+    place : str
+        What to call it in errors.
 
     Raises
     ------
     BequeathError
-        If it cannot be found, loaded or indexed, or leaves open which split.
+        If it cannot be found, loaded or indexed, or has several splits and `split` is None.
     """
     try:
         import datasets
@@ -47,7 +55,9 @@ def open_rows(dataset: Any, split: str | None, load: dict[str, Any]) -> tuple[An
             raise BequeathError(f"{place}: no split {chosen!r}; there are {few(list(loaded))}")
         loaded, place = loaded[chosen], f"{place}, split {chosen}"
     elif split is not None and not named:
-        raise BequeathError(f"{place}: split {split!r} of one split; give a DatasetDict or leave split out")
+        raise BequeathError(
+            f"{place}: split {split!r} is given, but it is a single split; give a DatasetDict or leave split out"
+        )
     elif split is not None:
         place = f"{place}, split {split}"
     if not isinstance(loaded, datasets.Dataset):
@@ -64,10 +74,11 @@ def _load(name: str | Path, split: str | None, load: dict[str, Any], place: str)
 
     if load.get("trust_remote_code"):
         raise BequeathError(
-            f"{place}: trust_remote_code would run its code; load it yourself and give the datasets.Dataset"
+            f"{place}: trust_remote_code would run code of the data set; load it yourself and give the "
+            "datasets.Dataset"
         )
     if name == "pandas":
-        # Its files are pickles, which older versions of the library run.
+        # This builder reads pickles, and older versions of the library run the code in them.
         raise BequeathError(
             f'{place}: reads pickles, which may run code; save as CSV or Parquet and give "csv"'
         )
@@ -78,32 +89,32 @@ def _load(name: str | Path, split: str | None, load: dict[str, Any], place: str)
     for given in (str(name) if folder.is_dir() and not saved else "", str(load.get("data_dir") or "")):
         if glob.has_magic(given) and Path(given).is_dir():
             raise BequeathError(
-                f"{place}: the datasets library takes {given} for a pattern; give its files as data_files, "
+                f"{place}: the datasets library reads {given} as a pattern; give its files as data_files, "
                 "or rename the folder"
             )
     try:
         if not saved:
-            # Versions that could run code ask, or obey an environment variable, unless they are told.
+            # Older versions can run code: without this argument they ask the user, or read an environment variable.
             return datasets.load_dataset(str(name), split=split, **{**load, "trust_remote_code": False})
         if load:
             raise BequeathError(f"{place}: {few(sorted(load))} is not for saved folders; leave it out")
         loaded = datasets.load_from_disk(str(name))
-        # One saved split carries its name; another name is a mistake.
+        # A saved split knows its name; asking for another one is a mistake.
         if isinstance(loaded, datasets.Dataset) and split not in (None, str(loaded.split)):
             raise BequeathError(f"{place}: holds one split, {loaded.split}, not {split!r}; leave split out")
         return loaded
     except BequeathError:
         raise
-    # What the library raises for unknown names, no connection, wrong arguments and damaged files.
+    # The library raises these for unknown names, no connection, wrong arguments and damaged files.
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, _errors()) as error:
         raise BequeathError(
             f"{place}: cannot be loaded ({first_line(error)}); check the name, the arguments and the connection, or "
-            "load it where there is one, save it with save_to_disk and give that folder"
+            "load it on a machine with a connection, save it with save_to_disk and give that folder"
         ) from error
 
 
 def _files(given: Any) -> Any:
-    """Files as patterns in which folders that are there stand for themselves; addresses stay as they are."""
+    """File patterns in which names of existing folders are taken literally; addresses stay as they are."""
     if isinstance(given, dict):
         return {split: _files(files) for split, files in given.items()}
     if isinstance(given, (list, tuple)):
@@ -114,5 +125,5 @@ def _files(given: Any) -> Any:
 def _errors() -> type[Exception]:
     from datasets.exceptions import DatasetsError
 
-    found: type[Exception] = DatasetsError
-    return found
+    error: type[Exception] = DatasetsError
+    return error

@@ -1,4 +1,4 @@
-"""Anything that the `datasets` library reads: its objects, its saved folders, names of its hub."""
+"""Data sets of the `datasets` library: its objects, its saved folders, names on its hub."""
 
 from __future__ import annotations
 
@@ -32,30 +32,32 @@ def from_datasets(
     split: str | None = None,
     **load: Any,
 ) -> Dataset:
-    """A data set of the `datasets` library. Texts and images are fetched when asked for.
+    """Read a data set of the `datasets` library. Each text or image is read when it is used.
+
+    Exactly one of `text`, `image` and `columns` must be given.
 
     Parameters
     ----------
     dataset : datasets.Dataset, datasets.DatasetDict, str or Path
-        The data set; a folder of its `save_to_disk`; or what `datasets.load_dataset` takes: a name of the hub or of a
+        The data set; a folder of its `save_to_disk`; or what `datasets.load_dataset` accepts: a name on the hub, a
         builder such as "csv", or a folder.
     text : str or sequence of str, optional
         Column of the text; several are joined by a space.
     image : str, optional
         Column of the image.
     columns : sequence of str, optional
-        Columns of numbers: the features of a table. One of text, image and columns is given.
+        Columns of numbers: the features of a table.
     label : str
-        Column of the label: a ClassLabel, whose names are used, integers or names.
+        Column of the label: a ClassLabel, whose names are used; integers; or names.
     classes : sequence of str, optional
-        For a ClassLabel, the classes to use, in the order of the model's outputs. For others, the names of all, as
-        for `TextTable`.
+        For a ClassLabel, the classes to use, in the order of the model's outputs. Otherwise the names of all classes,
+        as for `TextTable`.
     preprocessing : Preprocessing
-        From a picture to the model's input.
+        Turns a picture into the model's input.
     split : str, optional
-        Which split, where there are several; for `load_dataset`, also parts such as "train[:10%]".
+        Which split, if there are several; for `load_dataset`, also a part such as "train[:10%]".
     **load
-        For `load_dataset`, such as name, data_files or revision. No code of a data set is ever run: a true
+        Arguments of `load_dataset`, such as name, data_files or revision. Code of a data set is never run: a true
         trust_remote_code is refused.
 
     Returns
@@ -66,7 +68,7 @@ def from_datasets(
     Raises
     ------
     BequeathError
-        If the data set cannot be loaded, or columns, labels or kinds do not fit, naming column and row.
+        If the data set cannot be loaded, or columns, labels or types do not fit, naming column and row.
 
     Examples
     --------
@@ -91,8 +93,8 @@ def from_datasets(
         rows = rows.select(kept)
     rows = rows.select_columns(used)
     ids = [str(i) for i in kept]
-    what = "images" if image is not None else "rows" if columns is not None else "texts"
-    source = f"{len(kept)} {what} of {len(names)} classes in {place}"
+    noun = "images" if image is not None else "rows" if columns is not None else "texts"
+    source = f"{len(kept)} {noun} of {len(names)} classes in {place}"
     if image is not None:
         return _ImageRows(_undecoded(rows, place, image), ids, labels, names, preprocessing, source, place)
     if columns is not None:
@@ -101,7 +103,7 @@ def from_datasets(
 
 
 class _ImageRows(Images):
-    """Images of a datasets.Dataset with one column, undecoded."""
+    """Images of a datasets.Dataset whose only column holds them undecoded."""
 
     def __init__(
         self,
@@ -118,7 +120,7 @@ class _ImageRows(Images):
         self._place = place
 
     def open(self, i: int) -> Image.Image:
-        """The picture of row i, upright, RGB."""
+        """The picture of row i, upright, in RGB."""
         place = f"{self._place}, row {self.ids[i]}"
         (value,) = self._rows[i].values()
         if value is None or (value["bytes"] is None and value["path"] is None):
@@ -155,7 +157,7 @@ class _TextRows:
         Raises
         ------
         BequeathError
-            If its text is empty or no text.
+            If its text is empty, or is no string.
         """
         place = f"{self._place}, row {self.ids[i]}"
         row = self._rows[i]
@@ -179,11 +181,11 @@ def _labels(
     raw = list(rows.select_columns([label])[:][label])
     absent = [i for i, value in enumerate(raw) if value is None or value == ""]
     if isinstance(feature, datasets.ClassLabel):
-        # The library's sign for a label that was not published.
+        # -1 is the library's mark for an unpublished label.
         absent = [i for i, value in enumerate(raw) if value is None or value == -1]
     if absent:
         raise BequeathError(
-            f"{place}, row {absent[0]}: has no {label}; use another split or remove such rows"
+            f"{place}, row {absent[0]}: has no {label}; use another split or remove the rows without one"
         )
     if isinstance(feature, datasets.ClassLabel):
         check_labels(place, "row", len(raw), raw, feature.names)
@@ -200,7 +202,7 @@ def _labels(
 
 
 def _undecoded(rows: Any, place: str, image: str) -> Any:
-    """The rows with their images as bytes or path, which `read_image` decodes as for all other sources."""
+    """The rows with images as bytes or paths, so that `read_image` decodes them as it does for other sources."""
     import datasets
 
     try:

@@ -1,4 +1,4 @@
-"""Images: listed files, a folder with one sub-folder a class, or arrays."""
+"""Labelled images, from files or arrays."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ DEFAULT = Preprocessing()
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 Box = tuple[int, int, int, int]
-"""Left, top, right, bottom in pixels; right and bottom lie outside."""
+"""Left, top, right, bottom in pixels; right and bottom are exclusive."""
 
 
 class Images:
-    """Labelled pictures, opened when asked for. Every source of images says only how it opens one.
+    """Base class of labelled pictures, each opened when it is used. A subclass defines how `open` reads one.
 
     Parameters
     ----------
@@ -37,14 +37,14 @@ class Images:
     classes : sequence of str
         Names, in the order of the model's outputs.
     preprocessing : Preprocessing
-        From a picture to the model's input.
+        Turns a picture into the model's input.
     source : str
         Where the pictures come from, for reports and errors.
 
     Raises
     ------
     BequeathError
-        If these do not fit together.
+        If ids, labels and classes do not fit together.
     """
 
     modality: Modality = "image"
@@ -71,7 +71,7 @@ class Images:
         self.source = source
 
     def open(self, i: int) -> Image.Image:
-        """The whole picture i, upright, RGB."""
+        """The whole picture i, upright, in RGB."""
         raise NotImplementedError
 
     def __len__(self) -> int:
@@ -89,12 +89,17 @@ class Images:
         return Sample(self.ids[i], self.preprocessing.normalise(picture), self.labels[i], picture)
 
     def check(self, indices: Iterable[int] | None = None) -> None:
-        """Read the pictures of these samples (default: all), so that a bad one shows before hours are spent.
+        """Read pictures, so that a bad one is found before long work starts.
+
+        Parameters
+        ----------
+        indices : iterable of int, optional
+            Which samples; by default all.
 
         Raises
         ------
         BequeathError
-            Naming the first picture that cannot be read and the number of them.
+            Names the first picture that cannot be read, and how many there are.
         """
         chosen = range(len(self)) if indices is None else list(indices)
         problems = []
@@ -109,7 +114,7 @@ class Images:
 
 
 class ImageFiles(Images):
-    """Listed image files, read when asked for.
+    """A list of image files, each read when it is used.
 
     Parameters
     ----------
@@ -119,12 +124,16 @@ class ImageFiles(Images):
     root : Path, optional
         Folder that holds the files: a sample's id is its file's path from there. By default, the path as given.
     boxes : sequence of four ints, optional
-        The part of each picture that is used: left, top, right, bottom in pixels, right and bottom outside.
+        The part of each picture that is used: left, top, right, bottom in pixels; right and bottom are exclusive.
 
     Raises
     ------
     BequeathError
-        If these do not fit together.
+        If the arguments do not fit together.
+
+    Examples
+    --------
+    >>> ImageFiles(["a.png", "b.png"], labels=[0, 1], classes=["cat", "dog"])
     """
 
     def __init__(
@@ -138,7 +147,7 @@ class ImageFiles(Images):
         boxes: Sequence[Box] | None = None,
     ) -> None:
         self.files = tuple(Path(file) for file in files)
-        # Names need not be UTF-8, and all that tells of a sample must be.
+        # File names need not be UTF-8, but ids must be printable.
         ids = [
             printable((file if root is None else file.relative_to(root)).as_posix()) for file in self.files
         ]
@@ -150,29 +159,30 @@ class ImageFiles(Images):
         self.boxes = None if boxes is None else tuple(boxes)
 
     def open(self, i: int) -> Image.Image:
-        """The picture of file i, upright, RGB, cut to its box."""
+        """The picture of file i, upright, in RGB, cropped to its box."""
         place = f"image {self.files[i]}"
         image = read_image(place, self.files[i])
         if self.boxes is None:
             return image
         left, top, right, bottom = self.boxes[i]
-        # Annotators drew a few boxes over the edge.
+        # A few published boxes reach over the edge of their picture.
         box = (max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height))
         if box[0] >= box[2] or box[1] >= box[3]:
             raise BequeathError(
-                f"{place}: the box {self.boxes[i]} holds none of its {image.width} x {image.height} pixels; "
+                f"{place}: the box {self.boxes[i]} lies outside its {image.width} x {image.height} pixels; "
                 "correct the box or remove the image"
             )
         return image.crop(box)
 
 
 class ImageArray(Images):
-    """Images held in an array.
+    """Images in an array.
 
     Parameters
     ----------
     images : ndarray
-        uint8, shape (samples, height, width) for grey, repeated to three channels, or (..., 3) for RGB.
+        uint8, shape (samples, height, width) for grey, which is repeated to three channels, or
+        (samples, height, width, 3) for RGB.
     labels, classes, preprocessing, source
         As for `Images`.
     ids : sequence of str, optional
@@ -182,6 +192,12 @@ class ImageArray(Images):
     ------
     BequeathError
         If shapes, dtypes or labels do not fit together.
+
+    Examples
+    --------
+    >>> grey = np.zeros((2, 28, 28), dtype=np.uint8)
+    >>> ImageArray(grey, [0, 1], ["cat", "dog"], Preprocessing(size=32))[0].x.shape
+    torch.Size([3, 32, 32])
     """
 
     def __init__(
@@ -207,12 +223,12 @@ class ImageArray(Images):
         self.images = images
 
     def open(self, i: int) -> Image.Image:
-        """Image i, RGB."""
+        """Image i, in RGB."""
         return Image.fromarray(self.images[i]).convert("RGB")
 
 
 def read_image(place: str, file: Path | BinaryIO) -> Image.Image:
-    """The whole image, upright, RGB; `place` begins the errors.
+    """Read a whole image, upright, in RGB; `place` begins the errors.
 
     Raises
     ------
@@ -222,11 +238,11 @@ def read_image(place: str, file: Path | BinaryIO) -> Image.Image:
     try:
         with Image.open(file) as image:
             if image.mode.startswith(("I", "F")):
-                # Pillow would clip deeper pixels to 255 without a word: an all-white picture.
+                # Pillow would silently clip deeper pixels to 255, which gives a white picture.
                 raise BequeathError(f"{place}: its pixels have more than 8 bits; convert it to 8-bit RGB")
             return ImageOps.exif_transpose(image).convert("RGB")
     except BequeathError:
         raise
-    # Pillow's decoders raise all of these on damaged files.
+    # Pillow's decoders raise any of these on damaged files.
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise BequeathError(f"{place}: cannot be read ({first_line(error)}); replace or remove it") from error

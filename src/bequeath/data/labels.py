@@ -1,4 +1,4 @@
-"""Labels against class names: which integer or name means which class, and the choice of some classes."""
+"""Labels and class names: which integer or name means which class, and how some classes are chosen."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from bequeath.errors import BequeathError, few
 
-# As pandas and spreadsheets write what is not there.
+# How pandas and spreadsheets write a missing value.
 MISSING = frozenset({"", "nan", "NaN", "NAN", "<NA>", "NA", "#N/A", "N/A", "null", "NULL", "None"})
-# A column of ids, not of classes, has numbers beyond this.
+# Larger numbers mean that the column holds ids, not classes.
 _MOST_CLASSES = 100_000
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 
@@ -22,12 +22,23 @@ _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 def check_labels(
     place: str, what: str, count: int, labels: Sequence[int] | NDArray[Any], classes: Sequence[str]
 ) -> tuple[int, ...]:
-    """The labels of `count` things ("image", "text", "row") as plain indices into `classes`.
+    """Check labels, one index into `classes` for each sample, and return them as a tuple.
+
+    Parameters
+    ----------
+    place : str
+        Begins the errors.
+    what : str
+        What a sample is, for the errors: "image", "text" or "row".
+    count : int
+        Number of samples.
+    labels, classes
+        As for `Images`.
 
     Raises
     ------
     BequeathError
-        If they are not one integer in 0..len(classes) - 1 per thing, naming the first that is not.
+        If they are not one integer in 0..len(classes) - 1 per sample, naming the first that is not.
     """
     array = np.asarray(labels)
     if array.shape != (count,) or (array.dtype.kind not in "iu" and count):
@@ -44,12 +55,12 @@ def check_labels(
 
 
 def check_classes(place: str, known: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
-    """Class names that a user asks for.
+    """Check the class names that a user asks for, and return them as a tuple.
 
     Raises
     ------
     BequeathError
-        If there are none, one is not among the known, or one is given twice, naming it.
+        If there are none, or a name is unknown or given twice; the error names it.
     """
     names = tuple(wanted)
     if isinstance(wanted, str) or not names:
@@ -77,7 +88,7 @@ def choose_classes(
     labels : sequence of int
         One index into `known` per sample.
     wanted : sequence of str, optional
-        Classes to keep, in the order of the model's outputs; None: all.
+        Classes to keep, in the order of the model's outputs; None keeps all.
 
     Returns
     -------
@@ -109,11 +120,11 @@ def read_labels(
     classes: Sequence[str] | None = None,
     first_label: int | None = None,
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Class names, and one index into them per row, from labels as written: names or numbers.
+    """Read labels that are written as names or numbers.
 
-    Whole numbers may be written as ``1.0``, as pandas does. They count from 0 where a 0 occurs, from 1 where none does
-    and the greatest is the number of `classes`; for anything else, `first_label` must say it. Other numbers are names
-    that are sorted as numbers.
+    Whole numbers may be written as ``1.0``, as pandas does. If a 0 occurs, they count from 0. If none occurs and the
+    greatest is the number of `classes`, they count from 1. In any other case `first_label` must be given. Numbers that
+    are not whole are names of classes, sorted by size.
 
     Parameters
     ----------
@@ -128,6 +139,12 @@ def read_labels(
         names, sorted.
     first_label : int, optional
         The integer that means the first class.
+
+    Returns
+    -------
+    classes : tuple of str
+    labels : tuple of int
+        One index into `classes` per row.
 
     Raises
     ------
@@ -145,19 +162,21 @@ def read_labels(
         if all(_is_integer(label) for label in raw[1:]) and len(raw) > 1:
             raise BequeathError(
                 f"{where(0)}: label {raw[0]!r} is no integer, unlike all others; if this "
-                "line is a header, give the columns by name"
+                "line is a header, name the columns instead of numbering them"
             )
         classes = _sorted(set(raw))
     if classes is not None and raw[0] in classes:
         index = {name: i for i, name in enumerate(classes)}
         for i, label in enumerate(raw):
             if label not in index:
-                raise BequeathError(f"{where(i)}: label {label!r} is none of {_quoted(classes)}")
+                raise BequeathError(
+                    f"{where(i)}: label {label!r} is none of {_quoted(classes)}; correct it, or list it under classes"
+                )
         return tuple(classes), tuple(index[label] for label in raw)
     for i, label in enumerate(raw):
         if not _is_integer(label):
             known = "" if classes is None else f" and none of {_quoted(classes)}"
-            raise BequeathError(f"{where(i)}: label {label!r} is no integer{known}")
+            raise BequeathError(f"{where(i)}: label {label!r} is no integer{known}; correct it")
     numbers = [int(label) for label in raw]
     first = (
         _first_label(place, numbers, None if classes is None else len(classes))
@@ -167,8 +186,8 @@ def read_labels(
     count = max(numbers) - first + 1 if classes is None else len(classes)
     if count > _MOST_CLASSES:
         raise BequeathError(
-            f"{where(numbers.index(max(numbers)))}: label {max(numbers)} would make {count} classes; give the column "
-            "of the label, or the names under classes"
+            f"{where(numbers.index(max(numbers)))}: label {max(numbers)} would make {count} classes; give the right "
+            "column as label, or the names of the classes under classes"
         )
     names = tuple(classes) if classes is not None else tuple(str(first + k) for k in range(count))
     for i, number in enumerate(numbers):
@@ -186,10 +205,9 @@ def _first_label(place: str, numbers: list[int], n_classes: int | None) -> int:
         return 0
     if least == 1 and (n_classes is None or greatest == n_classes):
         return 1
-    there = "" if n_classes is None else f" for {n_classes} classes"
+    count = "" if n_classes is None else f" for {n_classes} classes"
     raise BequeathError(
-        f"{place}: labels {least}..{greatest}{there} leave open which one is the first class; give "
-        "first_label"
+        f"{place}: labels {least}..{greatest}{count} do not show which one is the first class; give first_label"
     )
 
 
@@ -198,7 +216,7 @@ def _is_integer(text: str) -> bool:
 
 
 def _as_integers(raw: Sequence[str], classes: Sequence[str] | None) -> list[str]:
-    """Whole numbers in one form, ``1`` for ``1.0``, where all that are no class names are such."""
+    """Write whole numbers in one form (``1`` for ``1.0``), if all labels that are no class names are whole numbers."""
     written = {label for label in raw if label not in (classes or ())}
     if not all(_WHOLE.fullmatch(label) for label in written):
         return list(raw)
@@ -207,7 +225,7 @@ def _as_integers(raw: Sequence[str], classes: Sequence[str] | None) -> list[str]
 
 
 def _sorted(names: set[str]) -> list[str]:
-    """By size where all are numbers: as texts, 10.5 would come before 2.5."""
+    """Names sorted by size if all are numbers (as texts, 10.5 would come before 2.5), else alphabetically."""
     try:
         numbers = {name: float(name) for name in names}
     except ValueError:

@@ -1,4 +1,4 @@
-"""Held-out samples that are training data too."""
+"""Finds held-out samples that are also training data."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from bequeath.data.images import ImageArray, ImageFiles
 from bequeath.data.samples import Dataset, Subset
 from bequeath.data.tables import Table
 
-# Larger sets are not looked through: reading them would take longer than what they are read for.
+# Larger sets are not searched, because reading them would take longer than the run itself.
 _MOST_FILES, _MOST_OTHERS = 200_000, 20_000
 
 
 def also_in(held_out: Dataset, indices: Sequence[int], train: Dataset) -> list[int]:
-    """Which of some held-out samples have the very content of a training sample.
+    """Find held-out samples whose content is identical to a training sample's.
+
+    Pictures are compared as files or arrays, so a picture that was saved again counts as another one. Training data
+    of more than 200,000 files, or 20,000 samples of other kinds, are not searched.
 
     Parameters
     ----------
@@ -28,53 +31,53 @@ def also_in(held_out: Dataset, indices: Sequence[int], train: Dataset) -> list[i
     Returns
     -------
     list of int
-        Some of `indices`; none where the training data are too many to be looked through (200,000 files, 20,000
-        others). Pictures are compared as files or arrays, so the same picture saved anew is another one.
+        Those of `indices` that are also in `train`.
     """
-    files = _file_sizes(train)
+    files = _files_by_size(train)
     if files is not None:
-        return _files_in(held_out, indices, files)
+        return _identical_files(held_out, indices, files)
     if len(train) > _MOST_OTHERS:
         return []
     known = {_content(train, i) for i in range(len(train))} - {None}
     return [i for i in indices if _content(held_out, i) in known]
 
 
-def _whole(dataset: Any, i: int) -> tuple[Any, int]:
-    """The set that a sample comes from, and its place there."""
+def _origin(dataset: Any, i: int) -> tuple[Any, int]:
+    """The original data set of a sample in a `Subset`, and its index there."""
     while isinstance(dataset, Subset):
         dataset, i = dataset.dataset, dataset.indices[i]
     return dataset, i
 
 
-def _file_sizes(train: Dataset) -> dict[int, list[Path]] | None:
-    """By size in bytes, the training files; None where the data are no files, or too many."""
+def _files_by_size(train: Dataset) -> dict[int, list[Path]] | None:
+    """The training files by size in bytes; None if the data are no files, or too many."""
     if len(train) > _MOST_FILES:
         return None
-    found: dict[int, list[Path]] = {}
+    by_size: dict[int, list[Path]] = {}
     for i in range(len(train)):
-        dataset, k = _whole(train, i)
+        dataset, k = _origin(train, i)
         if not isinstance(dataset, ImageFiles):
             return None
-        found.setdefault(dataset.files[k].stat().st_size, []).append(dataset.files[k])
-    return found
+        by_size.setdefault(dataset.files[k].stat().st_size, []).append(dataset.files[k])
+    return by_size
 
 
-def _files_in(held_out: Dataset, indices: Sequence[int], files: dict[int, list[Path]]) -> list[int]:
-    found = []
+def _identical_files(held_out: Dataset, indices: Sequence[int], files: dict[int, list[Path]]) -> list[int]:
+    """Those of some held-out samples whose files have the content of one of `files`, given by size in bytes."""
+    identical = []
     for i in indices:
-        dataset, k = _whole(held_out, i)
+        dataset, k = _origin(held_out, i)
         if not isinstance(dataset, ImageFiles):
             return []
         content = dataset.files[k].read_bytes()
         if any(content == other.read_bytes() for other in files.get(len(content), ())):
-            found.append(i)
-    return found
+            identical.append(i)
+    return identical
 
 
 def _content(dataset: Dataset, i: int) -> Hashable:
-    """What a sample is, short; None where that would cost too much to find out."""
-    dataset, i = _whole(dataset, i)
+    """A short value that identifies a sample's content; None if computing it would take too long."""
+    dataset, i = _origin(dataset, i)
     if isinstance(dataset, ImageArray):
         return hashlib.sha256(dataset.images[i].tobytes()).digest()
     if isinstance(dataset, Table):

@@ -1,4 +1,4 @@
-"""Rows of a file: CSV, TSV, or JSON lines."""
+"""Rows of a CSV, TSV or JSON lines file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JSON_LINES = frozenset({".json", ".jsonl", ".ndjson"})
 
 @dataclass(frozen=True)
 class Rows:
-    """What a file holds, row by row.
+    """The rows of a file.
 
     Attributes
     ----------
@@ -26,9 +26,9 @@ class Rows:
     names : list of str or None
         Column names; None for a file without a header.
     lines : list of int
-        The line that each row begins on, from 1.
+        The line on which each row begins, counted from 1.
     cells : list of lists
-        Strings; for JSON lines any value, None where a row lacks the key.
+        Strings. In JSON lines they are any values; None if a row lacks the key.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class Rows:
         return len(self.lines)
 
     def where(self, i: int) -> str:
-        """Row i, for errors."""
+        """The place of row i, for errors."""
         return f"table {self.path}, line {self.lines[i]}"
 
     def ids(self) -> list[str]:
@@ -48,7 +48,7 @@ class Rows:
         return [f"{self.path.name}:{line}" for line in self.lines]
 
     def position(self, column: Column) -> int:
-        """Where a column stands.
+        """The index of a column.
 
         Raises
         ------
@@ -58,18 +58,18 @@ class Rows:
         if isinstance(column, int):
             if self.path.suffix.lower() in JSON_LINES:
                 raise BequeathError(
-                    f"table {self.path}: column {column}; JSON lines have keys, give one of them"
+                    f"table {self.path}: column {column} is a number, but JSON lines have keys; give one of them"
                 )
             width = len(self.cells[0])
             if not 0 <= column < width:
                 raise BequeathError(
-                    f"table {self.path}: no column {column}; columns 0..{width - 1} are there"
+                    f"table {self.path}: no column {column}; there are columns 0..{width - 1}"
                 )
             return column
-        assert self.names is not None  # a column given by name is what makes the first line a header
+        assert self.names is not None  # `read_rows` reads a header if a column is given by name
         if column not in self.names:
-            there = few([repr(name) for name in self.names], 20)
-            raise BequeathError(f"table {self.path}, line 1: no column {column!r}; there are {there}")
+            known = few([repr(name) for name in self.names], 20)
+            raise BequeathError(f"table {self.path}, line 1: no column {column!r}; there are {known}")
         return self.names.index(column)
 
     def name(self, position: int) -> str:
@@ -77,7 +77,7 @@ class Rows:
         return str(position) if self.names is None else self.names[position]
 
     def cell(self, i: int, position: int) -> str:
-        """One cell as text, without the white space around it.
+        """One cell as text, without surrounding white space.
 
         Raises
         ------
@@ -100,19 +100,24 @@ def read_rows(
 ) -> Rows:
     """Read a table.
 
-    Columns given by name make the first line the header; columns given by 0-based number alone, a row.
+    If a column is given by name, the first line is the header. If all are given by number, counted from 0, it is a
+    row.
 
     Parameters
     ----------
     path : str or Path
-        UTF-8 file; .jsonl, .ndjson and .json hold one JSON object a line.
+        UTF-8 file; .jsonl, .ndjson and .json hold one JSON object per line.
     columns : sequence of str or int
-        Columns that will be asked for.
+        Columns that the caller will read.
     delimiter : str, optional
-        By default a tab where the name ends in .tsv or .tab (or, other than .csv, the first line has one), else a
-        comma.
+        By default a tab if the file's name ends in .tsv or .tab, or if it does not end in .csv and the first line has
+        a tab; else a comma.
     quoted : bool, optional
         Whether quotation marks around a field are markup; by default yes, except in tab-separated files.
+
+    Returns
+    -------
+    Rows
 
     Raises
     ------
@@ -144,8 +149,8 @@ def read_rows(
 
 def _decoded(path: Path) -> str:
     if not path.is_file():
-        what = "is a folder, not a file" if path.exists() else "does not exist"
-        raise BequeathError(f"table {path}: {what}; give a CSV, TSV or JSON lines file")
+        problem = "is a folder, not a file" if path.exists() else "does not exist"
+        raise BequeathError(f"table {path}: {problem}; give a CSV, TSV or JSON lines file")
     raw = path.read_bytes()
     try:
         return raw.decode("utf-8-sig")
@@ -165,12 +170,12 @@ def _delimiter(path: Path, content: str) -> str:
 
 
 def _split(path: Path, content: str, delimiter: str, quoted: bool) -> tuple[list[int], list[list[str]]]:
-    """Rows that are not blank, and the line that each begins on."""
+    """The line on which each row begins, and its cells; blank rows are left out."""
     if len(delimiter) != 1:
         raise BequeathError(
             f'table {path}: delimiter {delimiter!r}; give one character, such as "," or a tab'
         )
-    # Split at line ends only: str.splitlines would also cut at characters such as U+2028 inside a text.
+    # Split at line ends only: str.splitlines would also split at characters such as U+2028 inside a text.
     text = content.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     reader = csv.reader(
         (line + "\n" for line in text),
@@ -188,7 +193,9 @@ def _split(path: Path, content: str, delimiter: str, quoted: bool) -> tuple[list
                 rows.append(cells)
             line = reader.line_num + 1
     except csv.Error as error:
-        raise BequeathError(f"table {path}, line {line}: {error}; check delimiter and quoted") from error
+        raise BequeathError(
+            f"table {path}, line {line}: {error}; check the options delimiter and quoted"
+        ) from error
     if not rows:
         raise BequeathError(f"table {path}: the file is empty; give one with samples")
     return lines, rows
@@ -206,11 +213,11 @@ def _json_lines(path: Path, content: str) -> Rows:
         except (ValueError, RecursionError) as error:
             reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
             raise BequeathError(
-                f"table {path}, line {line}: not JSON ({reason}); write one object a line"
+                f"table {path}, line {line}: not JSON ({reason}); write one object per line"
             ) from error
         if not isinstance(value, dict):
             raise BequeathError(
-                f"table {path}, line {line}: a JSON {type(value).__name__}, not an object; write one object a line"
+                f"table {path}, line {line}: a JSON {type(value).__name__}, not an object; write one object per line"
             )
         lines.append(line)
         objects.append(value)

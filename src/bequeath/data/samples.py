@@ -1,4 +1,4 @@
-"""What every source of samples offers, and the choice of some of them."""
+"""Samples, the contract of their sources, and how some of them are chosen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bequeath.errors import BequeathError
 from bequeath.games.inputs import Modality
 
 
-# eq=False: comparing two tensors gives a tensor, so a generated __eq__ could only fail.
+# eq=False: comparing two tensors gives a tensor, so a generated __eq__ would fail.
 @dataclass(frozen=True, eq=False)
 class Sample:
     """One labelled input.
@@ -25,13 +25,12 @@ class Sample:
     id : str
         Names the sample in reports and errors; unique within its data set.
     x : Tensor or str
-        What the model is given: float32 image (3, height, width), normalised; float32 row (features,) of a table; or
-        the text.
+        The model's input: a normalised image, float32 (3, height, width); a row of a table, float32 (features,); or a
+        text.
     label : int
         Index into the data set's `classes`.
     picture : ndarray or None
-        What people are shown: uint8 (height, width, 3), pixel for pixel what `x` holds. None for texts and
-        tables.
+        The image for readers: uint8 (height, width, 3), with the same pixels as `x`. None for texts and tables.
     """
 
     id: str
@@ -41,7 +40,20 @@ class Sample:
 
 
 class Dataset(Protocol):
-    """The contract of every source of samples; `source` says in words where they come from, `ids` names them."""
+    """The contract of all sources of samples.
+
+    Attributes
+    ----------
+    modality : "image", "text" or "table"
+    classes : tuple of str
+        Names, in the order of the model's outputs.
+    labels : tuple of int
+        One index into `classes` per sample.
+    ids : sequence of str
+        A unique name per sample.
+    source : str
+        Where the samples come from, in words.
+    """
 
     @property
     def modality(self) -> Modality: ...
@@ -64,7 +76,7 @@ class Subset:
     ----------
     dataset : Dataset
     indices : sequence of int
-        Positions in `dataset`, in the order wanted.
+        Indices into `dataset`, in the order of the subset.
     source : str
         What this part is, in words.
 
@@ -72,6 +84,12 @@ class Subset:
     ----------
     dataset, indices
         As given.
+
+    Examples
+    --------
+    >>> train, _ = fashion_mnist(32)
+    >>> Subset(train, [0, 10, 20], "three images of Fashion-MNIST").labels
+    (0, 0, 0)
     """
 
     def __init__(self, dataset: Dataset, indices: Sequence[int], source: str) -> None:
@@ -90,21 +108,21 @@ class Subset:
         return self.dataset[self.indices[i]]
 
     def check(self, indices: Iterable[int] | None = None) -> None:
-        """Read these samples' files (default: all), where the data set is one of files; errors are the data set's."""
+        """Read the files of some samples (by default all), as the data set's own `check` does, if it has one."""
         check = getattr(self.dataset, "check", None)
         if check is not None:
             check(self.indices if indices is None else [self.indices[i] for i in indices])
 
 
 def balanced(dataset: Dataset, n: int, seed: int) -> list[int]:
-    """Choose n samples at random, as equally over the classes as the data set allows.
+    """Choose n samples at random, with numbers per class as equal as the data set allows.
 
     Parameters
     ----------
     dataset : Dataset
         Only its `labels` are read; no sample is loaded.
     n : int
-        How many.
+        How many samples.
     seed : int
         The same seed gives the same samples, and a larger n only adds to them.
 
@@ -117,45 +135,53 @@ def balanced(dataset: Dataset, n: int, seed: int) -> list[int]:
     ------
     BequeathError
         If n is below 1 or the data set has fewer samples.
+
+    Examples
+    --------
+    >>> train, _ = fashion_mnist(32)
+    >>> sorted(train.labels[i] for i in balanced(train, 10, seed=0))
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
     if not 1 <= n <= len(dataset):
         raise BequeathError(
-            f"samples: {n} asked for, of {dataset.source} there are {len(dataset)}; give 1 to that many"
+            f"samples: {n} asked for, but {dataset.source} has {len(dataset)}; give 1 to that many"
         )
-    rng, columns = _by_class(dataset, seed)
+    rng, members = _by_class(dataset, seed)
     chosen: list[int] = []
-    row = 0
+    rounds = 0
     while len(chosen) < n:
-        # Each round takes one of every class that has any left, in random order, so a cut is fair to all.
-        for column in rng.permutation(len(columns)):
-            if row < len(columns[column]):
-                chosen.append(int(columns[column][row]))
-        row += 1
+        # Each round takes one sample of every class that has any left. The order of the classes is random, so that the
+        # last, incomplete round favours none.
+        for label in rng.permutation(len(members)):
+            if rounds < len(members[label]):
+                chosen.append(int(members[label][rounds]))
+        rounds += 1
     return sorted(chosen[:n])
 
 
 def _by_class(dataset: Dataset, seed: int) -> tuple[np.random.Generator, list[NDArray[np.int64]]]:
-    """The samples of each class in random order, and the generator that put them so."""
+    """A random generator, and the samples of each class in an order that it drew."""
     rng, labels = np.random.default_rng(seed), np.asarray(dataset.labels)
     return rng, [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
 
 
 def split(dataset: Dataset, fraction: float, seed: int) -> tuple[Subset, Subset]:
-    """Part a data set at random, every class in the same proportion.
+    """Split a data set at random, each class in the same proportion.
 
     Parameters
     ----------
     dataset : Dataset
         Only its `labels` are read; no sample is loaded.
     fraction : float
-        Share of the samples that is held out, between 0 and 1. A class of two or more has at least one in each part.
+        Share of the samples that is held out, between 0 and 1. A class with two or more samples has at least one in
+        each part.
     seed : int
         The same seed gives the same parts.
 
     Returns
     -------
     train, held_out : Subset
-        Together every sample once, each in the data set's order.
+        Each sample is in one of them; both are in the data set's order.
 
     Raises
     ------
@@ -169,20 +195,21 @@ def split(dataset: Dataset, fraction: float, seed: int) -> tuple[Subset, Subset]
     if not 0 < fraction < 1:
         raise BequeathError(f"split: fraction {fraction}; give the share held out, between 0 and 1")
     _, members = _by_class(dataset, seed)
-    sizes = np.array([len(some) for some in members], dtype=int)
+    sizes = np.array([len(indices) for indices in members], dtype=int)
     exact = fraction * sizes
-    held = np.floor(exact).astype(int)
-    # What rounding down leaves goes to the classes that lost most by it; in a tie, to the first.
-    short = round(fraction * len(dataset)) - int(held.sum())
-    held[np.argsort(held - exact, kind="stable")[:short]] += 1
-    held = np.clip(held, np.minimum(1, sizes - 1), np.maximum(sizes - 1, 0))
+    counts = np.floor(exact).astype(int)
+    # Rounding down leaves some samples over. They go to the classes that lost most by it; in a tie, to the first.
+    missing = round(fraction * len(dataset)) - int(counts.sum())
+    counts[np.argsort(counts - exact, kind="stable")[:missing]] += 1
+    counts = np.clip(counts, np.minimum(1, sizes - 1), np.maximum(sizes - 1, 0))
     chosen = np.zeros(len(dataset), dtype=bool)
-    for some, count in zip(members, held, strict=True):
-        chosen[some[:count]] = True
+    for indices, count in zip(members, counts, strict=True):
+        chosen[indices[:count]] = True
     parts = [np.flatnonzero(part).tolist() for part in (~chosen, chosen)]
     if not all(parts):
         raise BequeathError(
-            f"split: {fraction} of {dataset.source} leaves a part without samples; it has {len(dataset)}"
+            f"split: {fraction} of {dataset.source} leaves a part without samples; it has {len(dataset)}, give another "
+            "fraction"
         )
     names = ("training", "held-out")
     train, held_out = (
@@ -193,12 +220,30 @@ def split(dataset: Dataset, fraction: float, seed: int) -> tuple[Subset, Subset]
 
 
 def batch(dataset: Dataset, indices: Sequence[int]) -> Tensor:
-    """Images or rows of the given samples as one tensor: float32, (samples, 3, height, width) or (samples, features).
+    """Stack the images or rows of some samples into one tensor.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Of images or rows.
+    indices : sequence of int
+        Which samples.
+
+    Returns
+    -------
+    Tensor
+        float32, shape (samples, 3, height, width) or (samples, features).
 
     Raises
     ------
     BequeathError
-        If the data set holds texts, which only a tokenizer makes into tensors, or no index is given.
+        If the data set holds texts, which need a tokenizer, or no index is given.
+
+    Examples
+    --------
+    >>> train, _ = fashion_mnist(32)
+    >>> batch(train, [0, 1]).shape
+    torch.Size([2, 3, 32, 32])
     """
     images: list[Tensor] = []
     for i in indices:

@@ -1,4 +1,4 @@
-"""Tables: numeric columns, a label per row."""
+"""Tables of numbers, with one label per row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bequeath.games.inputs import Modality
 
 
 class Table:
-    """Rows of numbers, with a label each.
+    """Rows of numbers, each with a label.
 
     Parameters
     ----------
@@ -34,8 +34,9 @@ class Table:
     source : str
         Where the rows come from, for reports and errors.
     standardise : Table, optional
-        Training data: its columns' mean is subtracted and the rest divided by its standard deviation (population;
-        a constant column is only shifted). Always from its `values`, whether or not it is itself standardised.
+        Training data: the mean of each of its columns is subtracted, and the difference is divided by the column's
+        standard deviation (population; a constant column is only shifted). Both are taken from its `values`, even if
+        that table is standardised itself.
     ids : sequence of str, optional
         Unique names of the rows; by default their numbers.
 
@@ -49,6 +50,12 @@ class Table:
     ------
     BequeathError
         If shapes, labels or columns do not fit together, or a value is not finite, naming row and column.
+
+    Examples
+    --------
+    >>> train = Table(np.array([[1.0, 20.0], [3.0, 40.0]]), [0, 1], ["bad", "good"], ["acid", "sugar"])
+    >>> train.standardised(train)[0].x
+    tensor([-1., -1.])
     """
 
     modality: Modality = "table"
@@ -81,9 +88,8 @@ class Table:
             raise BequeathError(f"{source}: {len(values)} rows need as many different ids")
         self.source = source
         self._check_finite(self.values)
-        with np.errstate(
-            over="ignore"
-        ):  # what is too great for float32 becomes infinite, and is refused below
+        # A value too large for float32 becomes infinite, and is refused below.
+        with np.errstate(over="ignore"):
             self._x = self._scaled(standardise).astype(np.float32)
         self._check_finite(self._x)
 
@@ -96,7 +102,7 @@ class Table:
                 f"{few(training.columns)}; give both the same columns"
             )
         spread = training.values.std(axis=0)
-        # Rounding leaves a constant column with a spread of about its last digit.
+        # Because of rounding, a constant column may have a tiny standard deviation that is not 0.
         constant = np.ptp(training.values, axis=0) == 0
         scaled: NDArray[np.float64] = (self.values - training.values.mean(axis=0)) / np.where(
             constant, 1.0, spread
@@ -113,13 +119,13 @@ class Table:
             )
 
     def rows(self, indices: Sequence[int]) -> Table:
-        """Some of the rows as a table of their own, not standardised."""
+        """Some of the rows as a new table that is not standardised."""
         labels, ids = [self.labels[i] for i in indices], [self.ids[i] for i in indices]
         source = f"{len(ids)} of {self.source}"
         return Table(self.values[list(indices)], labels, self.classes, self.columns, source, None, ids)
 
     def standardised(self, training: Table) -> Table:
-        """The same rows, standardised by the training data, which may be this table itself."""
+        """The same rows, standardised by the training data; these may be this table itself."""
         return Table(self.values, self.labels, self.classes, self.columns, self.source, training, self.ids)
 
     def __len__(self) -> int:
@@ -139,14 +145,14 @@ def read_table(
     first_label: int | None = None,
     standardise: Table | None = None,
 ) -> Table:
-    """A table of numbers from a CSV, TSV or JSON lines file.
+    """Read a table of numbers from a CSV, TSV or JSON lines file.
 
     Parameters
     ----------
     path : str or Path
-        UTF-8 file with one sample a row.
+        UTF-8 file with one sample per row.
     label : str or int
-        Column of the label; as for `TextTable`, a name makes the first line the header.
+        Column of the label. As for `TextTable`, a name means that the first line is the header.
     columns : sequence of str or int, optional
         Columns of the features, in the order of the model's inputs; by default all but the label.
     classes, delimiter, first_label
@@ -163,6 +169,11 @@ def read_table(
     ------
     BequeathError
         If the file, a column or a label does not fit, or a cell is no finite number, naming line and column.
+
+    Examples
+    --------
+    >>> train = read_table("train.csv", label="grade")
+    >>> held_out = read_table("val.csv", label="grade", classes=train.classes, standardise=train)
     """
     rows = read_rows(path, [label, *(columns or [])], delimiter)
     label_position = rows.position(label)
@@ -190,13 +201,14 @@ def _number(place: str, cell: str) -> float:
     try:
         value = float(cell)
     except ValueError:
-        what = f"{cell!r} is no number" if cell else "the cell is empty"
-        how = (
-            "encode categories as numbers (one 0/1 column per value, as pandas.get_dummies does)"
-            if cell
-            else "fill it in"
-        )
-        raise BequeathError(f"{place}: {what}; {how} or leave the column out with columns") from None
+        if cell:
+            problem = f"{cell!r} is no number"
+            remedy = "encode categories as numbers (one 0/1 column per value, as pandas.get_dummies does)"
+        else:
+            problem, remedy = "the cell is empty", "fill it in"
+        raise BequeathError(
+            f"{place}: {problem}; {remedy}, or list the other columns under columns"
+        ) from None
     if not math.isfinite(value):
         raise BequeathError(f"{place}: {cell} is not finite; fill it in or remove the row")
     return value

@@ -1,4 +1,4 @@
-"""Texts: a table (CSV, TSV, JSON lines) with a column of labels and one or more of text, or a list."""
+"""Labelled texts, from a table (CSV, TSV, JSON lines) or a list."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from bequeath.games.inputs import Modality
 
 
 class TextTable:
-    """Labelled texts in a CSV, TSV or JSON lines file, read at once.
+    """Labelled texts in a CSV, TSV or JSON lines file, which is read at once.
 
-    Columns given by name make the first line the header; columns given by 0-based number alone, a sample. In JSON
-    lines (.jsonl, .ndjson, .json: one object a line) they are keys.
+    If a column is given by name, the first line is the header. If all are given by number, counted from 0, it is a
+    sample. In JSON lines (.jsonl, .ndjson, .json: one object per line) columns are keys.
 
-    Labels are class names or integers. Integers count from 0 or from 1: from 0 where a 0 occurs, from 1 where
-    none does and the greatest is the number of `classes`; for anything else, `first_label` must say it.
+    Labels are class names or integers. Integers count from 0 if a 0 occurs, and from 1 if none occurs and the greatest
+    is the number of `classes`. In any other case `first_label` must be given.
 
     Parameters
     ----------
     path : str or Path
-        UTF-8 file with one sample a row.
+        UTF-8 file with one sample per row.
     text : str, int, or a list of them
         Column(s) of the text; several are joined by a space.
     label : str or int
@@ -36,11 +36,11 @@ class TextTable:
         Class names in the order of the model's outputs. By default the integers up to the greatest, or the
         distinct names in the file, sorted.
     delimiter : str, optional
-        By default a tab where the name ends in .tsv or .tab (or, other than .csv, the first line has one),
-        else a comma.
+        By default a tab if the file's name ends in .tsv or .tab, or if it does not end in .csv and the first line has
+        a tab; else a comma.
     quoted : bool, optional
-        Whether quotation marks around a field are markup. By default yes, except in tab-separated files:
-        in those of GLUE and its like a lone quotation mark would swallow the lines up to the next one.
+        Whether quotation marks around a field are markup. By default yes, except in tab-separated files: in those of
+        GLUE, for example, a single quotation mark would join all lines up to the next one.
     first_label : int, optional
         The integer that means the first class.
 
@@ -86,7 +86,7 @@ class TextTable:
         return len(self.texts)
 
     def __getitem__(self, i: int) -> Sample:
-        """Sample i; its id is the file's name and line."""
+        """Sample i. Its id is the file's name and the line."""
         return Sample(self.ids[i], self.texts[i], self.labels[i], None)
 
 
@@ -96,14 +96,19 @@ class TextList:
     Parameters
     ----------
     texts : sequence of str
-        None of them empty.
+        Must not be empty strings.
     labels, classes, source
         As for `bequeath.data.Images`.
 
     Raises
     ------
     BequeathError
-        If texts and labels do not fit together, naming the first that does not.
+        If texts and labels do not fit together, naming the first text or label that is wrong.
+
+    Examples
+    --------
+    >>> TextList(["a fine film", "a dull film"], [1, 0], ["negative", "positive"])[0].label
+    1
     """
 
     modality: Modality = "text"
@@ -130,7 +135,7 @@ class TextList:
         return len(self.texts)
 
     def __getitem__(self, i: int) -> Sample:
-        """Sample i; its id is the index."""
+        """Sample i. Its id is the index."""
         return Sample(self.ids[i], self.texts[i], self.labels[i], None)
 
 

@@ -66,6 +66,11 @@ class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._live: dict[int, int] = {}
         self._now = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """PyTorch asks this. Nothing is compiled within the block, and a yes imports PyTorch's compiler: a second."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         # Views of what was there before, such as a layer's weights transposed, hold nothing new.
         given = {

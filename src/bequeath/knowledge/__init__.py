@@ -1,1 +1,1 @@
-"""Interactions of several models become what they have in common: every formula, usable without a study."""
+"""What the interactions of several models have in common: all formulas of the comparison, usable without a study."""

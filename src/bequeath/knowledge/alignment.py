@@ -1,4 +1,4 @@
-"""Interactions of several models, or of one model's checkpoints, on the same subsets: what compares them needs that."""
+"""Puts interactions of several models, or of one model's checkpoints, on the same subsets, so that they compare."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Aligned:
     Attributes
     ----------
     effects : dict of str to Tensor
-        Of each reading, shape (samples, 2, subsets), AND first.
+        The interactions of each reading, shape (samples, 2, subsets); AND comes first.
     orders : Tensor
-        Players in each subset, int64, (subsets,).
+        Number of players in each subset, int64, (subsets,).
     most : int
-        The largest order that the readings can have: n, or what sparse ones looked for.
+        The largest order that the readings can have: n for exact readings, the order of the fit for sparse ones.
     subsets : tuple of tuple of int, or None
-        The players of each subset, fewest first; None where all 2**n are there, in the order of their bitmasks.
+        The players of each subset, small subsets first. None: all 2**n subsets, in the order of their bitmasks.
     """
 
     effects: dict[str, Tensor]
@@ -35,30 +35,44 @@ class Aligned:
     subsets: tuple[tuple[int, ...], ...] | None
 
     def members(self, subset: int) -> tuple[int, ...]:
-        """The players of one of the subsets, by its place."""
+        """The players of the subset at this index."""
         return members(subset, subset.bit_length()) if self.subsets is None else self.subsets[subset]
 
 
-def align(given: Mapping[str, Interactions]) -> Aligned:
+def align(readings: Mapping[str, Interactions]) -> Aligned:
     """Put readings of the same samples and players on the same subsets.
 
-    Sparse readings meet on the union of their terms; where one of the readings is exact, all have all 2**n subsets.
+    Sparse readings get the union of their terms. If one of the readings is exact, all readings get all 2**n subsets.
+
+    Parameters
+    ----------
+    readings : mapping of str to Interactions
+        Readings by name, of the same samples and players.
+
+    Returns
+    -------
+    Aligned
+        The interactions in the units of the readings.
     """
-    listed = {name: one.listed for name, one in given.items() if one.listed is not None}
-    first = next(iter(given.values()))
-    if len(listed) < len(given):
-        dense = {name: one.values.reshape(-1, len(TYPES), 2**one.n_players) for name, one in given.items()}
+    sparse = {name: reading.listed for name, reading in readings.items() if reading.listed is not None}
+    first = next(iter(readings.values()))
+    if len(sparse) < len(readings):
+        dense = {
+            name: reading.values.reshape(-1, len(TYPES), 2**reading.n_players)
+            for name, reading in readings.items()
+        }
         return Aligned(dense, first.orders, first.n_players, None)
-    union = sorted({players for one in listed.values() for players in one.members}, key=lambda m: (len(m), m))
-    place = {players: i for i, players in enumerate(union)}
+    subsets = {players for terms in sparse.values() for players in terms.members}
+    union = sorted(subsets, key=lambda players: (len(players), players))
+    index = {players: i for i, players in enumerate(union)}
     effects = {}
-    for name, one in listed.items():
-        value = one.value.reshape(one.constant.numel(), len(one))
+    for name, terms in sparse.items():
+        value = terms.value.reshape(terms.constant.numel(), len(terms))
         effects[name] = value.new_zeros(len(value), len(TYPES), len(union))
-        for term, (players, kind) in enumerate(zip(one.members, one.kinds, strict=True)):
-            effects[name][:, TYPES.index(kind), place[players]] = value[:, term]
+        for term, (players, kind) in enumerate(zip(terms.members, terms.kinds, strict=True)):
+            effects[name][:, TYPES.index(kind), index[players]] = value[:, term]
     orders = torch.tensor([len(players) for players in union], dtype=torch.int64)
-    return Aligned(effects, orders, max(one.order for one in listed.values()), tuple(union))
+    return Aligned(effects, orders, max(terms.order for terms in sparse.values()), tuple(union))
 
 
 def check_alike(name: str, interactions: Interactions, first: Interactions) -> None:

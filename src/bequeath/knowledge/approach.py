@@ -1,4 +1,7 @@
-"""How near a run's checkpoints are to its own final knowledge, from chance to what can be read again (METHOD 6)."""
+"""How similar a run's checkpoints are to its last one, between chance level and reliability.
+
+Source: docs/method.md, section "Claims" (F3).
+"""
 
 from __future__ import annotations
 
@@ -15,25 +18,25 @@ from bequeath.knowledge.crossings import Array, crossed, strength
 from bequeath.knowledge.statistics import Estimate, resampled_means, swap_test
 from bequeath.printable import one_line
 
-# Corrected similarity to the final knowledge at which a run is half way.
+# Corrected similarity to the last checkpoint at which a run counts as half way.
 HALF_WAY = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Approach:
-    """Similarity of checkpoints to the run's last one; with an axis of seeds in front where there are several.
+    """Similarity of a run's checkpoints to its last one. With several seeds, an axis of seeds comes first.
 
     Attributes
     ----------
     steps : ndarray
         Training step of each checkpoint, ascending.
     observed : ndarray
-        (samples, checkpoints): weighted Jaccard similarity to the last checkpoint, in [0, 1], across two readings of
-        each where there are two.
+        (samples, checkpoints): weighted Jaccard similarity to the last checkpoint, in [0, 1]. With two readings of each
+        checkpoint, one reading of the one is compared with the other reading of the other.
     floor : ndarray
-        (samples, checkpoints): the same to the last checkpoint's interactions on the other samples, in the mean.
+        (samples, checkpoints): mean similarity to the last checkpoint's interactions on the other samples.
     ceiling : ndarray
-        (samples, 1): of two readings of the last checkpoint; 1 where it was read once.
+        (samples, 1): similarity of two readings of the last checkpoint; 1 if it was read once.
     """
 
     steps: NDArray[Any]
@@ -45,36 +48,34 @@ class Approach:
 
     @classmethod
     def stacked(cls, seeds: Sequence[Approach]) -> Approach:
-        """Those of several seeds as one."""
-        parts = ("observed", "floor", "ceiling")
-        return cls(seeds[0].steps, *(np.stack([getattr(one, part) for one in seeds]) for part in parts))
+        """Join the runs of several seeds, on the same steps and samples."""
+        names = ("observed", "floor", "ceiling")
+        return cls(seeds[0].steps, *(np.stack([getattr(run, name) for run in seeds]) for name in names))
 
     @property
     def parts(self) -> tuple[Array, Array, Array]:
-        """What curves are made of."""
+        """Observed similarity, floor and ceiling."""
         return self.observed, self.floor, self.ceiling
 
-    def _estimates(self, curves: Array) -> list[Estimate]:
-        """Of figures (1 + resamples, figures): the first row is the data's own."""
-        return [
-            Estimate(float(column[0]), *interval(column[1:], n), n, seeds)
-            for (n, seeds) in [
-                (self.observed.shape[-2], len(self.observed) if self.observed.ndim == 3 else 1)
-            ]
-            for column in curves.T
-        ]
+    def _estimates(self, figures: Array) -> list[Estimate]:
+        """Estimates from (1 + resamples, figures): row 0 holds the data's own figures."""
+        n, seeds = self.observed.shape[-2], len(self.observed) if self.observed.ndim == 3 else 1
+        return [Estimate(float(column[0]), *interval(column[1:], n), n, seeds) for column in figures.T]
 
     def corrected(self) -> list[Estimate]:
-        """Similarity at each checkpoint from floor (0) to ceiling (1)."""
+        """Corrected similarity at each checkpoint: 0 at the floor, 1 at the ceiling; higher is more similar."""
         return self._estimates(_corrected(*resampled_means(*self.parts)))
 
     def levels(self) -> tuple[list[Estimate], list[Estimate], Estimate]:
-        """Observed similarity and floor of each checkpoint, and the ceiling."""
+        """Observed similarity at each checkpoint, floor at each checkpoint, and the ceiling."""
         observed, floor, ceiling = (self._estimates(means) for means in resampled_means(*self.parts))
         return observed, floor, ceiling[0]
 
     def area(self) -> Estimate:
-        """Area under corrected similarity over log(1 + step), divided by the range of the steps: more is earlier."""
+        """Area under the corrected similarity over log(1 + step), divided by the range of log(1 + step).
+
+        A larger area means that the run is similar to its last checkpoint earlier.
+        """
         return self._estimates(self._area(*resampled_means(*self.parts))[:, None])[0]
 
     def _area(self, observed: Array, floor: Array, ceiling: Array) -> Array:
@@ -82,12 +83,12 @@ class Approach:
         return np.asarray(np.trapezoid(_corrected(observed, floor, ceiling), x, axis=-1) / (x[-1] - x[0]))
 
     def first_step(self, level: float = HALF_WAY) -> int | None:
-        """First checkpoint's step whose corrected similarity passes a level; None where none does."""
+        """Step of the first checkpoint whose corrected similarity reaches a level; None if no checkpoint does."""
         passed = _corrected(*(means[:1] for means in resampled_means(*self.parts)))[0] >= level
         return int(self.steps[int(passed.nonzero()[0][0])]) if passed.any() else None
 
     def first_passage(self, level: float = HALF_WAY) -> Estimate:
-        """Step at which the corrected similarity first passes a level, interpolated in log(1 + step)."""
+        """Step at which the corrected similarity first reaches a level, interpolated in log(1 + step)."""
         curves = _corrected(*resampled_means(*self.parts))
         return self._estimates(passage(self.steps, curves, level)[:, None])[0]
 
@@ -98,41 +99,47 @@ def _corrected(observed: Array, floor: Array, ceiling: Array) -> Array:
 
 
 def approach(first: Tensor, second: Tensor, steps: Sequence[int], orders: Tensor, most: int) -> Approach:
-    """From two readings of each checkpoint.
+    """Similarity of a run's checkpoints to its last one, from two readings of each checkpoint.
 
     Parameters
     ----------
     first, second : Tensor
-        (checkpoints, samples, 2, subsets); the same tensor where the checkpoints were read once.
+        Interactions (checkpoints, samples, 2, subsets); the same tensor if the checkpoints were read once.
     steps : sequence of int
-        Of the checkpoints.
-    orders, most
-        Of the subsets.
+        Training steps of the checkpoints, ascending.
+    orders : Tensor
+        Number of players in each subset, int64, (subsets,).
+    most : int
+        The largest order.
+
+    Returns
+    -------
+    Approach
     """
     once = first is second
-    ways = [(first, second)] if once else [(first, second), (second, first)]
+    pairings = [(first, second)] if once else [(first, second), (second, first)]
     samples = first.shape[1]
-    partner = ~np.eye(samples, dtype=bool)
-    own, others = [], []
+    is_other = ~np.eye(samples, dtype=bool)
+    observed, floor = [], []
     for checkpoint in range(len(first)):
-        similar = np.mean([_similar(x[checkpoint], y[-1], orders, most) for x, y in ways], axis=0)
-        own.append(np.diagonal(similar))
-        others.append(np.where(partner, similar, 0).sum(1) / max(1, samples - 1) if samples > 1 else [np.nan])
-    ceiling = np.ones(samples) if once else own[-1]
+        similar = np.mean([_similar(x[checkpoint], y[-1], orders, most) for x, y in pairings], axis=0)
+        observed.append(np.diagonal(similar))
+        floor.append(np.where(is_other, similar, 0).sum(1) / (samples - 1) if samples > 1 else [np.nan])
+    ceiling = np.ones(samples) if once else observed[-1]
     return Approach(
-        np.asarray(steps, dtype=np.int64), np.stack(own, -1), np.stack(others, -1), ceiling[:, None]
+        np.asarray(steps, dtype=np.int64), np.stack(observed, -1), np.stack(floor, -1), ceiling[:, None]
     )
 
 
 def _similar(a: Tensor, b: Tensor, orders: Tensor, most: int) -> Array:
-    """Weighted Jaccard similarity of every pair of samples, (samples, samples): 1 where neither has any strength."""
+    """Weighted Jaccard similarity of every pair of samples, (samples, samples); 1 if both have no strength."""
     common = crossed(a, b, orders, most).sum(-1)
     union = strength(a, orders, most).sum(-1)[:, None] + strength(b, orders, most).sum(-1)[None] - common
     return np.asarray(np.where(union > 0, common / np.where(union > 0, union, 1.0), 1.0))
 
 
 def passage(steps: NDArray[np.int64], curves: Array, level: float) -> Array:
-    """Where curves over steps first pass a level, linear in log(1 + step) between checkpoints.
+    """The step at which each curve first reaches a level; between checkpoints, linear in log(1 + step).
 
     Parameters
     ----------
@@ -140,11 +147,14 @@ def passage(steps: NDArray[np.int64], curves: Array, level: float) -> Array:
         Ascending, shape (checkpoints,).
     curves : ndarray
         Shape (curves, checkpoints).
+    level : float
+        In the units of the curves.
 
     Returns
     -------
     ndarray
-        Steps, shape (curves,): the first one for a curve that begins at the level, NaN for one that never gets there.
+        Steps, shape (curves,). The first step for a curve that starts at or above the level; NaN for a curve that never
+        reaches it.
     """
     x = np.log1p(steps.astype(np.float64))
     above = curves >= level
@@ -152,50 +162,58 @@ def passage(steps: NDArray[np.int64], curves: Array, level: float) -> Array:
     rows, before = np.arange(len(curves)), np.maximum(after - 1, 0)
     low, high = curves[rows, before], curves[rows, after]
     part = np.where(high > low, (level - low) / np.where(high > low, high - low, 1.0), 1.0)
-    found = np.expm1(x[before] + part * (x[after] - x[before]))
-    return np.where(above.any(1), np.where(after == 0, float(steps[0]), found), np.nan)
+    between = np.expm1(x[before] + part * (x[after] - x[before]))
+    return np.where(above.any(1), np.where(after == 0, float(steps[0]), between), np.nan)
 
 
 def area_ahead(first: Approach, second: Approach) -> tuple[Estimate, float]:
-    """How much larger the first run's area is, paired on samples (and seeds), and the p of no difference.
+    """Area of the first run minus area of the second, paired on samples (and seeds), and its p-value.
 
-    p is two-sided: how often the difference is as large when, for each sample, the runs are swapped at random.
+    Returns
+    -------
+    difference : Estimate
+        Above 0: the first run is earlier.
+    p : float
+        Two-sided p-value of no difference: how often the difference is at least as large when the two runs are swapped
+        at random for each sample.
     """
     means = resampled_means(*first.parts, *second.parts)
     difference = first._area(*means[:3]) - second._area(*means[3:])
-    one, two = _on_common_steps(first, second)
-    p = swap_test(lambda a, b: one._area(*a) - one._area(*b), one.parts, two.parts)
+    run, other = _on_common_steps(first, second)
+    p = swap_test(lambda a, b: run._area(*a) - run._area(*b), run.parts, other.parts)
     return first._estimates(difference[:, None])[0], p
 
 
 def _on_common_steps(first: Approach, second: Approach) -> tuple[Approach, Approach]:
-    """Both runs at the checkpoints of either, as parts of their ranges of log(1 + step), to be swapped."""
+    """Both runs on one grid of steps, so that their samples can be swapped.
+
+    The grid is the union of both runs' checkpoints, each placed within its own range of log(1 + step).
+    """
     if first.steps.tolist() == second.steps.tolist():
         return first, second
     places = [_places(run.steps) for run in (first, second)]
     grid = np.union1d(*places)
     steps = np.expm1(grid)
 
-    def at(values: Array, places: Array) -> Array:
-        return np.asarray(np.apply_along_axis(lambda row: np.interp(grid, places, row), -1, values))
+    def interpolated(values: Array, own: Array) -> Array:
+        return np.asarray(np.apply_along_axis(lambda row: np.interp(grid, own, row), -1, values))
 
-    one, two = (
-        Approach(steps, at(run.observed, where), at(run.floor, where), run.ceiling)
-        for run, where in zip((first, second), places, strict=True)
+    first, second = (
+        Approach(steps, interpolated(run.observed, own), interpolated(run.floor, own), run.ceiling)
+        for run, own in zip((first, second), places, strict=True)
     )
-    return one, two
+    return first, second
 
 
 def _places(steps: NDArray[Any]) -> Array:
-    """Of checkpoints, from 0 at the first to 1 at the last, in log(1 + step)."""
+    """Places of the checkpoints in log(1 + step): 0 for the first, 1 for the last."""
     x = np.log1p(steps.astype(np.float64))
     return np.asarray((x - x[0]) / (x[-1] - x[0]))
 
 
 def passage_ratio(first: Approach, second: Approach, level: float = HALF_WAY) -> Estimate:
-    """How many times as many steps the second run takes to pass a level as the first, paired on samples and seeds."""
+    """Steps that the second run needs to reach a level, divided by those of the first; paired on samples and seeds."""
     means = resampled_means(*first.parts, *second.parts)
-    one, two = _corrected(*means[:3]), _corrected(*means[3:])
-    return first._estimates((passage(second.steps, two, level) / passage(first.steps, one, level))[:, None])[
-        0
-    ]
+    own = passage(first.steps, _corrected(*means[:3]), level)
+    others = passage(second.steps, _corrected(*means[3:]), level)
+    return first._estimates((others / own)[:, None])[0]

@@ -1,15 +1,14 @@
-"""How far the share of knowledge that two models have in common is determined at all (docs/decomposition.md).
+"""Bounds on the preserved share over all nearly sparsest AND-OR splits (docs/decomposition.md).
 
-Splits with nearly the least L1 norm are many. Of all pairs of them, one of each model, these bounds give the least
-and the greatest share of the first model's strength that the second has too: values that some pair is shown to have,
-and values that no pair can pass.
+Many splits of a value table have nearly the least L1 norm. Take one such split of each model: the pair has a preserved
+share. Inner bounds are shares of pairs that were found; outer bounds are shares that no pair can go beyond.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +16,7 @@ import torch
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.knowledge.crossings import Array
 from bequeath.knowledge.regions import shared
-from bequeath.knowledge.shares import Strengths
-from bequeath.knowledge.statistics import Estimate, ratio_estimate
 from bequeath.lattice.checks import check_table
 from bequeath.lattice.exact.decompose import CertificateWarning
 from bequeath.lattice.exact.iteration import halve_singletons_
@@ -30,38 +26,49 @@ from bequeath.lattice.subsets import orders, players_of
 from bequeath.lattice.threads import in_parts
 from bequeath.printable import one_line
 
-# Couplings of the joint problems that bring two models together: small ones keep to the optima, large ones go as near
-# as the slack allows.
+# Couplings of the joint problems that bring two models together. Small ones stay near the optima; large ones use all of
+# the slack.
 _COUPLINGS = (0.1, 0.5, 2.0)
-# Prices, per unit of an interaction, at which models are driven apart.
+# Prices per unit of an interaction, used to drive two models apart.
 _PRICES = (0.02, 0.1)
-# Price at which one interaction is made as small as it can be.
+# Price per unit of one interaction, used to make it as small as possible.
 _ENTRY_PRICE = 0.5
 _ROUNDS = 3
 _ROUNDING = 1e-9
-# Relative duality gap of every problem here; it widens the bounds.
+# Relative duality gap of all problems in this module; it widens the bounds.
 _TOL = 1e-4
-# Entries of problems that are solved together.
+# Number of entries of the problems that are solved together.
 _BLOCK_ENTRIES = 2**18
 
 
 @dataclass(frozen=True)
 class ShareBounds:
-    """Bounds on the preserved share of every pair of tables; all fields have the tables' leading shape.
+    """Bounds on the preserved share of each pair of value tables (`preserved_bounds` makes them).
 
-    least <= least_found <= share <= greatest_found <= greatest.
+    All fields have the tables' leading shape, and least <= least_found <= share <= greatest_found <= greatest.
 
     Attributes
     ----------
     least, greatest : Tensor
-        No pair of splits within the slack has a share outside of these (outer bounds: they may be too wide).
+        Outer bounds: no pair of splits within the slack has a share outside of them. They may be too wide.
     least_found, greatest_found : Tensor
-        Shares of pairs that were found (inner bounds: every value between them is had by some pair).
+        Inner bounds: shares of pairs that were found. Each value between them is the share of some pair.
     share : Tensor
-        That of the two unique splits that `decompose` gives.
+        The share of the two unique splits that `decompose` gives.
 
-    Where a split's own solve did not come near enough to the least L1 norm to say which splits are within the slack of
-    it, `least_found`, `share` and `greatest_found` are nan (and `converged` is false): `least` and `greatest` hold.
+    Notes
+    -----
+    A solver may stop too far from the least L1 norm to tell which splits lie within the slack. Then `least_found`,
+    `share` and `greatest_found` are NaN and `converged` is False; `least` and `greatest` hold all the same.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> table = torch.tensor([0.0, 1.0, 2.0, 4.0], dtype=torch.float64)
+    >>> bounds = bq.preserved_bounds(table, 2 * table)
+    >>> bool(bounds.least <= bounds.share <= bounds.greatest), bool(bounds.converged)
+    (True, True)
     """
 
     least: Tensor
@@ -74,7 +81,7 @@ class ShareBounds:
 
     @property
     def converged(self) -> Tensor:
-        """Where both splits' solves came near enough: bool."""
+        """Whether both splits were solved well enough for inner bounds: bool, the tables' leading shape."""
         return self.share.isfinite()
 
 
@@ -89,40 +96,52 @@ def preserved_bounds(
 ) -> ShareBounds:
     """Least and greatest preserved share over all AND-OR splits within (1 + slack) of the least L1 norms.
 
-    The preserved share of splits a, b is the sum of min(|a|, |b|) where the signs agree, over the sum of |a|
-    (METHOD 5a); that is (|a|_1 + |b|_1 - |a - b|_1) / (2 |a|_1).
+    The preserved share of two splits a, b is the sum of min(|a|, |b|) where the signs agree, divided by the sum of |a|.
+    This equals (|a|_1 + |b|_1 - |a - b|_1) / (2 |a|_1). Source: docs/method.md, section "Observed"; the bounds are
+    derived in docs/decomposition.md.
 
     Parameters
     ----------
     before, after : Tensor
-        Value tables of two models on the same samples, shape (..., 2**n), each in the units that are to be compared.
+        Value tables of two models on the same samples, shape (..., 2**n), both in the units to be compared.
     slack : float
-        How far above its least L1 norm a split may be and still count, relative.
+        How far the L1 norm of a split may lie above the least one, as a share of it; between 0 and 1.
     entries : int
-        How many of the strongest shared interactions are bounded from below, one by one; `least` sums these.
+        Number of the strongest shared interactions that are bounded from below one by one; `least` is their sum.
     max_iterations : int
-        Of each problem's solver. Where it is not enough, outer bounds stay true and get wider; inner ones are not
-        given.
+        Most iterations of each solver. If they are too few, the outer bounds stay valid but are wider, and the inner
+        bounds are NaN.
     progress : callable, optional
-        Called with the number of pairs just finished.
+        Called with the number of pairs that were just finished.
 
     Returns
     -------
     ShareBounds
+        Shares in [0, 1], with the tables' leading shape.
 
     Raises
     ------
     BequeathError
         If the shapes differ, a table is not finite, or an argument is out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> before = torch.tensor([0.0, 1.0, 2.0, 4.0], dtype=torch.float64)
+    >>> after = torch.tensor([0.0, 1.0, 0.0, 1.0], dtype=torch.float64)
+    >>> bounds = bq.preserved_bounds(before, after)
+    >>> round(bounds.share.item(), 2)
+    0.25
     """
     if not 0 < slack < 1:
-        raise BequeathError(f"slack: a share between 0 and 1, not {slack}")
+        raise BequeathError(f"slack: {slack} given; give a share between 0 and 1")
     entries, max_iterations = whole(entries, "entries", 1), whole(max_iterations, "max_iterations", 1)
     a, b = check_table(before, "before"), check_table(after, "after")
     if a.shape != b.shape or a.device != b.device:
         raise BequeathError(
-            f"after: shape {tuple(b.shape)} on {b.device}, before {tuple(a.shape)} on {a.device}; the two "
-            "must be read on the same samples"
+            f"after: shape {tuple(b.shape)} on {b.device}, but before has {tuple(a.shape)} on {a.device}; give tables "
+            "of the same samples and players, on one device"
         )
     pairs = torch.stack((a - a[..., :1], b - b[..., :1]), dim=-2).reshape(-1, 2, a.shape[-1])
     rows = []
@@ -134,8 +153,8 @@ def preserved_bounds(
     late = int(stacked[:, 2].isnan().sum())
     if late:
         warnings.warn(
-            f"{late} of {len(rows)} pairs: splits did not come within {max(slack, _TOL):g} of the least L1 norm; their "
-            "inner bounds and shares are not given (nan): raise max_iterations",
+            f"{late} of {len(rows)} pairs: the splits did not come within {max(slack, _TOL):g} of the least L1 norm, "
+            "so their inner bounds and shares are nan; raise max_iterations",
             CertificateWarning,
             stacklevel=2,
         )
@@ -143,13 +162,13 @@ def preserved_bounds(
 
 
 def _share(a: Tensor, b: Tensor) -> Tensor:
-    """Preserved share of two splits, shape (..., 2, 2**n); without any effect to preserve, all of it is."""
+    """Preserved share of two splits, shape (..., 2, 2**n); 1 if the first has no strength."""
     total = a.abs().sum((-1, -2))
     return torch.where(total > 0, shared(a, b).sum((-1, -2)) / total.clamp(min=1e-300), 1.0)
 
 
 def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Tensor:
-    """The five numbers of one pair of tables, shape (2, 2**n)."""
+    """The five fields of `ShareBounds` for one pair of tables, shape (2, 2**n)."""
     v = pair[:, None]
     own = sparsest_split(v, tol=_TOL, ridge_tol=1e-12, max_iterations=max_iterations)
     best, limit = own.x[:, 0], (1 + slack) * own.objective
@@ -161,7 +180,7 @@ def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Te
     )  # nan is not near
 
     def within(x: Tensor, model: int) -> Tensor:
-        """x moved towards the model's own solution until its norm is within the limit."""
+        """Move x towards the model's own solution until its norm is within the limit."""
         room, excess = limit[model] - own.objective[model], x.abs().sum() - own.objective[model]
         moved = best[model] + (room / excess.clamp(min=1e-300)).clamp(max=1.0) * (x - best[model])
         return halve_singletons_(moved)
@@ -172,17 +191,18 @@ def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Te
             tol=_TOL,
             ridge_tol=math.inf,
             max_iterations=max_iterations,
-            # Enough for such a gap, and faster; splits and bounds are float64 all the same.
+            # float32 is enough for this gap, and faster; splits and bounds are float64 all the same.
             precision=torch.float32,
             start=start,
             **more,
         )
 
-    found, greatest = [share], share.new_tensor(1.0)
+    inner_shares, greatest = [share], share.new_tensor(1.0)
     for coupling in _COUPLINGS:
         joint = solve(pair[None], best[None], coupling=coupling)
-        found.append(_share(within(joint.x[0, 0], 0), within(joint.x[0, 1], 1)))
-        # For every pair |a - b| >= (bound - |a| - |b|) / coupling. The share is monotone in |a|: an end has the most.
+        inner_shares.append(_share(within(joint.x[0, 0], 0), within(joint.x[0, 1], 1)))
+        # For every pair |a - b| >= (bound - |a| - |b|) / coupling. The share is monotone in |a|, so its maximum is at
+        # one of the ends of the range of |a|.
         strength = torch.stack((own.lower_bound[0], limit[0]))
         total = strength + limit[1]
         most = (total - (joint.lower_bound[0] - total) / coupling) / (2 * strength)
@@ -190,102 +210,55 @@ def _bounds(pair: Tensor, slack: float, entries: int, max_iterations: int) -> Te
     for price in _PRICES:
         a, b = best
         for _ in range(_ROUNDS):
-            # |a - b| is convex: the pair that goes farthest along its slope is no nearer than the pair before.
+            # |a - b| is convex, so the pair that lies farthest along its slope is at least as far apart as this pair.
             away = torch.where((a - b).abs() <= _ROUNDING * a.abs().max(), torch.sign(a), torch.sign(a - b))
             tilt = price * halve_singletons_(torch.stack((away, -away)))[:, None]
             driven = solve(v, best[:, None], tilt=tilt)
             a, b = within(driven.x[0, 0], 0), within(driven.x[1, 0], 1)
-            found.append(_share(a, b))
+            inner_shares.append(_share(a, b))
 
     def forced(model: int, tilt: Tensor) -> Tensor:
-        """What the entries that `tilt` prices keep in every split within the limit, shape (entries,)."""
+        """Lower bound on each entry priced by `tilt`, over all splits within the limit; shape (entries,)."""
         kept = [share.new_zeros(0)]
         rows = max(1, _BLOCK_ENTRIES // best[0].numel())
         for first in range(0, len(tilt), rows):
-            some = tilt[first : first + rows]
-            count = len(some)
+            block = tilt[first : first + rows]
+            count = len(block)
             bound = solve(
                 pair[model].expand(count, 1, -1),
                 best[model].expand(count, 1, -1, -1),
-                # A price on one entry moves the answer little.
+                # A price on one entry changes the solution little, so the own dual is a good start.
                 start_dual=own.dual[model].expand(count, -1, -1),
-                tilt=some,
-                # Its lower bound is no greater, and shows nothing.
+                tilt=block,
+                # An objective this low cannot give a bound above 0: stop there.
                 enough=limit[model].expand(count),
             )
             kept.append(((bound.lower_bound - limit[model]) / _ENTRY_PRICE).clamp(min=0.0))
         return torch.cat(kept)
 
     tilt = _prices_of_strongest(best, entries)
-    both = forced(0, tilt)
-    some = both > 0
-    both[some] = torch.minimum(both[some], forced(1, tilt[some]))
-    shares = torch.stack(found)
+    in_both = forced(0, tilt)
+    positive = in_both > 0
+    in_both[positive] = torch.minimum(in_both[positive], forced(1, tilt[positive]))
+    shares = torch.stack(inner_shares)
     inner = torch.stack((shares.min(), share, shares.max()))
     inner = inner if near else torch.full_like(inner, torch.nan)
-    return torch.stack((both.sum() / limit[0], *inner, greatest))
+    return torch.stack((in_both.sum() / limit[0], *inner, greatest))
 
 
 def _prices_of_strongest(best: Tensor, entries: int) -> Tensor:
     """Tilts against the strongest interactions that both models have, (up to `entries`, 1, 2, 2**n).
 
-    A singleton stands in both types, half each, and is priced in both.
+    A singleton is stored half as AND and half as OR, so it is priced in both.
     """
     n = players_of(best)
-    both = shared(best[0], best[1])
+    common = shared(best[0], best[1])
     single = orders(n, best.device) == 1
-    both[0, single] += both[1, single]
-    both[1, single] = 0
-    index = both.flatten().argsort(descending=True)[:entries]
-    index = index[both.flatten()[index] > 0]
-    tilt = best.new_zeros(len(index), *both.shape)
+    common[0, single] += common[1, single]
+    common[1, single] = 0
+    index = common.flatten().argsort(descending=True)[:entries]
+    index = index[common.flatten()[index] > 0]
+    tilt = best.new_zeros(len(index), *common.shape)
     tilt.flatten(1)[torch.arange(len(index)), index] = -_ENTRY_PRICE * best[0].flatten()[index].sign()
     tilt[:, 1, single] += tilt[:, 0, single]
     return tilt[:, None]
-
-
-BOUNDS = ("least", "least_found", "greatest_found", "greatest")
-
-
-@dataclass(frozen=True)
-class Identifiability:
-    """Bounds of samples as bounds of the ratio of sums, each an estimate over samples (and seeds).
-
-    Attributes
-    ----------
-    least, least_found, greatest_found, greatest : Estimate
-        Of the preserved share, as in `ShareBounds`.
-    new_least, new_greatest : Estimate
-        Of the new share: what is not preserved of the second model is new.
-    slack : float
-        How far above its least L1 norm a split may be and still count, relative.
-    """
-
-    least: Estimate
-    least_found: Estimate
-    greatest_found: Estimate
-    greatest: Estimate
-    new_least: Estimate
-    new_greatest: Estimate
-    slack: float
-
-
-def identifiability(bounds: Mapping[str, Array], strengths: Strengths, slack: float) -> Identifiability:
-    """How far the preserved share is determined.
-
-    Parameters
-    ----------
-    bounds : mapping of str to ndarray
-        For each of `BOUNDS`: the samples' bounds, (samples,) or (seeds, samples).
-    strengths : Strengths
-        Of the same samples, in the units in which the bounds were found.
-    slack : float
-        As the bounds were found with.
-    """
-    before, after = strengths.total("before"), strengths.total("after")
-    found = {name: ratio_estimate(bounds[name] * before, before) for name in BOUNDS}
-    new = {
-        f"new_{name}": ratio_estimate(after - bounds[other] * before, after)
-        for name, other in (("least", "greatest"), ("greatest", "least"))
-    }
-    return Identifiability(**found, **new, slack=slack)

@@ -1,4 +1,7 @@
-"""The zero and the one of a share: chance level, ceiling, the share between them, interval and p (METHOD 5)."""
+"""Calibration of a share: floor (chance level), ceiling (reliability), corrected share, interval and p-value.
+
+Source: docs/method.md, section "Measures with a zero and a one".
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ from numpy.typing import NDArray
 from bequeath.knowledge.crossings import Array, Crossed
 from bequeath.knowledge.statistics import CONFIDENCE, resample_counts
 
-# Orders of the samples that a p-value counts.
+# Number of permutations of the samples in a permutation test.
 PERMUTATIONS = 1999
 
 
 def interval(resamples: Array, n: int) -> tuple[float, float]:
-    """95% percentile interval of a figure from its resamples over n samples; nan where there is none.
+    """95% percentile interval of a figure from its bootstrap resamples over n samples; NaN if there is none.
 
-    Percentiles of few samples' resamples lie too near to each other; they are taken as far out as Student's t has them
-    (the expanded percentile interval of Hesterberg, The American Statistician 69, 2015).
+    With few samples a plain percentile interval is too narrow. Its percentiles are therefore moved outwards to match
+    Student's t (the expanded percentile interval of Hesterberg, The American Statistician 69, 2015).
     """
     if n < 2 or not np.isfinite(resamples).any():
         return np.nan, np.nan
@@ -33,12 +36,12 @@ def interval(resamples: Array, n: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Levels:
-    """Observed share, floor and ceiling, of any shape alike; nan where there is no strength, no other sample.
+    """Observed share, floor and ceiling: arrays of one shape.
 
     Attributes
     ----------
     observed, floor, ceiling : ndarray
-        `ceiling` is nan where nothing was read twice.
+        `observed` is NaN without any strength, `floor` without another sample, `ceiling` without second readings.
     """
 
     observed: Array
@@ -47,7 +50,7 @@ class Levels:
 
     @property
     def corrected(self) -> Array:
-        """kappa = (s - f) / (c - f), never clipped: 0 no more than chance, 1 as much as two readings of one model."""
+        """kappa = (s - f) / (c - f), never clipped. 0: chance level; 1: as much as two readings of one model share."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray((self.observed - self.floor) / (self.ceiling - self.floor))
 
@@ -58,138 +61,162 @@ def levels(
     of_samples: Array,
     classes: NDArray[Any] | None = None,
 ) -> Levels:
-    """Levels under weights of seeds and samples: of the data themselves with weights 1, of resamples with their counts.
+    """Levels with weighted seeds and samples: weights of 1 for the data themselves, counts for bootstrap resamples.
 
-    A sample that was drawn twice is not paired with itself: floors are over different samples only.
+    A sample that was drawn twice is not paired with itself: the floor takes pairs of different samples only.
 
     Parameters
     ----------
     crossed : Crossed
         With or without an axis of seeds.
     of_seeds, of_samples : ndarray
-        (resamples, seeds) and (resamples, samples).
+        Weights (resamples, seeds) and (resamples, samples).
     classes : ndarray, optional
-        Of the samples: the floor is over other samples of the same class.
+        Classes of the samples. With them, the floor takes pairs of samples of the same class only.
 
     Returns
     -------
     Levels
-        Each of shape (resamples, orders or groups of them).
+        Each of shape (resamples, groups of orders).
     """
     common, whole = (crossed.common, crossed.whole)
     if common.ndim == 3:
         common, whole = common[None], whole[None]
     samples = whole.shape[1]
-    partner = ~np.eye(samples, dtype=bool)
+    is_partner = ~np.eye(samples, dtype=bool)
     if classes is not None:
-        partner &= classes[:, None] == classes
+        is_partner &= classes[:, None] == classes
 
     def total(values: Array) -> Array:
-        """Weighted sum of ([seeds,] samples, groups)."""
-        each = values[None] if values.ndim == 2 else values
-        return np.asarray(np.einsum("rs,ri,sig->rg", of_seeds, of_samples, each, optimize=True))
+        """Weighted sum over seeds and samples of ([seeds,] samples, groups)."""
+        by_seed = values[None] if values.ndim == 2 else values
+        return np.asarray(np.einsum("rs,ri,sig->rg", of_seeds, of_samples, by_seed, optimize=True))
 
     size = total(whole)
     with np.errstate(invalid="ignore", divide="ignore"):
         observed = total(np.einsum("siig->sig", common)) / size
-        # Of each sample, its share with the others in the mean over them, as if there were one for each.
-        others = of_samples @ partner
+        # For each sample the mean over its partners, so that each sample counts once.
+        partners = of_samples @ is_partner
         top = np.zeros_like(size)
-        for s, one in enumerate(common):
-            for g in range(one.shape[-1]):
-                mean = of_samples @ np.where(partner, one[..., g], 0.0).T / others
-                top[:, g] += of_seeds[:, s] * np.nansum(of_samples * mean, axis=1)
-        paired = of_samples * (others > 0)
+        for seed, of_seed in enumerate(common):
+            for group in range(of_seed.shape[-1]):
+                mean = of_samples @ np.where(is_partner, of_seed[..., group], 0.0).T / partners
+                top[:, group] += of_seeds[:, seed] * np.nansum(of_samples * mean, axis=1)
+        paired = of_samples * (partners > 0)
         bottom = np.einsum("rs,ri,sig->rg", of_seeds, paired, whole, optimize=True)
         floor = top / bottom
         ceiling = np.full_like(size, np.nan)
-        if crossed.again:
-            ceiling = common_ceiling(*(total(found) / total(strength) for found, strength in crossed.again))
-        if crossed.third:
-            first, second, third = (total(found) / total(strength) for found, strength in crossed.third)
+        if crossed.reliabilities:
+            ceiling = common_ceiling(
+                *(total(part) / total(strength) for part, strength in crossed.reliabilities)
+            )
+        if crossed.of_three:
+            first, second, third = (total(part) / total(strength) for part, strength in crossed.of_three)
             usual = common_ceiling(first, second)
-            # Lower where the third model is read less reliably than the other two.
+            # Lower if the third model is read less reliably than the other two.
             ceiling = ceiling * np.minimum(common_ceiling(usual, third) / usual, 1.0)
     return Levels(observed, floor, ceiling)
 
 
 def common_ceiling(*reliabilities: Array) -> Array:
-    """What readings of models that know the same share, from how much of each a second reading finds again.
+    """The share that two models with the same knowledge would reach, from the reliability r of each.
 
-    1 - (mean of (1 - r)^4)^(1/4): r where all are alike, and near the least one where they are not. The geometric mean
-    of METHOD 5c agrees where reliabilities are alike; where they are 1.0 and 0.7, it makes kappa 0.11 too low, this one
-    0.004 (docs/calibration.md).
+    The ceiling is 1 - (mean of (1 - r)^4)^(1/4). It equals r if all reliabilities are equal; if they differ it is close
+    to the smallest one. The geometric mean (docs/method.md, section "Ceiling") is the same for equal reliabilities; for
+    1.0 and 0.7 it makes kappa 0.11 too low, this formula 0.004 (docs/calibration.md).
     """
-    return np.asarray(1 - np.mean([(1 - one) ** 4 for one in reliabilities], axis=0) ** 0.25)
+    return np.asarray(1 - np.mean([(1 - r) ** 4 for r in reliabilities], axis=0) ** 0.25)
 
 
 def point(crossed: Crossed, classes: NDArray[Any] | None = None) -> Levels:
     """Levels of the data themselves, (groups,)."""
-    found = levels(crossed, np.ones((1, crossed.seeds)), np.ones((1, crossed.whole.shape[-2])), classes)
-    return Levels(found.observed[0], found.floor[0], found.ceiling[0])
+    of_data = levels(crossed, np.ones((1, crossed.seeds)), np.ones((1, crossed.whole.shape[-2])), classes)
+    return Levels(of_data.observed[0], of_data.floor[0], of_data.ceiling[0])
 
 
 def resampled_levels(crossed: Crossed, seed: int = 0, classes: NDArray[Any] | None = None) -> Levels:
-    """Levels of each bootstrap resample of samples (and seeds), all computed anew inside: (resamples, groups)."""
+    """Levels of each bootstrap resample of samples (and seeds), (resamples, groups).
+
+    Observed share, floor and ceiling are all recomputed within each resample.
+    """
     return levels(crossed, *resample_counts(crossed.seeds, crossed.whole.shape[-2], seed), classes)
 
 
 @lru_cache(maxsize=32)
 def permutations(samples: int, classes: tuple[Any, ...] | None = None) -> NDArray[np.int64] | None:
-    """Random orders of the samples, (some, samples), no order twice where there are few; with classes, within these.
+    """Random permutations of the samples, (permutations, samples); with classes, samples move within their class only.
 
-    None where no sample can change its place.
+    With few samples, equal permutations are kept once. None if no sample can move.
     """
     rng = np.random.default_rng([0, samples])
-    found = np.tile(np.arange(samples), (PERMUTATIONS, 1))
-    named = (
+    drawn = np.tile(np.arange(samples), (PERMUTATIONS, 1))
+    numbers = (
         np.zeros(samples, int) if classes is None else np.unique(np.asarray(classes), return_inverse=True)[1]
     )
-    for name in range(named.max(initial=-1) + 1):
-        group = np.flatnonzero(named == name)
-        found[:, group] = rng.permuted(found[:, group], axis=1)
-    if not (found != np.arange(samples)).any():
+    for number in range(numbers.max(initial=-1) + 1):
+        members = np.flatnonzero(numbers == number)
+        drawn[:, members] = rng.permuted(drawn[:, members], axis=1)
+    if not (drawn != np.arange(samples)).any():
         return None
-    different = np.unique(found, axis=0)
-    return different if len(different) < len(found) else found
+    different = np.unique(drawn, axis=0)
+    return different if len(different) < len(drawn) else drawn
 
 
 def p_values(crossed: Crossed, classes: Sequence[Any] | None = None) -> Array | None:
-    """How rarely the samples in another order share as much: one p for each group of orders.
+    """Permutation test of a share against chance: one p-value for each group of orders.
 
-    p = (1 + orders whose share is at least as large) / (1 + orders). Each sample's interactions are first divided by
-    their sum of abs(I): else two models that are stronger on the same samples would seem to share. All orders are
-    drawn, not only those that move every sample: with these alone twice as many false alarms are raised as are meant
-    (docs/calibration.md). Several groups are judged together by the largest of their standardised shares, so that the
-    chance that any of them is called above chance holds.
+    p = (1 + permutations whose share is at least as large) / (1 + permutations).
+
+    - The interactions of each sample are first divided by their sum of abs(I). Otherwise two models that are stronger
+      on the same samples would seem to share knowledge.
+    - All permutations are drawn, not only those that move every sample: the latter alone raise twice as many false
+      alarms as intended (docs/calibration.md).
+    - Several groups are tested together by the largest standardised share, so that the family of tests holds its level.
+
+    Parameters
+    ----------
+    crossed : Crossed
+        With or without an axis of seeds.
+    classes : sequence, optional
+        Classes of the samples. With them, samples are exchanged within their class only.
 
     Returns
     -------
     ndarray or None
-        (groups,); None where no sample has a partner.
+        p-values (groups,); None if no sample can be exchanged.
     """
-    each = crossed.each if crossed.each.ndim == 4 else crossed.each[None]
-    samples = each.shape[1]
-    orders = permutations(samples, None if classes is None else tuple(classes))
-    if orders is None:
+    of_seeds = crossed.each if crossed.each.ndim == 4 else crossed.each[None]
+    samples = of_seeds.shape[1]
+    drawn = permutations(samples, None if classes is None else tuple(classes))
+    if drawn is None:
         return None
-    pooled = each.sum(0)
+    pooled = of_seeds.sum(0)
     observed = np.einsum("iig->g", pooled)
-    mixed = np.zeros((len(orders), pooled.shape[-1]))
+    permuted = np.zeros((len(drawn), pooled.shape[-1]))
     for i in range(samples):
-        mixed += pooled[i, orders[:, i]]
+        permuted += pooled[i, drawn[:, i]]
     if pooled.shape[-1] > 1:
-        middle, spread = mixed.mean(0), mixed.std(0)
+        middle, spread = permuted.mean(0), permuted.std(0)
         spread = np.where(spread > 0, spread, np.inf)
         observed = (observed - middle) / spread
-        mixed = ((mixed - middle) / spread).max(1, keepdims=True)
-    # Sums in another order differ in the last digits; that makes no share larger.
-    exceeding = (mixed >= observed - 1e-9 * np.abs(observed) - 1e-12).sum(0)
-    return np.asarray((1 + exceeding) / (1 + len(orders)))
+        permuted = ((permuted - middle) / spread).max(1, keepdims=True)
+    # Sums in another order differ in the last digits, which must not count as larger.
+    exceeding = (permuted >= observed - 1e-9 * np.abs(observed) - 1e-12).sum(0)
+    return np.asarray((1 + exceeding) / (1 + len(drawn)))
 
 
 def unreliable(floor: float, ceiling: float, least_room: float, n: int) -> str | None:
-    """Why there is no scale between floor and ceiling; None where there is one."""
+    """The reason why floor and ceiling give no scale; None if they do.
+
+    Parameters
+    ----------
+    floor, ceiling : float
+        Of the data; NaN if they do not exist.
+    least_room : float
+        Lower end of the interval of ceiling minus floor.
+    n : int
+        Number of samples.
+    """
     if not np.isfinite(floor):
         return "no other sample to compare with" if n < 2 else "no strength to take a share of"
     if not np.isfinite(ceiling):

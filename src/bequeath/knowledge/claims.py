@@ -1,4 +1,7 @@
-"""The claims of arXiv 2410.08455 and 2605.17967, judged on a comparison's own corrected figures (METHOD 6)."""
+"""Verdicts on the claims of arXiv 2410.08455 and 2605.17967, from the corrected figures of a comparison.
+
+Source: docs/method.md, section "Claims".
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,26 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bequeath.knowledge.bounds import Identifiability
 from bequeath.knowledge.dynamics import Dynamics, lead
+from bequeath.knowledge.identifiability import Identifiability
 from bequeath.knowledge.share import Share
 from bequeath.knowledge.shares import Strengths
 from bequeath.knowledge.statistics import Estimate
-
-# What "little" means: less than half.
-_LITTLE = 0.5
-# Differences below this are rounding, not findings.
-_ROUNDING = 1e-9
-# Checkpoints that a run needs for one to speak of a course.
-LEAST_CHECKPOINTS = 3
-
-SUPPORTED, CONTRADICTED, UNDECIDED, NOT_MEASURABLE = (
-    "supported",
-    "contradicted",
-    "undecided",
-    "not measurable",
+from bequeath.knowledge.verdicts import (
+    CONTRADICTED,
+    NOT_MEASURABLE,
+    SUPPORTED,
+    UNDECIDED,
+    above_zero,
+    all_supported,
+    below_zero,
+    flipped,
+    little,
+    paper_verdict,
 )
-VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, NOT_MEASURABLE)
+
+# Fewest checkpoints of a run whose course is judged.
+LEAST_CHECKPOINTS = 3
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,10 @@ class Readings:
     Attributes
     ----------
     strengths : Strengths
-        By the decomposition and the scale that were asked for: verdicts are of these.
+        By the decomposition and the scale that the user asked for. The verdicts are based on these.
     others : dict of str to Strengths
-        By other ones, to be put beside: ``and``, ``raw``, ``own scale``, ``exact``, ``paper``, ``sparse``.
+        By other decompositions or scales, for comparison: ``and``, ``raw``, ``own scale``, ``exact``, ``paper``,
+        ``sparse``.
     """
 
     strengths: Strengths
@@ -46,17 +50,17 @@ class Readings:
 
     @classmethod
     def stacked(cls, seeds: Sequence[Readings]) -> Readings:
-        """Those of several seeds as one; of the others those that all seeds have."""
-        names = [name for name in seeds[0].others if all(name in one.others for one in seeds)]
+        """Join the readings of several seeds. Other readings are kept if all seeds have them."""
+        names = [name for name in seeds[0].others if all(name in seed.others for seed in seeds)]
         return cls(
-            Strengths.stacked([one.strengths for one in seeds]),
-            {name: Strengths.stacked([one.others[name] for one in seeds]) for name in names},
+            Strengths.stacked([seed.strengths for seed in seeds]),
+            {name: Strengths.stacked([seed.others[name] for seed in seeds]) for name in names},
         )
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What became of a claim.
+    """The verdict on a claim.
 
     Attributes
     ----------
@@ -64,9 +68,9 @@ class Claim:
     text : str
         One or two sentences with the figures.
     rule : str
-        How the verdict is reached.
+        The rule for the verdict.
     differs : dict of str to str
-        Verdicts of other readings that are not the same, and why, by reading.
+        Other readings whose verdict differs: their verdict and the reason, by reading.
     """
 
     verdict: str
@@ -81,27 +85,32 @@ def judge(
     courses: Mapping[str, Dynamics] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> dict[str, Claim]:
-    """F1, F4 where the model after was followed, and, where there is a control, F2 and F3.
+    """Judge the claims: F1 always, F2 and F3 with a control, F4 with the course of the model after.
 
     Parameters
     ----------
     readings : Readings
         Of one comparison, or of several seeds together.
     bounds : Identifiability, optional
-        Of the preserved share by the exact reading: said beside F1.
+        Bounds on the preserved share of the exact reading; they are stated beside F1.
     courses : mapping of str to Dynamics, optional
-        By role, the runs that were followed; F3 needs those of ``after`` and ``control``, F4 that of ``after``.
+        Training courses by role. F3 needs ``after`` and ``control``, F4 needs ``after``.
     names : mapping of str to str, optional
-        What the text calls the models, by role.
+        Names of the models in the text, by role.
+
+    Returns
+    -------
+    dict of str to Claim
+        By the name of the claim, ``F1`` to ``F4``.
     """
     called = {"before": "before", "after": "after", "control": "control", **(names or {})}
-    found = {"F1": _f1(readings, bounds, called)}
+    claims = {"F1": _f1(readings, bounds, called)}
     if "relearned" in readings.strengths.measures:
-        found["F2"] = _f2(readings, called)
-        found["F3"] = _f3(readings.strengths, courses or {}, called)
+        claims["F2"] = _f2(readings, called)
+        claims["F3"] = _f3(readings.strengths, courses or {}, called)
     if "after" in (courses or {}):
-        found["F4"] = _f4(readings.strengths, (courses or {})["after"], called)
-    return found
+        claims["F4"] = _f4(readings.strengths, (courses or {})["after"], called)
+    return claims
 
 
 _F1_RULE = (
@@ -118,17 +127,17 @@ def _f1(readings: Readings, bounds: Identifiability | None, called: Mapping[str,
     if share.reason:
         return Claim(
             NOT_MEASURABLE,
-            f"What {after} preserved of {before} cannot be told: {share.reason}.",
+            f"What {after} preserved of {before} is not measurable: {share.reason}.",
             _F1_RULE,
             differs,
         )
-    little, falls = _little(share), _above_zero(fall)
-    verdict = _both(little, falls)
+    amount_verdict, falls = little(share), above_zero(fall)
+    verdict = all_supported(amount_verdict, falls)
     amount = {
         SUPPORTED: "Little is preserved",
         CONTRADICTED: "Much is preserved",
         UNDECIDED: "Whether little or much is preserved is open",
-    }[little]
+    }[amount_verdict]
     orders = {
         SUPPORTED: "of high orders less than of low ones",
         CONTRADICTED: "of high orders more than of low ones",
@@ -137,10 +146,10 @@ def _f1(readings: Readings, bounds: Identifiability | None, called: Mapping[str,
     by = f" (low less high orders: {_signed(fall, 100, 0)} points)"
     if not np.isfinite(fall.mean):
         orders, by = (
-            "whether less of high orders than of low ones cannot be told",
-            ": one half of them is too weak",
+            "whether less of high orders than of low ones is not measurable",
+            ": one half of the orders is too weak",
         )
-    joint = ", but " if verdict == UNDECIDED and little == SUPPORTED else "; "
+    joint = ", but " if verdict == UNDECIDED and amount_verdict == SUPPORTED else "; "
     share_is = f"{after} has {_corrected(share)} of what can be read of {before}"
     text = f"{amount}{joint}{orders}: {share_is}{by}."
     if bounds is not None and np.isfinite(bounds.least.mean):
@@ -164,11 +173,11 @@ def _f2(readings: Readings, called: Mapping[str, str]) -> Claim:
     if share.reason:
         return Claim(
             NOT_MEASURABLE,
-            f"What {control} found of it, too, cannot be told: {share.reason}.",
+            f"How much of it {control} also has is not measurable: {share.reason}.",
             _F2_RULE,
             differs,
         )
-    verdict = _little(share)
+    verdict = little(share)
     amount = {
         SUPPORTED: f"{control} finds little of what is preserved",
         CONTRADICTED: f"{control} finds most of what is preserved, too",
@@ -206,7 +215,7 @@ def _f3(strengths: Strengths, courses: Mapping[str, Dynamics], called: Mapping[s
         return Claim(
             NOT_MEASURABLE, "The courses cannot be compared: their similarity is not above chance.", _F3_RULE
         )
-    earlier, steadier = _above_zero(ahead.area), _above_zero(ahead.dropped)
+    earlier, steadier = above_zero(ahead.area), above_zero(ahead.dropped)
     words = {
         SUPPORTED: ("earlier", "more steadily"),
         CONTRADICTED: ("later", "less steadily"),
@@ -216,7 +225,7 @@ def _f3(strengths: Strengths, courses: Mapping[str, Dynamics], called: Mapping[s
     if drop.mean < 0:
         more, less, drop = after, control, replace(drop, mean=-drop.mean, low=-drop.high, high=-drop.low)
     return Claim(
-        _both(earlier, steadier),
+        all_supported(earlier, steadier),
         f"{after} gets to its own final knowledge {words[earlier][0]} than {control} "
         f"(area {_signed(ahead.area, 1, 2)}; {_p(ahead.area_p)}), and {words[steadier][1]}: of what each learned, "
         f"{more} later dropped {_signed(drop, 100, 0)} points more than {less} ({_p(ahead.dropped_p)}).",
@@ -235,48 +244,43 @@ _F4_RULE = (
 def _f4(strengths: Strengths, course: Dynamics, called: Mapping[str, str]) -> Claim:
     after = called["after"]
     if "after" in strengths.not_measurable:
-        return Claim(NOT_MEASURABLE, f"It cannot be told: {strengths.not_measurable['after']}.", _F4_RULE)
+        return Claim(NOT_MEASURABLE, f"Not measurable: {strengths.not_measurable['after']}.", _F4_RULE)
     if course.turnover is None:
-        text = "Exact readings have no halves of the masks, so how reliable an interaction is cannot be told."
+        text = "Exact readings have no halves of the masks, so the reliability of an interaction is not measurable."
         return Claim(NOT_MEASURABLE, text, _F4_RULE)
     changes = course.turnover
     noisy = changes.less_reliable(("removed", True), ("added", True))
     cancels = changes.more_cancelling(("removed", True), ("added", True))
     later = changes.less_reliable(("added", False), ("added", True))
     if not all(np.isfinite(e.mean) for e in (noisy, cancels, later)):
-        return Claim(NOT_MEASURABLE, "Too little changes between the checkpoints to be told.", _F4_RULE)
-    verdicts = [_below_zero(e) for e in (noisy, cancels, later)]
+        return Claim(NOT_MEASURABLE, "Too little changes between the checkpoints.", _F4_RULE)
+    verdicts = [below_zero(e) for e in (noisy, cancels, later)]
     opposite = CONTRADICTED in (verdicts[0], verdicts[2])
     verdict = CONTRADICTED if opposite else SUPPORTED if set(verdicts) == {SUPPORTED} else UNDECIDED
     words = {SUPPORTED: "less", CONTRADICTED: "more", UNDECIDED: "neither clearly less nor more"}
     return Claim(
         verdict,
         f"At first {after} removes interactions that are {words[verdicts[0]]} reliable than those it adds "
-        f"({_signed(noisy, 100, 0)} points) and that cancel {words[_flipped(verdicts[1])]} "
+        f"({_signed(noisy, 100, 0)} points) and that cancel {words[flipped(verdicts[1])]} "
         f"({_signed(cancels, 100, 0)} points of what is left of them in the sum); what it adds later is "
         f"{words[verdicts[2]]} reliable than what it added at first ({_signed(later, 100, 0)} points).",
         _F4_RULE,
     )
 
 
-def paper_verdict(observed: float | None) -> str:
-    """What the papers' own rule says: no floor, no ceiling, little is less than half of what is observed."""
-    if observed is None or not np.isfinite(observed):
-        return NOT_MEASURABLE
-    return SUPPORTED if observed < _LITTLE else CONTRADICTED
-
-
 def _differing(readings: Readings, name: str, share: Share) -> dict[str, str]:
-    """What other readings would say where it is not the same, with the reason."""
-    verdict = NOT_MEASURABLE if share.reason else _little(share)
-    found = {}
+    """Verdicts of the other readings that differ from this one, with the reason."""
+    verdict = NOT_MEASURABLE if share.reason else little(share)
+    differing = {}
     for reading, strengths in readings.others.items():
         other = strengths.share(name)
         exact = reading in ("exact", "paper")
-        said = paper_verdict(other.observed) if exact else NOT_MEASURABLE if other.reason else _little(other)
-        if said == verdict:
+        others_verdict = (
+            paper_verdict(other.observed) if exact else NOT_MEASURABLE if other.reason else little(other)
+        )
+        if others_verdict == verdict:
             continue
-        text = f"{said}: {100 * other.observed:.0f}% observed"
+        text = f"{others_verdict}: {100 * other.observed:.0f}% observed"
         if other.floor is not None:
             text += f", where interactions of other samples share {100 * other.floor:.0f}%"
         if exact:
@@ -285,35 +289,8 @@ def _differing(readings: Readings, name: str, share: Share) -> dict[str, str]:
             text += f"; {other.reason}"
         else:
             text += f"; {_corrected(other)} corrected"
-        found[reading] = text
-    return found
-
-
-def _little(share: Share) -> str:
-    if share.high < _LITTLE:
-        return SUPPORTED
-    return CONTRADICTED if share.low > _LITTLE else UNDECIDED
-
-
-def _above_zero(e: Estimate) -> str:
-    if e.low > _ROUNDING:
-        return SUPPORTED
-    return CONTRADICTED if e.high < -_ROUNDING else UNDECIDED
-
-
-def _below_zero(e: Estimate) -> str:
-    return _flipped(_above_zero(e))
-
-
-def _flipped(verdict: str) -> str:
-    return {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}.get(verdict, verdict)
-
-
-def _both(*verdicts: str) -> str:
-    """Supported if all are; contradicted if any is; else undecided."""
-    if CONTRADICTED in verdicts:
-        return CONTRADICTED
-    return SUPPORTED if set(verdicts) == {SUPPORTED} else UNDECIDED
+        differing[reading] = text
+    return differing
 
 
 def _corrected(share: Share) -> str:

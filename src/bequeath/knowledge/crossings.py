@@ -1,4 +1,7 @@
-"""What one model's interactions share with another's, on the same samples and on all others (METHOD 5b)."""
+"""Strength that two models share: on the same sample (the observed share) and on different samples (the floor).
+
+Source: docs/method.md, sections "Observed", "Floor" and "Ceiling".
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,14 @@ from bequeath.printable import one_line
 
 Array = NDArray[np.float64]
 Reliabilities = tuple[tuple[Array, Array], ...]
-"""What second readings find again, and the strength it is of, of each model."""
+"""For each model: the strength that its second reading shares with the first, and its whole strength."""
 
 
 @compiled
 def _add_shared(first, second, orders, out):  # type: ignore[no-untyped-def]
-    """Add min(|a|, |b|) where signs agree to out (samples, orders, samples).
+    """Add min(|a|, |b|) where the signs agree to out (samples, orders, samples).
 
-    first: (samples, columns); second: (columns, samples), so that the inner loop runs along memory.
+    first: (samples, columns). second: (columns, samples), so that the inner loop reads memory in order.
     """
     for i in range(first.shape[0]):
         for column in range(first.shape[1]):
@@ -40,22 +43,23 @@ def _add_shared(first, second, orders, out):  # type: ignore[no-untyped-def]
 
 
 def crossed(first: Tensor, second: Tensor, orders: Tensor, most: int) -> Array:
-    """What the first model has on one sample, and the second model on another, of every pair of samples.
+    """Strength shared by the first model on one sample and the second model on another, for every pair of samples.
 
     Parameters
     ----------
     first, second : Tensor
-        Interactions (samples, 2, subsets) on the same subsets; nan in samples that were not read.
+        Interactions (samples, 2, subsets) on the same subsets; NaN in samples that were not read.
     orders : Tensor
-        Players of each subset, int64, (subsets,), 1 to `most` (the empty set, of order 0, has no interaction).
+        Number of players in each subset, int64, (subsets,), 1 to `most`. (The empty set has no interaction.)
     most : int
         The largest order.
 
     Returns
     -------
     ndarray
-        (samples, samples, orders from 1): the sum of min(abs(a), abs(b)) where signs agree, of the first on sample i
-        and the second on sample j; in units of the interactions. nan where one of them was not read.
+        (samples, samples, orders from 1). Entry (i, j) is the sum of min(abs(a), abs(b)) where the signs agree, for the
+        first model on sample i and the second on sample j, in units of the interactions. NaN if one of the two was not
+        read.
     """
     a = np.ascontiguousarray(first.reshape(len(first), -1).cpu().numpy(), dtype=np.float64)
     b = np.ascontiguousarray(second.reshape(len(second), -1).cpu().numpy().T, dtype=np.float64)
@@ -67,19 +71,19 @@ def crossed(first: Tensor, second: Tensor, orders: Tensor, most: int) -> Array:
 
 
 def strength(effects: Tensor, orders: Tensor, most: int) -> Array:
-    """Sum of abs(I) over types, by order from 1: (samples, most)."""
+    """Sum of abs(I) over both types, by order from 1: (samples, most), in units of the interactions."""
     size = effects.abs().sum(-2)
     return size.new_zeros(len(size), most + 1).index_add_(-1, orders, size)[:, 1:].cpu().numpy()
 
 
 def of_strength_one(effects: Tensor) -> Tensor:
-    """Interactions (samples, 2, subsets) divided by their sample's sum of abs(I); those of no strength stay 0."""
+    """Interactions (samples, 2, subsets) divided by the sum of abs(I) of their sample; samples of strength 0 stay 0."""
     size = effects.abs().sum((-1, -2), keepdim=True)
     return effects / torch.where(size == 0, torch.ones_like(size), size)
 
 
 def sum_of(arrays: Sequence[Array]) -> Array:
-    """Arrays of one shape, added up."""
+    """The sum of arrays of one shape."""
     return np.asarray(np.sum(arrays, axis=0))
 
 
@@ -92,56 +96,56 @@ def _stacked(seeds: Sequence[Reliabilities]) -> Reliabilities:
 
 @dataclass(frozen=True, eq=False)
 class Crossed:
-    """How much of one model's strength another one has, by sample and order, and how much its own second reading has.
+    """Strength that two models share, by pair of samples and order, with the reliabilities that give the ceiling.
 
-    Sums over the ways in which two readings of each model can be put together. Of one comparison, or with an axis of
-    seeds in front of several on the same samples.
+    All arrays are sums over the pairings of the two readings of each model. With several seeds, on the same samples, an
+    axis of seeds comes first.
 
     Attributes
     ----------
     common : ndarray
-        (..., samples, samples, orders): of the first model on sample i, what the second model has on sample j.
+        (..., samples, samples, orders): strength shared by the first model on sample i and the second on sample j.
     whole : ndarray
         (..., samples, orders): strength of the first model.
     each : ndarray
-        As `common`, but of interactions that are divided by their sample's sum of abs(I): who shares with whom, however
-        strong a sample is in the two models.
-    again : tuple of (ndarray, ndarray)
-        Reliabilities, which make the ceiling: what a second reading of a model finds again, and its strength, each
-        (..., samples, orders). Empty where nothing was read twice.
-    third : tuple of (ndarray, ndarray)
-        Where a third model takes part, the reliabilities of the first two and of the third: the ceiling is lower where
-        the third one's readings are less reliable.
+        As `common`, after the interactions were divided by the sum of abs(I) of their sample. So it does not depend on
+        how strong a sample is in the two models.
+    reliabilities : tuple of (ndarray, ndarray)
+        For each model: the strength that its second reading shares with the first, and its whole strength, each
+        (..., samples, orders). They give the ceiling. Empty if nothing was read twice.
+    of_three : tuple of (ndarray, ndarray)
+        If a third model takes part: the same for the first, second and third model. The ceiling is lower if the third
+        model is read less reliably.
     """
 
     common: Array
     whole: Array
     each: Array
-    again: Reliabilities = ()
-    third: Reliabilities = ()
+    reliabilities: Reliabilities = ()
+    of_three: Reliabilities = ()
 
     __repr__ = one_line
 
     @classmethod
     def stacked(cls, seeds: Sequence[Crossed]) -> Crossed:
-        """Those of several seeds as one.
+        """Join several seeds.
 
         Raises
         ------
         BequeathError
             If they are not of the same samples and orders.
         """
-        shapes = {(one.common.shape, len(one.again), len(one.third)) for one in seeds}
+        shapes = {(one.common.shape, len(one.reliabilities), len(one.of_three)) for one in seeds}
         if len(shapes) != 1:
             raise BequeathError(
                 f"seeds: strengths of shapes {sorted(shapes)}; all need the same models, samples and players"
             )
         return cls(
-            np.stack([one.common for one in seeds]),
-            np.stack([one.whole for one in seeds]),
-            np.stack([one.each for one in seeds]),
-            _stacked([one.again for one in seeds]),
-            _stacked([one.third for one in seeds]),
+            np.stack([seed.common for seed in seeds]),
+            np.stack([seed.whole for seed in seeds]),
+            np.stack([seed.each for seed in seeds]),
+            _stacked([seed.reliabilities for seed in seeds]),
+            _stacked([seed.of_three for seed in seeds]),
         )
 
     @property
@@ -151,16 +155,16 @@ class Crossed:
 
     @property
     def read(self) -> NDArray[np.bool_]:
-        """Which samples were read in every way, bool, (samples,)."""
+        """Which samples have all readings, bool, (samples,)."""
         samples = self.whole.shape[-2]
-        parts = [self.whole, *(top for top, _ in (*self.again, *self.third))]
-        found = np.ones(samples, bool)
+        parts = [self.whole, *(top for top, _ in (*self.reliabilities, *self.of_three))]
+        read = np.ones(samples, bool)
         for part in parts:
-            found &= np.isfinite(part).all(-1).reshape(-1, samples).all(0)
-        return found
+            read &= np.isfinite(part).all(-1).reshape(-1, samples).all(0)
+        return read
 
     def of_read(self) -> Crossed:
-        """Those of the samples that were read in every way."""
+        """The same for the samples that have all readings."""
         keep = self.read
         if keep.all():
             return self
@@ -170,21 +174,24 @@ class Crossed:
             self.each[..., keep, :, :][..., keep, :],
             *(
                 tuple((top[..., keep, :], bottom[..., keep, :]) for top, bottom in pairs)
-                for pairs in (self.again, self.third)
+                for pairs in (self.reliabilities, self.of_three)
             ),
         )
 
     def over_all(self) -> Crossed:
-        """Sums over all orders: one group."""
+        """Sums over all orders, as one group."""
         return self.over(np.ones((self.whole.shape[-1], 1)))
 
     def over(self, groups: Array) -> Crossed:
-        """Sums over groups of orders, (orders, groups): the last axis is then one of groups."""
+        """Sums over groups of orders: `groups`, (orders, groups), holds 1 where an order belongs to a group.
+
+        The last axis of all arrays is then the axis of groups.
+        """
         return replace(
             self,
             common=self.common @ groups,
             whole=self.whole @ groups,
             each=self.each @ groups,
-            again=tuple((top @ groups, bottom @ groups) for top, bottom in self.again),
-            third=tuple((top @ groups, bottom @ groups) for top, bottom in self.third),
+            reliabilities=tuple((top @ groups, bottom @ groups) for top, bottom in self.reliabilities),
+            of_three=tuple((top @ groups, bottom @ groups) for top, bottom in self.of_three),
         )

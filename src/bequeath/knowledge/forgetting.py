@@ -1,4 +1,4 @@
-"""Which samples one model has right and another wrong, and whether the flips are more than luck."""
+"""Which samples are right in one model and wrong in another, and whether these flips are more than chance."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from bequeath.knowledge.statistics import Estimate
 
 @dataclass(frozen=True)
 class Flips:
-    """Right before and after, counted over the same samples.
+    """Counts of right and wrong answers of two models on the same samples.
 
     Attributes
     ----------
     both, forgotten, learned, neither : int
-        Samples that are right in both models; before only; after only; in neither.
+        Number of samples that are right in both models, only before, only after, in neither.
     change : Estimate
-        Accuracy after less accuracy before, from -1 to 1, with its 95% interval over samples (`paired_difference`).
+        Accuracy after minus accuracy before, from -1 to 1, with its 95% interval over samples (`paired_difference`).
     p : float
-        Of the exact test of McNemar (1947): how often as uneven a split of the flips, or a more uneven one, comes of
-        tossing a coin for each. 1 where nothing flips.
+        p-value of the exact test of McNemar (1947): how often fair coin tosses split the flips at least as unevenly.
+        1 if nothing flips.
     """
 
     both: int
@@ -38,7 +38,7 @@ class Flips:
 
     @property
     def n(self) -> int:
-        """Samples."""
+        """Number of samples."""
         return self.both + self.forgotten + self.learned + self.neither
 
 
@@ -50,7 +50,7 @@ def flips(before: ArrayLike, after: ArrayLike, comparisons: int = 1) -> Flips:
     before, after : array_like
         1 where a model is right, else 0: shape (samples,), in the same order.
     comparisons : int
-        So many such intervals are to hold together (Bonferroni).
+        Number of intervals that hold together (Bonferroni).
 
     Returns
     -------
@@ -59,7 +59,7 @@ def flips(before: ArrayLike, after: ArrayLike, comparisons: int = 1) -> Flips:
     Raises
     ------
     BequeathError
-        If they are not of the same samples, or hold other numbers.
+        If the arrays have different shapes, or hold numbers other than 0 and 1.
 
     References
     ----------
@@ -75,40 +75,56 @@ def flips(before: ArrayLike, after: ArrayLike, comparisons: int = 1) -> Flips:
 
 
 def flips_by_class(before: ArrayLike, after: ArrayLike, labels: Sequence[int]) -> dict[int, Flips]:
-    """The same for the samples of each class; intervals and p of all classes hold together (Bonferroni; Holm 1979).
+    """Flips within each class. Intervals (Bonferroni) and p-values (Holm 1979) of all classes hold together.
 
     Parameters
     ----------
     before, after : array_like
         As for `flips`.
     labels : sequence of int
-        Each sample's class.
+        Class of each sample.
+
+    Returns
+    -------
+    dict of int to Flips
+        By class.
     """
     first, second = _checked(before, after)
     classes = np.asarray(labels)
-    groups = {int(one): classes == one for one in np.unique(classes)}
-    found = {one: flips(first[of], second[of], len(groups)) for one, of in groups.items()}
-    held = holm([one.p for one in found.values()])
-    return {one: replace(of, p=p) for (one, of), p in zip(found.items(), held, strict=True)}
+    members = {int(label): classes == label for label in np.unique(classes)}
+    by_class = {label: flips(first[rows], second[rows], len(members)) for label, rows in members.items()}
+    adjusted = holm([of_class.p for of_class in by_class.values()])
+    return {
+        label: replace(of_class, p=p) for (label, of_class), p in zip(by_class.items(), adjusted, strict=True)
+    }
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values that hold together: the k-th smallest of m times m - k + 1, never falling, at most 1."""
+    """p-values of m tests, adjusted so that they hold together (Holm 1979).
+
+    The k-th smallest p is multiplied by m - k + 1; the results never fall with k and are at most 1.
+    """
     order = np.argsort(p)
     stepped = np.maximum.accumulate(np.asarray(p)[order] * np.arange(len(p), 0, -1))
-    held = np.empty(len(p))
-    held[order] = np.minimum(stepped, 1.0)
-    return [float(one) for one in held]
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return [float(value) for value in adjusted]
 
 
-def again(before: ArrayLike, after: ArrayLike, twin: ArrayLike) -> tuple[int, int]:
-    """How many of the forgotten and of the learned samples another seed of the model after has forgotten and learned,
-    too: what does not come again is this run's luck.
+def flips_in_twin(before: ArrayLike, after: ArrayLike, twin: ArrayLike) -> tuple[int, int]:
+    """How many of the flips also occur in a twin: another training seed of the model after.
+
+    Flips that the twin does not share are due to this one training run.
 
     Parameters
     ----------
     before, after, twin : array_like
-        As for `flips`.
+        1 where a model is right, else 0: shape (samples,), in the same order.
+
+    Returns
+    -------
+    forgotten, learned : int
+        Number of samples that both `after` and `twin` have forgotten, and that both have learned.
     """
     first, second = _checked(before, after)
     _, other = _checked(before, twin)
@@ -121,7 +137,7 @@ def _checked(before: ArrayLike, after: ArrayLike) -> tuple[NDArray[np.float64], 
         raise BequeathError(
             f"flips: answers of shape {first.shape} and {second.shape}; give 1 or 0 for each of the same samples"
         )
-    for one in (first, second):
-        if not np.isin(one, (0, 1)).all():
+    for answers in (first, second):
+        if not np.isin(answers, (0, 1)).all():
             raise BequeathError("flips: answers other than 0 and 1; give 1 where a model is right, else 0")
     return first, second

@@ -1,4 +1,4 @@
-"""Which samples a simple classifier on frozen features gets right, each predicted without having been seen."""
+"""Cross-validated predictions of a simple classifier on frozen features: which samples it gets right."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from numpy.typing import ArrayLike, NDArray
 NEIGHBOURS = 5
 
 Classify = Callable[[NDArray[Any], NDArray[np.int64], NDArray[Any]], NDArray[np.int64]]
-"""Features and labels to learn from, features to classify -> their labels."""
+"""From training features, training labels and features to classify, to the predicted labels."""
 
 
 def folds(labels: ArrayLike, count: int, seed: int) -> list[NDArray[np.int64]]:
-    """Parts of the samples, each with the classes in the proportion of all.
+    """Stratified folds: parts of the samples, each with the classes in the same proportion.
 
     Parameters
     ----------
     labels : array_like of int
         (samples,), each class at least `count` times.
     count : int
-        How many parts.
+        Number of folds.
     seed : int
-        The same seed gives the same parts, whatever the features: so models are compared in pairs.
+        The same seed gives the same folds for all models, so that models are compared in pairs.
 
     Returns
     -------
     list of ndarray
-        Indices; together every sample once.
+        Indices of the samples in each fold; each sample is in one fold.
     """
     from sklearn.model_selection import StratifiedKFold
 
@@ -41,7 +41,7 @@ def folds(labels: ArrayLike, count: int, seed: int) -> list[NDArray[np.int64]]:
 def held_out_correct(
     features: ArrayLike, labels: ArrayLike, parts: list[NDArray[np.int64]], classify: Classify
 ) -> NDArray[np.float64]:
-    """Whether each sample is classified correctly by what was learned from the other parts.
+    """Whether each sample is classified correctly by a classifier that was trained on the other folds.
 
     Parameters
     ----------
@@ -57,36 +57,36 @@ def held_out_correct(
     Returns
     -------
     ndarray
-        1 or 0 for each sample, (samples,). Its mean is the accuracy: 0 to 1, higher is better, to be held against the
+        1 or 0 for each sample, (samples,). The mean is the accuracy: 0 to 1, higher is better; its chance level is the
         share of the largest class.
     """
     x, y = np.asarray(features), np.asarray(labels, dtype=np.int64)
     correct = np.zeros(len(y))
     for part in parts:
-        rest = np.setdiff1d(np.arange(len(y)), part)
-        correct[part] = classify(x[rest], y[rest], x[part]) == y[part]
+        training = np.setdiff1d(np.arange(len(y)), part)
+        correct[part] = classify(x[training], y[training], x[part]) == y[part]
     return correct
 
 
 def nearest_neighbours(
-    features: NDArray[Any], labels: NDArray[np.int64], given: NDArray[Any]
+    features: NDArray[Any], labels: NDArray[np.int64], queries: NDArray[Any]
 ) -> NDArray[np.int64]:
-    """The class that most of the five nearest samples have, by the angle between features; in a tie the first class.
+    """The most frequent class among the five nearest samples by cosine distance; the first class in a tie.
 
     Parameters
     ----------
     features, labels : ndarray
-        (samples, features) and (samples,), to look among; of fewer than five samples all are asked.
-    given : ndarray
-        (others, features).
+        Labelled samples: (samples, features) and (samples,). With fewer than five, all of them vote.
+    queries : ndarray
+        Features to classify, (queries, features).
 
     Returns
     -------
     ndarray
-        (others,).
+        Predicted labels, (queries,).
     """
     from sklearn.neighbors import KNeighborsClassifier
 
     count = min(NEIGHBOURS, len(labels))
-    found = KNeighborsClassifier(count, metric="cosine").fit(features, labels).predict(given)
-    return np.asarray(found, dtype=np.int64)
+    classifier = KNeighborsClassifier(count, metric="cosine").fit(features, labels)
+    return np.asarray(classifier.predict(queries), dtype=np.int64)

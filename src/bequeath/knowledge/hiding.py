@@ -1,4 +1,4 @@
-"""What changed one sample's output between two models, and whether hiding the players concerned does what is said."""
+"""Which interactions changed a sample's output between two models, and a check of them by hiding their players."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bequeath.knowledge.alignment import align
 from bequeath.knowledge.statistics import CONFIDENCE, Estimate, mean_estimate, ratio_estimate
 from bequeath.lattice.interactions import TYPES, Interactions
 
-# Strongest changes whose players are hidden, and how many other sets of as many players are hidden beside them.
+# Number of strongest changes whose players are hidden, and number of random sets of as many players beside them.
 NAMED, DRAWS = 3, 16
 
 
@@ -30,8 +30,9 @@ class TermChange:
     ----------
     kind : {"and", "or"}
     players : tuple of int
+        Indices of the players.
     before, after : float
-        Its effect in either model; 0 where it is not there.
+        Its effect in each model; 0 if the model does not have it.
     """
 
     kind: str
@@ -41,31 +42,36 @@ class TermChange:
 
     @property
     def change(self) -> float:
-        """What it adds to the change of the output."""
+        """Its contribution to the change of the output: effect after minus effect before."""
         return self.after - self.before
 
     @property
-    def what(self) -> Literal["lost", "came", "turned"]:
-        """Lost: weaker after, or gone; came: stronger, or new; turned: of the other sign."""
+    def direction(self) -> Literal["lost", "came", "turned"]:
+        """Lost: weaker after, or gone. Came: stronger after, or new. Turned: its sign changed."""
         if self.before * self.after < 0:
             return "turned"
         return "lost" if abs(self.after) < abs(self.before) else "came"
 
 
 def term_changes(before: Interactions, after: Interactions) -> list[list[TermChange]]:
-    """Of each sample, the interactions that changed, the strongest change first.
+    """The interactions of each sample that changed, the strongest change first.
 
-    They are the terms of the change of the output: with v(0), what every shown player brings (`constant`) and what is
-    not explained, they add up to v(N) after less v(N) before.
+    Together with the changes of v(0), of the constant and of the unexplained part, they add up to the change of the
+    output, v(N) after minus v(N) before.
 
     Parameters
     ----------
     before, after : Interactions
         Readings (samples,) of the same samples and players, in units of the value.
+
+    Returns
+    -------
+    list of list of TermChange
+        One list for each sample.
     """
     aligned = align({"before": before, "after": after})
     pair = torch.stack([aligned.effects["before"], aligned.effects["after"]])
-    found = []
+    by_sample = []
     for sample in range(pair.shape[1]):
         change = (pair[1, sample] - pair[0, sample]).flatten()
         terms = []
@@ -75,22 +81,28 @@ def term_changes(before: Interactions, after: Interactions) -> list[list[TermCha
             kind, subset = divmod(position, pair.shape[-1])
             effects = pair[:, sample, kind, subset].tolist()
             terms.append(TermChange(TYPES[kind], aligned.members(subset), *effects))
-        found.append(terms)
-    return found
+        by_sample.append(terms)
+    return by_sample
 
 
 def players_concerned(terms: Sequence[TermChange], total: float, n_players: int) -> tuple[int, ...]:
-    """Players of the strongest interactions that moved the output the way that it went.
+    """Players of the strongest interactions that moved the output in the direction in which it changed.
 
-    Those of three interactions at most, and not more than half of the players: what is left is to be a sample still.
+    At most three interactions, and at most half of the players, so that the masked sample still shows something.
 
     Parameters
     ----------
     terms : sequence of TermChange
         The strongest change first.
     total : float
-        v(N) after less v(N) before.
+        Change of the output: v(N) after minus v(N) before.
     n_players : int
+        Number of players of the game.
+
+    Returns
+    -------
+    tuple of int
+        Indices of the players, ascending.
     """
     chosen: set[int] = set()
     named = 0
@@ -104,29 +116,36 @@ def players_concerned(terms: Sequence[TermChange], total: float, n_players: int)
 
 
 def hiding_masks(players: Sequence[int], n_players: int, seed: int = 0) -> Tensor:
-    """Masks that hide these players, and then as many others, drawn at random, all of them different.
+    """A mask that hides the given players, and masks that hide random sets of as many players.
 
     Parameters
     ----------
     players : sequence of int
-        At least one, at most half of them all.
+        At least one, at most half of all players.
     n_players : int
+        Number of players of the game.
     seed : int
-        Of the draws.
+        Seed of the random sets.
 
     Returns
     -------
     Tensor
-        Bool (1 + draws, n_players), False where hidden; up to 16 draws, fewer where there are not so many sets.
+        Bool (1 + draws, n_players), False where a player is hidden; all rows differ. There are 16 draws, or fewer if
+        there are not as many different sets.
+
+    Raises
+    ------
+    BequeathError
+        If there are no players, or more than half of all.
     """
     if not 1 <= len(players) <= n_players // 2:
-        raise BequeathError(f"hiding: {len(players)} of {n_players} players; give 1 to half of them")
+        raise BequeathError(f"hiding: {len(players)} of {n_players} players given; give 1 to half of them")
     rng = np.random.default_rng(seed)
     sets = {tuple(sorted(players))}
     wanted = 1 + min(DRAWS, comb(n_players, len(players)) - 1)
     while len(sets) < wanted:
         sets.add(tuple(sorted(rng.choice(n_players, len(players), replace=False).tolist())))
-    first, *others = sorted(sets, key=lambda one: one != tuple(sorted(players)))
+    first, *others = sorted(sets, key=lambda hidden: hidden != tuple(sorted(players)))
     masks = torch.ones(wanted, n_players, dtype=torch.bool)
     for row, hidden in zip(masks, (first, *sorted(others)), strict=True):
         row[list(hidden)] = False
@@ -135,24 +154,24 @@ def hiding_masks(players: Sequence[int], n_players: int, seed: int = 0) -> Tenso
 
 @dataclass(frozen=True)
 class HidingCheck:
-    """Whether the difference between two models' outputs moves as the readings say when players are hidden.
+    """Whether the difference between two models' outputs changes as the readings predict when players are hidden.
 
     Attributes
     ----------
     measurable : int
-        Samples in which both halves of the masks say the same direction; `right` is over them.
+        Number of samples in which both halves of the masks predict the same direction; `right` is over these.
     right : Estimate
-        Share of the measurable samples in which the difference moves in the direction that the readings say, 0 to 1,
-        higher is better, with Wilson's interval. NaN where none is measurable.
+        Share of the measurable samples in which the difference moves in the predicted direction: 0 to 1, higher is
+        better, with Wilson's interval. NaN if no sample is measurable.
     right_at_random : Estimate
-        The same for as many players drawn at random: how well any hiding is foretold.
+        The same for random sets of as many players: how well the effect of hiding any players is predicted.
     said, undone : Estimate
-        Share of the change between the models that hiding the players concerned takes away: as the readings say, and as
-        it is. 1: all of it; 0: none. Ratios of sums over all samples.
+        Share of the change between the models that is taken away by hiding the players concerned: as predicted by the
+        readings, and as measured. 1: all of it; 0: none of it. Ratios of sums over all samples.
     undone_at_random : Estimate
-        What hiding as many other players takes away: the zero of `undone`.
+        The measured share for random sets of as many players: the chance level of `undone`.
     more : Estimate
-        `undone` less `undone_at_random`: above 0 where the players concerned matter more than any others.
+        `undone` minus `undone_at_random`: above 0 if the players concerned matter more than random ones.
     """
 
     measurable: int
@@ -165,33 +184,40 @@ class HidingCheck:
 
 
 def hiding_check(
-    total: ArrayLike, said: Sequence[ArrayLike], found: Sequence[ArrayLike], measurable: Sequence[bool]
+    total: ArrayLike,
+    predicted: Sequence[ArrayLike],
+    measured: Sequence[ArrayLike],
+    measurable: Sequence[bool],
 ) -> HidingCheck:
-    """Hold what readings say of hidden players against what the models do.
+    """Compare the predicted effect of hiding players with the measured one.
 
     Parameters
     ----------
     total : array_like
-        v(N) after less v(N) before of each sample, (samples,).
-    said, found : sequence of array_like
-        Of each sample: how the difference between the models moves from all players shown to the masks of
-        `hiding_masks`, (1 + draws,), by the readings and in the models themselves.
+        v(N) after minus v(N) before of each sample, (samples,).
+    predicted, measured : sequence of array_like
+        For each sample: how the difference between the models changes from all players shown to each mask of
+        `hiding_masks`, (1 + draws,), as the readings predict it and as the models show it.
     measurable : sequence of bool
-        Of each sample, whether its reading says anything of the first mask.
+        For each sample: whether its readings predict a direction for the first mask.
+
+    Returns
+    -------
+    HidingCheck
     """
     change = np.asarray(total, np.float64)
     size, sign = np.abs(change), np.sign(change)
-    told, seen = ([np.asarray(one, np.float64) for one in rows] for rows in (said, found))
-    agree = [np.sign(a) == np.sign(b) for a, b in zip(told, seen, strict=True)]
-    sure = [one for one, is_sure in zip(agree, measurable, strict=True) if is_sure]
-    others = np.array([_mean(-one[1:]) for one in seen]) * sign
-    at_random = np.where(np.isfinite(others), others, 0.0)
-    own = np.array([-one[0] for one in seen]) * sign
+    forecasts, effects = ([np.asarray(row, np.float64) for row in rows] for rows in (predicted, measured))
+    agree = [np.sign(a) == np.sign(b) for a, b in zip(forecasts, effects, strict=True)]
+    judged = [row for row, is_measurable in zip(agree, measurable, strict=True) if is_measurable]
+    of_draws = np.array([_mean(-row[1:]) for row in effects]) * sign
+    at_random = np.where(np.isfinite(of_draws), of_draws, 0.0)
+    own = np.array([-row[0] for row in effects]) * sign
     return HidingCheck(
-        len(sure),
-        share_of([bool(one[0]) for one in sure]),
-        _mean_of([_mean(one[1:]) for one in sure]),
-        _ratio(np.array([-one[0] for one in told]) * sign, size),
+        len(judged),
+        share_of([bool(row[0]) for row in judged]),
+        _mean_of([_mean(row[1:]) for row in judged]),
+        _ratio(np.array([-row[0] for row in forecasts]) * sign, size),
         _ratio(own, size),
         _ratio(at_random, size),
         _ratio(own - at_random, size),
@@ -203,22 +229,22 @@ def _mean(values: ArrayLike) -> float:
     return float(row.mean()) if row.size else float("nan")
 
 
-def _nothing() -> Estimate:
+def _empty() -> Estimate:
     return Estimate(float("nan"), float("nan"), float("nan"), 0)
 
 
 def share_of(right: Sequence[bool]) -> Estimate:
-    """Share of what is right, with Wilson's interval: it holds where all are right, too, where resampling has none."""
+    """Share of True, with Wilson's interval. Unlike a bootstrap interval it also has a width if all are True."""
     if not right:
-        return _nothing()
+        return _empty()
     interval = scipy.stats.binomtest(sum(right), len(right)).proportion_ci(CONFIDENCE, "wilson")
     return Estimate(sum(right) / len(right), float(interval.low), float(interval.high), len(right))
 
 
 def _mean_of(values: Sequence[float]) -> Estimate:
     known = [value for value in values if np.isfinite(value)]
-    return mean_estimate(known) if known else _nothing()
+    return mean_estimate(known) if known else _empty()
 
 
 def _ratio(top: ArrayLike, bottom: ArrayLike) -> Estimate:
-    return ratio_estimate(top, bottom) if np.size(bottom) else _nothing()
+    return ratio_estimate(top, bottom) if np.size(bottom) else _empty()

@@ -1,4 +1,4 @@
-"""Which blocks of a network had to change: relative gradient norms, changes of weights, and what swaps say."""
+"""Which blocks of a network had to change: relative gradient norms, changes of weights, and swaps of blocks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bequeath.knowledge.statistics import Estimate
 Array = NDArray[np.float64]
 
 MARGIN = 0.02
-"""Share of the samples by which a model may be worse and still do."""
+"""A model may be worse by this share of the samples and still count as good enough."""
 
 
 def relative_gradients(gradients: ArrayLike, weights: ArrayLike) -> Array:
-    """Norm of the gradient over norm of the weights, of each batch and block.
+    """Norm of the gradient divided by norm of the weights, for each batch and block.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def relative_gradients(gradients: ArrayLike, weights: ArrayLike) -> Array:
     Returns
     -------
     ndarray
-        (batches, blocks), per unit of the learning rate: a step of gradient descent changes a block's weights by this
-        share of them times the learning rate. 0 and more; NaN where all weights are 0.
+        (batches, blocks), per unit of the learning rate: one step of gradient descent changes the weights of a block by
+        this share times the learning rate. At least 0; NaN if all weights are 0.
 
     References
     ----------
@@ -40,74 +40,90 @@ def relative_gradients(gradients: ArrayLike, weights: ArrayLike) -> Array:
     ICLR 2023 (arXiv 2210.11466), section 5 (relative gradient norm, RGN).
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.asarray(gradients, dtype=np.float64) / np.asarray(weights, dtype=np.float64)
-    return np.where(np.isfinite(found), found, np.nan)
+        ratios = np.asarray(gradients, dtype=np.float64) / np.asarray(weights, dtype=np.float64)
+    return np.where(np.isfinite(ratios), ratios, np.nan)
 
 
 def relative_gradient_estimates(ratios: ArrayLike) -> list[Estimate]:
-    """Mean of each block's ratio over batches, with its 95% interval (jackknife over batches).
+    """Mean ratio of each block over batches, with its 95% interval (jackknife over batches).
 
     Parameters
     ----------
     ratios : array_like
-        From `relative_gradients`, two batches or more.
+        From `relative_gradients`, of at least two batches.
+
+    Returns
+    -------
+    list of Estimate
+        One for each block.
     """
     return [_over_batches(column) for column in np.asarray(ratios, dtype=np.float64).T]
 
 
 def parts_of_sum(ratios: ArrayLike) -> list[Estimate]:
-    """Each block's part of the sum of all blocks' mean ratios, 0 to 1, with its 95% interval (jackknife over batches).
+    """Mean ratio of each block divided by the sum over blocks, with its 95% interval (jackknife over batches).
 
-    What the size of the loss does to all blocks alike is taken out: parts of the same sum with shuffled labels are what
-    the network's form alone gives, 1 / blocks what equal blocks would.
+    The division removes the size of the loss, which changes all blocks alike. The chance level is the same part with
+    shuffled labels, which shows what the architecture alone gives; equal blocks would have 1 / blocks.
+
+    Parameters
+    ----------
+    ratios : array_like
+        From `relative_gradients`, of at least two batches.
+
+    Returns
+    -------
+    list of Estimate
+        One for each block, 0 to 1.
     """
     values = np.asarray(ratios, dtype=np.float64)
-    groups = [np.array([place]) for place in range(len(values))]
+    groups = [np.array([batch]) for batch in range(len(values))]
 
     def part(block: int) -> Estimate:
-        def of(some: NDArray[np.int64]) -> float:
-            means = values[some].mean(0)
+        def of_batches(batches: NDArray[np.int64]) -> float:
+            means = values[batches].mean(0)
             total = np.nansum(means)
             return float(means[block] / total) if total > 0 else float("nan")
 
-        value = of(np.arange(len(values)))
-        low, high = jackknife(of, groups, value)
+        value = of_batches(np.arange(len(values)))
+        low, high = jackknife(of_batches, groups, value)
         return Estimate(value, max(low, 0.0), min(high, 1.0), len(values))
 
     return [part(block) for block in range(values.shape[1])]
 
 
 def _over_batches(column: Array) -> Estimate:
-    groups = [np.array([place]) for place in range(len(column))]
+    groups = [np.array([batch]) for batch in range(len(column))]
     value = float(column.mean())
-    low, high = jackknife(lambda some: float(column[some].mean()), groups, value)
+    low, high = jackknife(lambda batches: float(column[batches].mean()), groups, value)
     return Estimate(value, max(low, 0.0), high, len(column))
 
 
 def relative_change(before: ArrayLike, after: ArrayLike) -> float:
-    """How far weights have moved: norm of the difference over norm before.
+    """How far weights have moved: norm of the difference divided by the norm before.
 
-    0 where nothing has changed, 1 where as much as all of them; NaN where all were 0.
+    0: nothing has changed. 1: the change is as large as the weights were. NaN: all weights were 0.
     """
-    first, second = (np.asarray(one, dtype=np.float64).ravel() for one in (before, after))
+    first, second = (np.asarray(weights, dtype=np.float64).ravel() for weights in (before, after))
     size = float(np.linalg.norm(first))
     return float(np.linalg.norm(second - first)) / size if size > 0 else float("nan")
 
 
 @dataclass(frozen=True)
 class Swaps:
-    """What putting blocks back does to the share of samples that are right.
+    """Effect on the accuracy of resetting blocks of the model after to their weights before.
 
     Attributes
     ----------
     alone : dict of str to Estimate
-        Of each block: accuracy with it alone put back less that of the model after; the intervals hold together.
+        For each block: accuracy with this block alone reset, minus the accuracy of the model after. The intervals hold
+        together.
     up_to : dict of str to Estimate
-        The same with all blocks up to this one put back, all heads fitted anew; these hold together, too.
+        The same with all blocks up to this one reset, and with new heads. These intervals hold together, too.
     needed : tuple of str
-        Blocks without whose change the model after is clearly worse.
+        Blocks whose reset makes the model after clearly worse.
     frozen : str or None
-        The last block up to which all may be put back: less than the margin is lost. None: not even the first.
+        The last block such that resetting all blocks up to it loses at most the margin. None: not even the first one.
     """
 
     alone: Mapping[str, Estimate]
@@ -123,28 +139,34 @@ def judge(
     up_to: Mapping[str, ArrayLike],
     margin: float = MARGIN,
 ) -> Swaps:
-    """Judge swaps on the same samples.
+    """Judge swaps of blocks on the same samples.
 
     Parameters
     ----------
     after : array_like
         1 where the model after is right, else 0: (samples,).
-    alone : mapping
-        The same with one block put back, in the order of the blocks.
-    after_new_head, up_to : array_like, mapping
-        The same with the head fitted anew: of the model after, and with all blocks up to one put back. Both have such
-        a head, so that blocks are compared, not heads.
+    alone : mapping of str to array_like
+        The same with one block reset, in the order of the blocks.
+    after_new_head : array_like
+        The same for the model after with a newly fitted head.
+    up_to : mapping of str to array_like
+        The same with all blocks up to one reset and a newly fitted head. It is compared with `after_new_head`, so that
+        only the blocks differ.
     margin : float
-        What may be lost, as a share of the samples.
+        Accuracy that may be lost, as a share of the samples.
 
     Returns
     -------
     Swaps
-        `frozen` is the last block for which it holds, whatever those before it lose: what a network with more frozen
-        blocks can do, one with fewer can, too.
+        `frozen` is the last block that meets the margin, even if an earlier one does not: a network with fewer frozen
+        blocks can do all that one with more can.
     """
-    one = {name: paired_difference(rows, after, len(alone)) for name, rows in alone.items()}
-    several = {name: paired_difference(rows, after_new_head, len(up_to)) for name, rows in up_to.items()}
-    needed = tuple(name for name, difference in one.items() if difference.high < 0)
-    kept = [name for name, found in several.items() if found.mean >= -margin - 1e-12 and found.high >= 0]
-    return Swaps(one, several, needed, kept[-1] if kept else None)
+    changes = {name: paired_difference(rows, after, len(alone)) for name, rows in alone.items()}
+    up_to_changes = {
+        name: paired_difference(rows, after_new_head, len(up_to)) for name, rows in up_to.items()
+    }
+    needed = tuple(name for name, change in changes.items() if change.high < 0)
+    kept = [
+        name for name, change in up_to_changes.items() if change.mean >= -margin - 1e-12 and change.high >= 0
+    ]
+    return Swaps(changes, up_to_changes, needed, kept[-1] if kept else None)

@@ -1,4 +1,7 @@
-"""Regions as shares of the real output: interactions add up to it, so do their regions (METHOD 7)."""
+"""The ledger: the output of one model as a sum over regions, since its interactions add up to its output.
+
+Source: docs/method.md, section "Any number of models".
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,13 @@ class Ledger:
     Attributes
     ----------
     parts : dict of Region to Tensor
-        Signed effect of each region, of shape (samples,), in the raw units of the value function; with an axis of
-        seeds in front where there are several, as all that follows.
+        Signed effect of each region, shape (samples,), in the raw units of the value function. With several seeds, an
+        axis of seeds comes first, here and in all other fields.
     constant : Tensor
-        What any shown player brings, whichever it is, shape (samples,): of sparse readings; 0 in exact ones.
+        Constant of a sparse reading, which counts as soon as any player is shown; shape (samples,). 0 in exact
+        readings.
     total : Tensor
-        v(N) - v(0), shape (samples,): what parts, constant and `unexplained` add up to.
+        v(N) - v(0), shape (samples,): the sum of parts, constant and `unexplained`.
     v_full : Tensor
         v(N), shape (samples,).
     """
@@ -41,14 +45,14 @@ class Ledger:
 
     @classmethod
     def stacked(cls, seeds: Sequence[Ledger]) -> Ledger:
-        """Those of several seeds as one."""
-        parts = {region: torch.stack([one.parts[region] for one in seeds]) for region in seeds[0].parts}
+        """Join the ledgers of several seeds."""
+        parts = {region: torch.stack([seed.parts[region] for seed in seeds]) for region in seeds[0].parts}
         names = ("constant", "total", "v_full")
-        return cls(parts, *(torch.stack([getattr(one, name) for one in seeds]) for name in names))
+        return cls(parts, *(torch.stack([getattr(seed, name) for seed in seeds]) for name in names))
 
     @property
     def unexplained(self) -> Tensor:
-        """What the interactions leave of the total, (samples,): 0 if they are exact and all are counted."""
+        """Total minus constant minus parts, (samples,): 0 if the reading is exact and all interactions are counted."""
         return self.total - self.constant - torch.stack(list(self.parts.values())).sum(0)
 
     @property
@@ -57,7 +61,7 @@ class Ledger:
         return self.unexplained.abs().max().item()
 
     def positive_without(self, effect: Tensor | float = 0.0) -> Tensor:
-        """Whether v(N) stays above 0 with an effect taken out: bool, shape (samples,).
+        """Whether v(N) minus an effect is above 0: bool, shape (samples,).
 
         For log-odds, above 0 means that the true class has more than half of the probability.
         """
@@ -67,17 +71,46 @@ class Ledger:
 def ledger(
     comparison: Comparison, model: str, v_empty: Tensor, v_full: Tensor, constant: Tensor | None = None
 ) -> Ledger:
-    """The ledger of one of the models compared, by its role; `v_empty`, `v_full` are v(0), v(N) of shape (samples,).
+    """The output of one of the models compared, as a sum over the regions that it belongs to.
 
-    `constant`, of that shape, is that of a sparse reading (`Interactions.constant`).
+    Source: docs/method.md, section "Any number of models".
+
+    Parameters
+    ----------
+    comparison : Comparison
+        From `compare`.
+    model : str
+        Role of the model, such as ``"after"``.
+    v_empty, v_full : Tensor
+        v(0) and v(N) of the model, shape (samples,), in units of the value.
+    constant : Tensor, optional
+        `Interactions.constant` of a sparse reading, shape (samples,); 0 by default.
+
+    Returns
+    -------
+    Ledger
+        Signed effects (samples,) in units of the value. They add up to v(N) - v(0).
 
     Raises
     ------
     BequeathError
         If the comparison has no such model.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> before = torch.tensor([[0.0, 1.0, 2.0, 4.0]], dtype=torch.float64)
+    >>> after = torch.tensor([[0.0, 1.0, 1.0, 3.0]], dtype=torch.float64)
+    >>> comparison = bq.compare(before=bq.decompose(before, "and"), after=bq.decompose(after, "and"))
+    >>> book = bq.ledger(comparison, "after", after[:, 0], after[:, -1])
+    >>> book.total.tolist()
+    [3.0]
+    >>> sum(part.item() for part in book.parts.values())
+    3.0
     """
     if model not in comparison.values:
-        raise BequeathError(f"ledger: no model {model!r}; there are {', '.join(comparison.values)}")
+        raise BequeathError(f"ledger: no model {model!r}; give one of {', '.join(comparison.values)}")
     parts = {
         region: effects.sum((-1, -2)) * comparison.scale[model]
         for region, effects in comparison.regions.items()

@@ -1,4 +1,4 @@
-"""Which of several classifiers is right more often on the same samples, and whether that is clear."""
+"""Paired comparison of classifiers: which one is right more often on the same samples, and by how much."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from bequeath.knowledge.statistics import CONFIDENCE, Estimate
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike, comparisons: int = 1) -> Estimate:
-    """How much more often the first is right than the second, with an interval for pairs.
+    """Accuracy of the first classifier minus accuracy of the second, with an interval for paired samples.
 
     Parameters
     ----------
     first, second : array_like
         1 or 0 for each of the same samples, (samples,).
     comparisons : int
-        So many such intervals are to hold together with 95% (Bonferroni).
+        Number of intervals that hold together with 95% (Bonferroni).
 
     Returns
     -------
     Estimate
-        Difference of the two accuracies, -1 to 1. The interval is Bonett and Price's, which counts one more sample that
-        only the first gets right, and one that only the second does: where few differ, resampling would be too sure.
+        Difference of the two accuracies, -1 to 1. The interval is Bonett and Price's. It counts one more sample that
+        only the first gets right, and one more that only the second gets right; a bootstrap interval is too narrow if
+        few samples differ.
 
     References
     ----------
@@ -49,11 +50,11 @@ class Ranking:
     Attributes
     ----------
     order : tuple of str
-        From the most accurate on; equals in the order given.
-    behind : dict
-        For all but the first: how much more often the first is right; the intervals hold together with 95%.
+        The most accurate first; equal ones in the order given.
+    behind : dict of str to Estimate
+        For all but the first: accuracy of the first minus its own. The intervals hold together with 95%.
     not_apart : tuple of str
-        Those that are not clearly behind the first.
+        Classifiers that are not clearly behind the first.
     """
 
     order: tuple[str, ...]
@@ -62,12 +63,16 @@ class Ranking:
 
 
 def ranking(correct: Mapping[str, Sequence[float] | ArrayLike]) -> Ranking:
-    """Rank classifiers by how often each is right on the same samples.
+    """Rank classifiers by their accuracy on the same samples.
 
     Parameters
     ----------
-    correct : mapping
-        1 or 0 for each sample, (samples,), by name.
+    correct : mapping of str to array_like
+        By name: 1 or 0 for each sample, (samples,).
+
+    Returns
+    -------
+    Ranking
     """
     rows = {name: np.asarray(row, dtype=np.float64) for name, row in correct.items()}
     order = sorted(rows, key=lambda name: -float(rows[name].mean()))

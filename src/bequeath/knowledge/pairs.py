@@ -1,4 +1,4 @@
-"""Every two of several models: how much of the one the other has."""
+"""Calibrated shares of all pairs of several models."""
 
 from __future__ import annotations
 
@@ -23,20 +23,35 @@ def pairwise(
     labels: Sequence[int] | None = None,
     not_measurable: Mapping[str, str] | None = None,
 ) -> dict[tuple[str, str], Share]:
-    """s(A, B) of all ordered pairs of models, from its zero to its one; arguments as of `bequeath.compare`."""
+    """The share s(A, B) of model A's strength that model B has too, for all ordered pairs of models.
+
+    Source: docs/method.md, section "Measures with a zero and a one".
+
+    Parameters
+    ----------
+    readings : mapping of str to Interactions
+        Readings of the models by name, of the same samples and players.
+    normalise, salient, labels, not_measurable
+        As for `bequeath.compare`.
+
+    Returns
+    -------
+    dict of (str, str) to Share
+        By the names of A and B.
+    """
     repeated = Repeated(readings, {}, normalise, salient)
-    second, both = repeated.usual
+    second, repeats = repeated.usual
     reasons = not_measurable or {}
     classes = None if labels is None else np.asarray(labels)
-    found: dict[tuple[str, str], Share] = {}
+    shares: dict[tuple[str, str], Share] = {}
 
-    def share(crossed: Crossed, pair: tuple[str, str]) -> Share:
-        one = calibrated(crossed.over_all(), classes, second)[0]
+    def calibrated_share(crossed: Crossed, pair: tuple[str, str]) -> Share:
+        share = calibrated(crossed.over_all(), classes, second)[0]
         known = [reasons[name] for name in pair if name in reasons]
-        return replace(one, reason="; ".join(known) or one.reason)
+        return replace(share, reason="; ".join(known) or share.reason)
 
     for a, b in combinations(readings, 2):
-        crossed = both.pair(a, b)
-        found[a, b] = share(crossed, (a, b))
-        found[b, a] = share(both.reversed(crossed, b), (b, a))
-    return found
+        crossed = repeats.pair(a, b)
+        shares[a, b] = calibrated_share(crossed, (a, b))
+        shares[b, a] = calibrated_share(repeats.reversed(crossed, b), (b, a))
+    return shares

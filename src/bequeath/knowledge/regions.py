@@ -1,9 +1,13 @@
-"""What models share, and who has what: each interaction's strength dealt out over the sets of models (METHOD 5, 7)."""
+"""Shared strength and regions: the strength of each interaction, divided among the sets of models that have it.
+
+Source: docs/method.md, sections "Observed" and "Any number of models".
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,25 +15,52 @@ from torch import Tensor
 from bequeath.errors import BequeathError
 
 Region = tuple[str, ...]
-"""The models that share it, in the order in which they were given."""
+"""A set of models, in the order in which the models were given."""
 
-# Their sets are 2**models - 1, each with an array of its own.
+# There are 2**models - 1 sets, each with an array of its own.
 _MOST_MODELS = 12
 
 
 def shared(*effects: Tensor) -> Tensor:
-    """min |I| over models where all signs agree, else 0: of one shape, or of shapes that broadcast (METHOD 5a)."""
+    """Shared strength: min |I| over models where all signs agree, else 0.
+
+    Source: docs/method.md, section "Observed". The tensors have one shape, or shapes that broadcast.
+    """
     least, most = effects[0], effects[0]
     for effect in effects[1:]:
         least, most = torch.minimum(least, effect), torch.maximum(most, effect)
     return least.clamp(min=0) - most.clamp(max=0)
 
 
-def regions(values: Mapping[str, Tensor]) -> dict[Region, Tensor]:
-    """Signed effects of every set of models: what just these models have in common.
+def main_part(before: float, after: float) -> Literal["preserved", "discarded", "new", "flipped"]:
+    """Which part of one interaction's strength in two models is the largest (METHOD 5a).
 
-    For each interaction and sign the models' strengths are nested intervals [0, s]. Sorted, the layers between them
-    belong to the models that reach so far. So the regions that a model belongs to add up to its interactions.
+    Parameters
+    ----------
+    before, after : float
+        Its effects, each on its model's scale.
+
+    Returns
+    -------
+    str
+        ``"flipped"`` where the signs differ: then it is discarded and new at once. Of equal parts the first of
+        preserved, discarded, new.
+    """
+    if before * after < 0:
+        return "flipped"
+    kept = min(abs(before), abs(after))
+    discarded, new = abs(before) - kept, abs(after) - kept
+    if kept >= max(discarded, new):
+        return "preserved"
+    return "discarded" if discarded >= new else "new"
+
+
+def regions(values: Mapping[str, Tensor]) -> dict[Region, Tensor]:
+    """Signed effects of every set of models: what exactly these models have in common.
+
+    For each interaction and sign, the models' strengths s are nested intervals [0, s]. Sort them: each layer between
+    two neighbouring strengths belongs to the models whose strength reaches it. So the regions that a model belongs to
+    add up to its interactions. Source: docs/method.md, section "Any number of models".
 
     Parameters
     ----------
@@ -39,7 +70,7 @@ def regions(values: Mapping[str, Tensor]) -> dict[Region, Tensor]:
     Returns
     -------
     dict of tuple of str to Tensor
-        Every set of models, single ones first; tensors of the values' shape, in their units.
+        By set of models, small sets first; tensors in the shape and units of `values`.
 
     Raises
     ------
@@ -53,16 +84,16 @@ def regions(values: Mapping[str, Tensor]) -> dict[Region, Tensor]:
         )
     stacked = torch.stack(list(values.values()))
     nothing = torch.zeros_like(stacked[0])
-    found: dict[int, Tensor] = {}
+    by_bits: dict[int, Tensor] = {}
     for sign in (1, -1):
         strength, order = (sign * stacked).clamp(min=0).sort(dim=0, descending=True, stable=True)
-        members = (1 << order).cumsum(0)  # bit m of the r-th: whether model m is among the r strongest
+        members = (1 << order).cumsum(0)  # bit m of row r: whether model m is among the r + 1 strongest
         layers = strength - torch.cat((strength[1:], nothing[None]))
         for bits in torch.unique(members[layers > 0]).tolist():
             part = torch.where(members == bits, layers, 0.0).sum(0)
-            found[bits] = found.get(bits, nothing) + sign * part
+            by_bits[bits] = by_bits.get(bits, nothing) + sign * part
     sets = [chosen for size in range(1, len(names) + 1) for chosen in combinations(range(len(names)), size)]
     return {
-        tuple(names[model] for model in chosen): found.get(sum(1 << model for model in chosen), nothing)
+        tuple(names[model] for model in chosen): by_bits.get(sum(1 << model for model in chosen), nothing)
         for chosen in sets
     }

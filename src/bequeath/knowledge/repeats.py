@@ -1,4 +1,7 @@
-"""Two readings of each model on the same samples: what a share is observed on, and what its ceiling comes from."""
+"""Two readings of each model on the same samples: the observed share is taken across them, and they give its ceiling.
+
+Source: docs/method.md, sections "Observed" and "Ceiling".
+"""
 
 from __future__ import annotations
 
@@ -29,18 +32,32 @@ from bequeath.lattice.interactions import Interactions
 
 Normalise = Literal["none", "output", "l1"]
 Second = Literal["split", "retest", "twin", "once"]
-"""Where a share's ceiling comes from: halves of the masks, an equivalent game, other seeds; once: from nowhere."""
+"""Where the ceiling comes from: halves of the masks, an equivalent game, other seeds; once: there is no ceiling."""
 
 Pairs = list[tuple[Tensor, Tensor]]
 
 
 def scale_of(effects: Tensor, reading: Interactions, normalise: Normalise) -> float:
-    """What a reading's interactions, (samples, 2, subsets), are divided by to be compared.
+    """The number that the interactions of a reading are divided by before models are compared.
+
+    Parameters
+    ----------
+    effects : Tensor
+        Interactions (samples, 2, subsets).
+    reading : Interactions
+        The reading that they are from.
+    normalise : {"l1", "output", "none"}
+        Mean L1 norm over samples, mean |v(N) - v(0)|, or 1.
+
+    Returns
+    -------
+    float
+        In units of the value; 1 if it would be 0.
 
     Raises
     ------
     BequeathError
-        If it is the output's size that is asked for, and v(N) is not known.
+        If `normalise` is "output" and v(N) is not known.
     """
     if normalise == "none":
         return 1.0
@@ -48,7 +65,7 @@ def scale_of(effects: Tensor, reading: Interactions, normalise: Normalise) -> fl
         scale = reading.total.abs().nanmean().item()
         if not math.isfinite(scale):
             raise BequeathError(
-                'normalise: "output" needs v(N), which a sparse reading does not know; evaluate the full mask, too'
+                'normalise: "output" needs v(N), which this sparse reading lacks; evaluate the full mask, too'
             )
     else:
         scale = effects.abs().sum((-1, -2)).nanmean().item()
@@ -56,7 +73,7 @@ def scale_of(effects: Tensor, reading: Interactions, normalise: Normalise) -> fl
 
 
 def salient_part(effects: Tensor, salient: float | None) -> Tensor:
-    """Interactions above this share of their sample's largest; the others are 0."""
+    """The interactions above this share of the largest one of their sample; all others are set to 0."""
     if salient is None or not effects.numel():
         return effects
     size = effects.abs()
@@ -66,29 +83,32 @@ def salient_part(effects: Tensor, salient: float | None) -> Tensor:
 def halves_of(
     readings: Mapping[str, Interactions],
 ) -> tuple[dict[str, Interactions], dict[str, Interactions]] | None:
-    """Each reading from two disjoint halves of its masks; None where one has none, or too few masks for halves."""
+    """Two readings of each model, from two disjoint halves of the masks; None if one of them has no halves.
+
+    A reading has no halves if it is exact, or if half of its masks are too few.
+    """
     try:
-        both = {name: one.halves for name, one in readings.items() if one.listed is not None}
-    except BequeathError:  # half of the masks is too few for the order, or they are not at hand
+        halves = {name: reading.halves for name, reading in readings.items() if reading.listed is not None}
+    except BequeathError:  # half of the masks is too few for the order, or the values are not at hand
         return None
-    if not readings or len(both) < len(readings):
+    if not readings or len(halves) < len(readings):
         return None
-    return {name: one[0] for name, one in both.items()}, {name: one[1] for name, one in both.items()}
+    return {name: pair[0] for name, pair in halves.items()}, {name: pair[1] for name, pair in halves.items()}
 
 
 @dataclass(frozen=True, eq=False)
 class Repeats:
-    """Readings of several models on the same samples and subsets, each on its scale.
+    """Two readings of each of several models, on the same samples and subsets, each divided by its scale.
 
-    What is shared is counted across readings: the first of one model with the second of another and the other way
-    round, so that what two readings of one set of masks have in common by their errors does not count.
+    Shared strength is counted across readings: the first reading of one model with the second reading of the other, and
+    the other way round. Two models that are read from the same masks have errors in common; these do not count.
 
     Attributes
     ----------
     first, second : dict of str to Tensor
-        By model, (samples, 2, subsets); `second` is `first` where the models were read once.
+        By model, (samples, 2, subsets); `second` is `first` if the models were read once.
     orders : Tensor
-        Players of each subset.
+        Number of players in each subset.
     most : int
         The largest order.
     """
@@ -106,19 +126,19 @@ class Repeats:
         normalise: Normalise = "l1",
         salient: float | None = None,
     ) -> Repeats:
-        """Bring readings to the same subsets and scales; `second`: of the same models, None where there is none."""
-        given = {("first", name): one for name, one in first.items()}
-        given |= {("second", name): one for name, one in (second or {}).items()}
-        aligned = align({" ".join(key): one for key, one in given.items()})
-        found: dict[str, dict[str, Tensor]] = {"first": {}, "second": {}}
-        for (which, name), one in given.items():
+        """Bring readings to the same subsets and scales; `second` is None if there are no second readings."""
+        readings = {("first", name): reading for name, reading in first.items()}
+        readings |= {("second", name): reading for name, reading in (second or {}).items()}
+        aligned = align({" ".join(key): reading for key, reading in readings.items()})
+        scaled: dict[str, dict[str, Tensor]] = {"first": {}, "second": {}}
+        for (which, name), reading in readings.items():
             effects = salient_part(aligned.effects[f"{which} {name}"], salient)
-            # A sample that was not read has no v(0), whether or not others have terms.
-            effects[one.offset.isnan().reshape(-1)] = torch.nan
-            found[which][name] = effects / scale_of(effects, one, normalise)
+            # A sample that was not read has NaN for v(0), even if it got zeros for the terms of other samples.
+            effects[reading.offset.isnan().reshape(-1)] = torch.nan
+            scaled[which][name] = effects / scale_of(effects, reading, normalise)
         return cls(
-            found["first"],
-            found["first"] if second is None else found["second"],
+            scaled["first"],
+            scaled["first"] if second is None else scaled["second"],
             aligned.orders,
             aligned.most,
         )
@@ -129,87 +149,96 @@ class Repeats:
         return self.second is not self.first
 
     @property
-    def _ways(self) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
-        both = [(self.first, self.second)]
-        return [*both, (self.second, self.first)] if self.repeated else both
+    def _pairings(self) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+        """The two readings as (one reading of the first model, another reading of the second model)."""
+        pairing = [(self.first, self.second)]
+        return [*pairing, (self.second, self.first)] if self.repeated else pairing
 
     def _sums(self, parts: Sequence[Tensor]) -> Array:
-        """Strengths by sample and order, added up."""
+        """Sum of the strengths of all parts, by sample and order."""
         return sum_of([strength(part, self.orders, self.most) for part in parts])
 
-    def _crossed(self, pairs: Pairs, whole: Array, again: Reliabilities) -> Crossed:
-        """What the first of each pair has on a sample and the second on another, added up."""
+    def _crossed(self, pairs: Pairs, whole: Array, reliabilities: Reliabilities) -> Crossed:
+        """Strength shared by the first of each pair on one sample and the second on another, summed over the pairs."""
         common = [crossed(a, b, self.orders, self.most) for a, b in pairs]
         each = [crossed(of_strength_one(a), of_strength_one(b), self.orders, self.most) for a, b in pairs]
-        return Crossed(sum_of(common), whole, sum_of(each), again)
+        return Crossed(sum_of(common), whole, sum_of(each), reliabilities)
 
-    def again(self, model: str, twins: Sequence[str] = ()) -> tuple[Array, Array] | None:
-        """What a second reading finds again: of the model's twins where there are any, else of the model itself.
+    def reliability(self, model: str, twins: Sequence[str] = ()) -> tuple[Array, Array] | None:
+        """The reliability of a model: with its twins if there are any, else between its own two readings.
 
         Returns
         -------
         tuple of ndarray, or None
-            What is found again, and the strength it is of: (samples, orders) each. None without a second reading.
+            Strength shared by both readings, and strength of both readings: (samples, orders) each. Their quotient is
+            the reliability. None without a second reading.
         """
         if twins:
-            pairs = [(x[model], y[twin]) for x, y in self._ways for twin in twins]
+            pairs = [(x[model], y[twin]) for x, y in self._pairings for twin in twins]
         elif self.repeated:
             pairs = [(self.first[model], self.second[model])]
         else:
             return None
-        found = self._sums([shared(a, b) for a, b in pairs])
-        return 2 * found, self._sums([part for pair in pairs for part in pair])
+        common = self._sums([shared(a, b) for a, b in pairs])
+        return 2 * common, self._sums([part for pair in pairs for part in pair])
 
     def pair(self, a: str, b: str, twins: Mapping[str, Sequence[str]] | None = None) -> Crossed:
-        """How much of model a's strength model b has; `twins`: of either, which then make the ceiling."""
-        reliabilities = [self.again(model, (twins or {}).get(model, ())) for model in (a, b)]
+        """How much of model a's strength model b has; `twins` of the two models, if given, make the ceiling."""
+        reliabilities = [self.reliability(model, (twins or {}).get(model, ())) for model in (a, b)]
         return self._crossed(
-            [(x[a], y[b]) for x, y in self._ways],
-            self._sums([x[a] for x, _ in self._ways]),
-            tuple(one for one in reliabilities if one is not None),
+            [(x[a], y[b]) for x, y in self._pairings],
+            self._sums([x[a] for x, _ in self._pairings]),
+            tuple(known for known in reliabilities if known is not None),
         )
 
     def reversed(self, crossed: Crossed, b: str) -> Crossed:
-        """The other way round, from `pair(a, b)`: how much of model b's strength model a has."""
+        """How much of model b's strength model a has, from `pair(a, b)`."""
         return replace(
             crossed,
             common=np.swapaxes(crossed.common, 0, 1),
-            whole=self._sums([y[b] for _, y in self._ways]),
+            whole=self._sums([y[b] for _, y in self._pairings]),
             each=np.swapaxes(crossed.each, 0, 1),
         )
 
     def in_common(self, a: str, b: str, c: str, twins: Sequence[str] = ()) -> Crossed:
-        """How much of what models a and b share model c has, too; `twins`: of b, in the place of c in the ceiling.
+        """How much of the strength that models a and b share model c has, too.
 
-        Without twins, second readings of b and a stand in the place of c, as reliable as c is.
+        The ceiling is what `twins` of b have of it. Without twins it is what second readings of a and b have of it,
+        lowered if c is less reliable.
         """
-        both = [(torch.sign(x[a]) * shared(x[a], y[b]), x, y) for x, y in self._ways]
+        common = [(torch.sign(x[a]) * shared(x[a], y[b]), x, y) for x, y in self._pairings]
         readings = [self.first, self.second] if self.repeated else [self.first]
-        whole = len(readings) * self._sums([part for part, *_ in both])
+        whole = len(readings) * self._sums([part for part, *_ in common])
         pairs: Pairs = []
         if twins:
-            pairs = [(part, one[twin]) for part, *_ in both for one in readings for twin in twins]
+            pairs = [(part, reading[twin]) for part, *_ in common for reading in readings for twin in twins]
         elif self.repeated:
-            pairs = [(part, other) for part, x, y in both for other in (x[b], y[a])]
-        again: Reliabilities = ()
+            pairs = [(part, second) for part, x, y in common for second in (x[b], y[a])]
+        ceiling: Reliabilities = ()
         if pairs:
-            again = ((self._sums([shared(*pair) for pair in pairs]), max(1, len(twins)) * whole),)
-        found = self._crossed([(part, one[c]) for part, *_ in both for one in readings], whole, again)
-        # A twin of b is as reliable as b: it stands for c as it is.
-        reliabilities = () if twins else [self.again(model) for model in (a, b, c)]
-        return replace(found, third=tuple(one for one in reliabilities if one is not None))
+            ceiling = ((self._sums([shared(*pair) for pair in pairs]), max(1, len(twins)) * whole),)
+        result = self._crossed(
+            [(part, reading[c]) for part, *_ in common for reading in readings], whole, ceiling
+        )
+        # A twin of b is as reliable as b, so it needs no correction for c.
+        reliabilities = () if twins else [self.reliability(model) for model in (a, b, c)]
+        return replace(result, of_three=tuple(known for known in reliabilities if known is not None))
 
 
 @dataclass(frozen=True, eq=False)
 class Repeated:
-    """Readings of a comparison's models and all second ones that there are.
+    """Readings of the models of a comparison, with all kinds of second readings that exist.
 
     Attributes
     ----------
     readings : mapping of str to Interactions
         By role: ``before``, ``after``, perhaps ``control``, ``after twin`` and the like.
     retests : mapping of str to Interactions
-        Of the same models on an equivalent game, by role.
+        By role, readings of the same models on an equivalent game.
+    normalise : {"l1", "output", "none"}
+        How the scale of each reading is chosen.
+    salient : float or None
+        Only interactions above this share of the largest one of their sample count.
     """
 
     readings: Mapping[str, Interactions]
@@ -219,24 +248,24 @@ class Repeated:
 
     @cached_property
     def of(self) -> dict[Second, Repeats]:
-        """By kind of second reading; twins are read as the models are, across halves where these have them."""
+        """The readings by kind of second reading. Twins are read as the models are, across halves of the masks."""
         second, usual = self.usual
-        found: dict[Second, Repeats] = {} if second == "once" else {second: usual}
+        by_kind: dict[Second, Repeats] = {} if second == "once" else {second: usual}
         if self.retests and all(role in self.retests for role in ROLES if role in self.readings):
             first = {role: self.readings[role] for role in self.retests}
-            found["retest"] = Repeats.of(first, self.retests, self.normalise, self.salient)
+            by_kind["retest"] = Repeats.of(first, self.retests, self.normalise, self.salient)
         if any(self._twins.values()):
-            found["twin"] = usual
-        return found or {second: usual}
+            by_kind["twin"] = usual
+        return by_kind or {second: usual}
 
     @property
     def seconds(self) -> tuple[Second, ...]:
-        """Kinds of second readings that there are."""
+        """The kinds of second readings that exist."""
         return tuple(self.of)
 
     @cached_property
     def usual(self) -> tuple[Second, Repeats]:
-        """What every model has: two halves of its masks, or else one reading."""
+        """The readings that all models have: from two halves of the masks if possible, else one reading each."""
         halves = halves_of(self.readings)
         if halves is None:
             return "once", Repeats.of(self.readings, None, self.normalise, self.salient)
@@ -244,14 +273,14 @@ class Repeated:
 
     @property
     def _twins(self) -> dict[str, list[str]]:
-        """Names of each model's twins."""
+        """Names of the twins of each model."""
         return {role: [name for name in self.readings if name.startswith(f"{role} twin")] for role in ROLES}
 
     def crossed(self, second: Second) -> dict[str, Crossed]:
-        """What shares are made of, by name."""
-        both, twins = self.of[second], self._twins if second == "twin" else {}
-        preserved = both.pair("before", "after", twins)
-        found = {"preserved": preserved, "new": both.reversed(preserved, "after")}
+        """Shared strengths by measure: preserved, new and, with a control, relearned."""
+        repeats, twins = self.of[second], self._twins if second == "twin" else {}
+        preserved = repeats.pair("before", "after", twins)
+        by_measure = {"preserved": preserved, "new": repeats.reversed(preserved, "after")}
         if "control" in self.readings:
-            found["relearned"] = both.in_common("before", "after", "control", twins.get("after", ()))
-        return found
+            by_measure["relearned"] = repeats.in_common("before", "after", "control", twins.get("after", ()))
+        return by_measure

@@ -1,4 +1,4 @@
-"""What a model can be in a comparison. Alone here, so that study files are read without compiling anything."""
+"""The roles of models in a comparison. In a module of its own, so that study files are read without compiling."""
 
 from __future__ import annotations
 

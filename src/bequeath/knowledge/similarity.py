@@ -13,17 +13,17 @@ from bequeath.knowledge.statistics import Estimate
 Array = NDArray[np.float64]
 
 LEAST = 4
-"""So many samples the unbiased estimate needs."""
+"""Fewest samples for the unbiased estimate."""
 
 
 def gram(features: ArrayLike) -> Array:
-    """Products of all pairs of samples' features, with a diagonal of zeros: what `cka` compares.
+    """Inner products of the features of all pairs of samples, with a diagonal of zeros: the input of `cka`.
 
     Parameters
     ----------
     features : array_like
-        (samples, features). They are centred and brought to a mean square of 1, which `cka` does not see, so that sums
-        of products lose no digits.
+        (samples, features). They are centred and scaled to a mean square of 1, so that sums of products lose no digits;
+        `cka` does not depend on either.
 
     Returns
     -------
@@ -50,7 +50,8 @@ def unbiased_hsic(first: Array, second: Array) -> float:
     Returns
     -------
     float
-        In products of both squared units; its mean is 0 for features that are independent, so that it may be negative.
+        In squared units of the first features times squared units of the second. Its mean is 0 for independent
+        features, so it may be negative.
 
     Raises
     ------
@@ -81,10 +82,9 @@ def cka(first: Array, second: Array) -> float:
     Returns
     -------
     float
-        1 for features that differ by a rotation, a shift and a common factor; 0 in the mean for independent ones,
-        however many features there are, unlike the biased estimate. It may be slightly below 0. NaN where the features
-        of one model show no structure above noise. Neither higher nor lower is better: it says whether it is worth
-        trying both of two candidates.
+        1 for features that differ by a rotation, a shift and a common factor. Its mean is 0 for independent features,
+        however many there are, unlike the biased estimate; it may be slightly below 0. NaN if the features of one model
+        show no structure above noise. Neither higher nor lower is better: it says whether two candidates are alike.
 
     References
     ----------
@@ -97,23 +97,23 @@ def cka(first: Array, second: Array) -> float:
 
 
 def cka_estimate(first: Array, second: Array, groups: Sequence[NDArray[np.int64]]) -> Estimate:
-    """The same with its 95% interval over samples, a jackknife over groups of them.
+    """`cka` with its 95% interval over samples, from a jackknife over groups of samples.
 
     Parameters
     ----------
     first, second : ndarray
         As for `cka`.
     groups : sequence of ndarray
-        As for `jackknife`; without any one of them there are `LEAST` samples or more.
+        As for `jackknife`; without any one of them at least `LEAST` samples must be left.
 
     Returns
     -------
     Estimate
-        NaN where `cka` is, or is without one of the groups.
+        The mean is NaN if `cka` is, the interval if `cka` is NaN without one of the groups.
     """
 
-    def alike(kept: NDArray[np.int64]) -> float:
-        return cka(*(one[np.ix_(kept, kept)] for one in (first, second)))
+    def of_samples(kept: NDArray[np.int64]) -> float:
+        return cka(*(products[np.ix_(kept, kept)] for products in (first, second)))
 
     value = cka(first, second)
-    return Estimate(value, *jackknife(alike, groups, value), len(first))
+    return Estimate(value, *jackknife(of_samples, groups, value), len(first))

@@ -1,4 +1,7 @@
-"""Whether a model knows anything of its task: else there is nothing to be read in it (METHOD 5e)."""
+"""Whether a model is better than the majority class; if not, its shares are not measurable.
+
+Source: docs/method.md, section "When there is no verdict".
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,21 @@ from bequeath.knowledge.statistics import mean_estimate
 
 
 def without_skill(name: str, correct: ArrayLike, majority: float) -> str | None:
-    """Why a model is not better than one that always names the largest class; None where it is.
+    """The reason why a model counts as having no skill; None if it is better than always naming the largest class.
 
     Parameters
     ----------
     name : str
-        What the model is called.
+        Name of the model in the text.
     correct : array_like
         1 for each held-out sample that it classifies correctly, else 0: (samples,), or (seeds, samples).
     majority : float
         Share of these samples that belong to the largest class.
+
+    Returns
+    -------
+    str or None
+        None if the 95% interval of the accuracy lies above `majority`.
     """
     accuracy = mean_estimate(correct)
     if accuracy.low > majority:

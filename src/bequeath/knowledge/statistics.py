@@ -1,4 +1,4 @@
-"""Means and ratios over samples, and over seeds where there are several, with bootstrap intervals; paired tests."""
+"""Means and ratios over samples (and seeds) with bootstrap intervals, and paired tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,17 @@ _SWAPS = 4999
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure over n samples (and seeds, where there are several) with its 95% interval; NaN for nothing to tell."""
+    """A figure over samples (and seeds) with its 95% interval.
+
+    Attributes
+    ----------
+    mean : float
+        The figure itself; NaN if it does not exist.
+    low, high : float
+        Ends of the 95% interval; NaN if there is none.
+    n, seeds : int
+        Numbers of samples and of seeds.
+    """
 
     mean: float
     low: float
@@ -32,8 +42,8 @@ class Estimate:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; NaN becomes None."""
         values = {"mean": self.mean, "low": self.low, "high": self.high}
-        found: dict[str, Any] = {key: value if np.isfinite(value) else None for key, value in values.items()}
-        return found | {"n": self.n} | ({"seeds": self.seeds} if self.seeds > 1 else {})
+        plain: dict[str, Any] = {key: value if np.isfinite(value) else None for key, value in values.items()}
+        return plain | {"n": self.n} | ({"seeds": self.seeds} if self.seeds > 1 else {})
 
 
 def _ratio_of_sums(top: Array, bottom: Array, axis: int = -1) -> Array:
@@ -42,10 +52,10 @@ def _ratio_of_sums(top: Array, bottom: Array, axis: int = -1) -> Array:
 
 
 def _rounded(x: Array) -> Array:
-    """To about 12 digits: resamples that only reorder the samples equal the figure itself, whatever was added up first.
+    """Round to about 12 digits, so that the order of a sum does not matter.
 
-    BCa counts how many resamples lie below the figure. With few samples such ties are many, and rounding must not break
-    them.
+    BCa counts the resamples that lie below the figure. With few samples, many resamples only reorder the samples and
+    equal the figure itself; rounding errors must not break these ties.
     """
     mantissa, exponent = np.frexp(x)
     return np.asarray(np.ldexp(np.round(mantissa * 2.0**40) / 2.0**40, exponent))
@@ -59,7 +69,7 @@ def _estimates(data: tuple[Array, ...], statistic: Any, seed: int) -> list[Estim
     moving = np.isfinite(point)
     if n > 1:
         leave_one_out = [statistic(*(np.delete(rows, i, axis=0) for rows in data), axis=0) for i in range(n)]
-        # A statistic that no sample can move has the point itself as its interval; BCa is undefined there.
+        # If no sample changes the statistic, its interval is the point itself; BCa is undefined there.
         still = moving & (np.ptp(leave_one_out, axis=0) <= 1e-12 * np.maximum(1.0, np.abs(point)))
         low[still] = high[still] = point[still]
         moving &= ~still
@@ -67,7 +77,7 @@ def _estimates(data: tuple[Array, ...], statistic: Any, seed: int) -> list[Estim
         chosen = tuple(rows[:, moving] for rows in data)
         with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
             warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)
-            for method in ("BCa", "percentile"):  # the second where the first gives none
+            for method in ("BCa", "percentile"):  # percentile if BCa gives no interval
                 interval = scipy.stats.bootstrap(
                     chosen,
                     lambda *rows, axis: _rounded(statistic(*rows, axis=axis)),
@@ -79,10 +89,10 @@ def _estimates(data: tuple[Array, ...], statistic: Any, seed: int) -> list[Estim
                     method=method,
                     rng=np.random.default_rng(seed),
                 ).confidence_interval
-                for bound, found in ((low, interval.low), (high, interval.high)):
+                for bound, new in ((low, interval.low), (high, interval.high)):
                     current = bound[moving]
-                    bound[moving] = np.where(np.isfinite(current), current, found)
-    # The BCa shift can leave the point itself outside for tiny skewed samples; an interval contains its figure.
+                    bound[moving] = np.where(np.isfinite(current), current, new)
+    # For tiny skewed samples, BCa can shift the interval away from the point; widen it to contain the point.
     low, high = np.fmin(low, point), np.fmax(high, point)
     if n == 1:
         low, high = np.full(columns, np.nan), np.full(columns, np.nan)
@@ -91,10 +101,11 @@ def _estimates(data: tuple[Array, ...], statistic: Any, seed: int) -> list[Estim
 
 @lru_cache(maxsize=32)
 def resample_counts(seeds: int, samples: int, seed: int = 0) -> tuple[Array, Array]:
-    """How often each seed and each sample is drawn: (resamples, seeds) and (resamples, samples). Not to be changed.
+    """How often each seed and each sample is drawn: (resamples, seeds) and (resamples, samples).
 
-    Every seed is read on the same samples, so both are drawn by themselves. Of S seeds S - 1 are drawn: drawing S would
-    give only (S - 1) / S of the variance, half of it for two (McCarthy & Snowden 1985).
+    All seeds are read on the same samples, so seeds and samples are drawn independently. Of S seeds only S - 1 are
+    drawn: S draws would give (S - 1) / S of the variance, which is half of it for two seeds (McCarthy & Snowden 1985).
+    The arrays are cached: do not write to them.
     """
     rng = np.random.default_rng(seed)
     of_seeds = rng.multinomial(max(1, seeds - 1), np.full(seeds, 1 / seeds), size=_RESAMPLES)
@@ -104,14 +115,14 @@ def resample_counts(seeds: int, samples: int, seed: int = 0) -> tuple[Array, Arr
 
 @lru_cache(maxsize=8)
 def _weights(seeds: int, samples: int, seed: int) -> Array:
-    """Share of each pair of seed and sample in each resample: shape (resamples, seeds * samples). Not to be changed."""
+    """Weight of each pair of seed and sample in each resample, (resamples, seeds * samples). Cached: do not write."""
     of_seeds, of_samples = resample_counts(seeds, samples, seed)
     counts = (of_seeds[:, :, None] * of_samples[:, None, :]).reshape(_RESAMPLES, seeds * samples)
     return np.asarray(counts / counts.sum(1, keepdims=True))
 
 
 def resampled_means(*data: ArrayLike, seed: int = 0) -> list[Array]:
-    """Means over samples (and seeds) of arrays, and of their resamples, all drawn together.
+    """Means of arrays over samples (and seeds), for the data and for bootstrap resamples that all arrays share.
 
     Parameters
     ----------
@@ -121,7 +132,7 @@ def resampled_means(*data: ArrayLike, seed: int = 0) -> list[Array]:
     Returns
     -------
     list of ndarray
-        Each (1 + resamples, columns): the data's own means first.
+        Each (1 + resamples, columns); row 0 holds the means of the data.
     """
     arrays = [np.asarray(values, dtype=np.float64) for values in data]
     arrays = [array[None] if array.ndim == 2 else array for array in arrays]
@@ -138,24 +149,27 @@ def resampled(
     Parameters
     ----------
     statistic : callable
-        From the means of each array over seeds and samples, (resamples, columns), to one figure each, (resamples,).
+        From the means of each array over seeds and samples, (resamples, columns), to the figure, (resamples,).
     *data : array_like
-        As of `resampled_means`.
+        As for `resampled_means`.
+    seed : int
+        Seed of the resamples.
 
     Returns
     -------
     tuple
-        The figure, its low and high end (NaN for one sample), numbers of samples and seeds.
+        The figure, low and high end of its interval (NaN for one sample), number of samples, number of seeds: the
+        fields of `Estimate`.
     """
     first = np.asarray(data[0])
     n, seeds = first.shape[-2], 1 if first.ndim == 2 else len(first)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.asarray(statistic(*resampled_means(*data, seed=seed)))
-    point, found = float(found[0]), found[1:]
-    if n == 1 or not np.isfinite(found).any():
+        figures = np.asarray(statistic(*resampled_means(*data, seed=seed)))
+    point, resamples = float(figures[0]), figures[1:]
+    if n == 1 or not np.isfinite(resamples).any():
         return point, np.nan, np.nan, n, seeds
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.nanquantile(found, [tail, 1 - tail])
+    low, high = np.nanquantile(resamples, [tail, 1 - tail])
     return point, float(np.fmin(low, point)), float(np.fmax(high, point)), n, seeds
 
 
@@ -173,10 +187,15 @@ def mean_estimates(values: ArrayLike, seed: int = 0) -> list[Estimate]:
     Parameters
     ----------
     values : array_like
-        (samples, columns): BCa over samples. (seeds, samples, columns), all seeds on the same samples: percentile over
-        both, each drawn by itself.
+        (samples, columns): BCa interval over samples. (seeds, samples, columns), all seeds on the same samples:
+        percentile interval over seeds and samples, drawn independently.
     seed : int
-        Of the resamples.
+        Seed of the resamples.
+
+    Returns
+    -------
+    list of Estimate
+        One for each column.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 3:
@@ -185,12 +204,15 @@ def mean_estimates(values: ArrayLike, seed: int = 0) -> list[Estimate]:
 
 
 def mean_estimate(values: ArrayLike, seed: int = 0) -> Estimate:
-    """Mean of (samples,) or (seeds, samples), as `mean_estimates`."""
+    """Mean of (samples,) or (seeds, samples) with its 95% bootstrap interval, as in `mean_estimates`."""
     return mean_estimates(np.asarray(values, dtype=np.float64)[..., None], seed)[0]
 
 
 def ratio_estimates(top: ArrayLike, bottom: ArrayLike, seed: int = 0) -> list[Estimate]:
-    """Ratio of sums, per column of two arrays as in `mean_estimates`, resampled together; NaN for 0 / 0."""
+    """Ratio of sums of each column, with its 95% bootstrap interval.
+
+    `top` and `bottom` have the shapes of `mean_estimates` and are resampled together. NaN for 0 / 0.
+    """
     data = (np.asarray(top, dtype=np.float64), np.asarray(bottom, dtype=np.float64))
     if data[0].ndim == 3:
         return _over_seeds(data, lambda a, b: a[:, 0] / b[:, 0], seed)
@@ -198,7 +220,7 @@ def ratio_estimates(top: ArrayLike, bottom: ArrayLike, seed: int = 0) -> list[Es
 
 
 def ratio_estimate(top: ArrayLike, bottom: ArrayLike, seed: int = 0) -> Estimate:
-    """Ratio of sums of two arrays (samples,) or (seeds, samples), resampled together."""
+    """Ratio of sums of two arrays (samples,) or (seeds, samples), as in `ratio_estimates`."""
     columns = [np.asarray(values, dtype=np.float64)[..., None] for values in (top, bottom)]
     return ratio_estimates(columns[0], columns[1], seed)[0]
 
@@ -209,18 +231,25 @@ def swap_test(
     second: Sequence[ArrayLike],
     seed: int = 0,
 ) -> float:
-    """Two-sided p of no difference between two paired groups: their samples are swapped at random.
+    """Two-sided permutation test of no difference between two paired groups: samples are swapped between them.
 
     Parameters
     ----------
     statistic : callable
-        From the means of each group's arrays over samples, lists of (some, columns), to their difference, (some,).
+        From the means of each group's arrays over samples, lists of (swaps, columns), to the difference, (swaps,).
     first, second : sequence of array_like
-        Each (samples, columns), or (seeds, samples, columns), of which the means over seeds are taken first: samples
-        are what is exchanged.
+        Arrays (samples, columns) or (seeds, samples, columns). Means over seeds are taken first, because samples are
+        swapped.
+    seed : int
+        Seed of the swaps.
+
+    Returns
+    -------
+    float
+        p-value; 1 for fewer than two samples.
     """
-    one, two = ([_over_first_axis(values) for values in group] for group in (first, second))
-    n = len(one[0])
+    own, others = ([_over_seed_axis(values) for values in group] for group in (first, second))
+    n = len(own[0])
     if n < 2:
         return 1.0
     swaps = _swaps(n, seed)
@@ -228,19 +257,19 @@ def swap_test(
     def means(a: Sequence[Array], b: Sequence[Array]) -> list[Array]:
         return [(swaps @ y + (1 - swaps) @ x) / n for x, y in zip(a, b, strict=True)]
 
-    found = np.abs(statistic(means(one, two), means(two, one)))
-    # The first row swaps nothing. Sums in another order differ in the last digits; that makes nothing larger.
-    return float((found >= found[0] * (1 - 1e-9) - 1e-12).mean())
+    differences = np.abs(statistic(means(own, others), means(others, own)))
+    # Row 0 swaps nothing. Sums in another order differ in the last digits, which must not decide.
+    return float((differences >= differences[0] * (1 - 1e-9) - 1e-12).mean())
 
 
-def _over_first_axis(values: ArrayLike) -> Array:
+def _over_seed_axis(values: ArrayLike) -> Array:
     array = np.asarray(values, dtype=np.float64)
     return array if array.ndim == 2 else np.asarray(array.mean(0))
 
 
 @lru_cache(maxsize=8)
 def _swaps(n: int, seed: int) -> Array:
-    """All ways to swap n samples where they are few, else random ones; none swapped first: 0 or 1, (ways, n)."""
+    """Which samples are swapped: 0 or 1, (swaps, n). All 2**n for few samples, else random ones; row 0 swaps none."""
     if n <= 12:
         return np.asarray((np.arange(2**n)[:, None] >> np.arange(n)) & 1, dtype=np.float64)
     drawn = np.random.default_rng(seed).integers(0, 2, size=(_SWAPS, n))
@@ -248,18 +277,18 @@ def _swaps(n: int, seed: int) -> Array:
 
 
 def correlation(x: ArrayLike, y: ArrayLike, seed: int = 0) -> Estimate:
-    """Pearson's correlation over runs, (runs,) each, with its 95% BCa bootstrap interval; NaN for fewer than 4 runs."""
+    """Pearson's correlation of two arrays (runs,), with its 95% BCa bootstrap interval; NaN for fewer than 4 runs."""
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if len(a) < 4 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return Estimate(np.nan, np.nan, np.nan, len(a))
-    found = scipy.stats.pearsonr(a, b)
+    pearson = scipy.stats.pearsonr(a, b)
     low = high = np.nan
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # resamples of one run alone have no correlation
-        for method in ("BCa", "percentile"):  # the second where the first gives none
+        warnings.simplefilter("ignore")  # a resample that repeats one run has no correlation
+        for method in ("BCa", "percentile"):  # percentile if BCa gives no interval
             if not np.isfinite(low + high):
                 resampling = scipy.stats.BootstrapMethod(
                     _RESAMPLES, method=method, rng=np.random.default_rng(seed)
                 )
-                low, high = found.confidence_interval(CONFIDENCE, resampling)
-    return Estimate(float(found.statistic), float(low), float(high), len(a))
+                low, high = pearson.confidence_interval(CONFIDENCE, resampling)
+    return Estimate(float(pearson.statistic), float(low), float(high), len(a))

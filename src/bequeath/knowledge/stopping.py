@@ -1,4 +1,7 @@
-"""When to stop a training run: does what it adds become less reliable, and does held-out accuracy fall? (METHOD F4)"""
+"""When to stop a training run: whether its additions become less reliable, and whether held-out accuracy falls.
+
+Source: docs/method.md, section "Claims" (F4).
+"""
 
 from __future__ import annotations
 
@@ -16,23 +19,23 @@ from bequeath.knowledge.turnover import Kind, Turnover
 
 @dataclass(frozen=True)
 class Stopping:
-    """One run over its checkpoints, of which the first has nothing added.
+    """Reliability of the additions and accuracy of one run over its checkpoints.
 
     Attributes
     ----------
     added : tuple of Kind
-        What each checkpoint but the first added to the one before.
+        The interactions that each checkpoint added to the one before it; the first checkpoint has no entry.
     falls : tuple of Estimate or None
-        Reliability of what was added less that of the most reliable addition before; None for the first addition.
+        Reliability of each addition minus that of the most reliable addition before it; None for the first addition.
     turns : int or None
-        Step of the last checkpoint before an addition that is clearly less reliable than one before (the interval of
-        the difference lies below 0); None where there is none. Each addition is tested by itself: of many, one may be
-        called so by chance.
+        Step of the last checkpoint before the first addition that is clearly less reliable than an earlier one (the
+        interval of the difference lies below 0); None if there is none. Each addition is tested separately, so one of
+        many may be significant by chance.
     best : int
-        Step of the most accurate checkpoint; the earliest of equals.
+        Step of the most accurate checkpoint; the earliest of equal ones.
     fall : Estimate
-        Accuracy of the most accurate checkpoint less that of the last one, over the same samples. It is chosen as the
-        best, so this is rather too large than too small.
+        Accuracy of the most accurate checkpoint minus accuracy of the last one, over the same samples. The most
+        accurate checkpoint was selected, so this is biased upwards.
     """
 
     added: tuple[Kind, ...]
@@ -43,23 +46,27 @@ class Stopping:
 
 
 def stopping(turnover: Turnover, correct: Sequence[ArrayLike]) -> Stopping:
-    """Of one run.
+    """Judge when one training run should have stopped.
 
     Parameters
     ----------
     turnover : Turnover
-        Of one seed's run.
+        Of one run (one seed).
     correct : sequence of array_like
-        Of each checkpoint, 1 or 0 for each of the same held-out samples, (samples,).
+        For each checkpoint: 1 or 0 for each of the same held-out samples, (samples,).
+
+    Returns
+    -------
+    Stopping
 
     Raises
     ------
     BequeathError
-        If there are answers of another number of checkpoints.
+        If `correct` has another number of checkpoints than `turnover`.
     """
     steps = turnover.steps.tolist()
     if len(correct) != len(steps):
-        raise BequeathError(f"correct: of {len(correct)} checkpoints; the run has {len(steps)}")
+        raise BequeathError(f"correct: {len(correct)} checkpoints given; give the {len(steps)} of the run")
     added = [turnover.between("added", transition) for transition in range(len(steps) - 1)]
     falls: list[Estimate | None] = [None]
     turns, best = None, 0
@@ -73,7 +80,7 @@ def stopping(turnover: Turnover, correct: Sequence[ArrayLike]) -> Stopping:
             turns = steps[transition]
         if added[transition].reliability.mean > added[best].reliability.mean:
             best = transition
-    accuracies = [float(np.asarray(one, np.float64).mean()) for one in correct]
+    accuracies = [float(np.asarray(answers, np.float64).mean()) for answers in correct]
     top = int(np.argmax(accuracies))
     return Stopping(
         tuple(added), tuple(falls), turns, steps[top], paired_difference(correct[top], correct[-1])

@@ -1,4 +1,4 @@
-"""A comparison in numbers that can be told: by order, by region, of the ledger, along training, each with intervals."""
+"""Summaries of a comparison over samples, with intervals: by order, by region, of the ledger, along training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bequeath.knowledge.statistics import (
     ratio_estimates,
 )
 
-# Of the largest output: what is less is rounding.
+# Parts below this share of the largest output are rounding errors.
 _ROUNDING = 1e-6
 
 
@@ -35,12 +35,12 @@ class OrderRow:
     Attributes
     ----------
     strength : dict of str to Estimate
-        Of each model (by its role) and each measure: mean sum of absolute effects per sample.
+        For each model (by its role) and each measure: mean over samples of the sum of |I|.
     shares : dict of str to Estimate
-        Preserved and relearned share; NaN where nothing is there.
+        Preserved and relearned share; NaN without any strength.
     cancellation : dict of str to Estimate
-        |sum I| / sum |I| of each model and of what was discarded: 1 where effects pull the same way, 0 where they
-        cancel; NaN where there are none.
+        |sum I| / sum |I| of each model and of the discarded part. 1: all effects have the same sign; 0: they cancel;
+        NaN: there are none.
     """
 
     type: str
@@ -56,12 +56,14 @@ class RegionRow:
 
     Attributes
     ----------
+    models : tuple of str
+        The set of models.
     strength : Estimate
-        Mean sum of absolute effects per sample, in the units of the comparison.
+        Mean over samples of the sum of |I|, in the units of the comparison.
     by_order : list of Estimate
         The same by order, from 1.
     effect : dict of str to Estimate
-        For each model of the region: mean signed sum, in the raw units of the value.
+        For each model of the set: mean over samples of the sum of I, in the raw units of the value.
     """
 
     models: Region
@@ -77,15 +79,16 @@ class LedgerRow:
     Attributes
     ----------
     part : {"total", "region", "constant", "unexplained"}
-        The whole output, what a set of models has in common, what any shown player brings, or what is left.
+        The whole output v(N) - v(0), the effect of a region, the constant of a sparse reading, or the remainder.
     models : tuple of str or None
-        The region.
+        The region's models; None for other parts.
     effect : Estimate
-        Signed, in the raw units of the value. The parts add up to v(N) - v(0).
+        Signed mean, in the raw units of the value. All parts add up to v(N) - v(0).
     share : Estimate or None
-        Of the whole; None where the whole is not well away from 0: its interval is wider than itself.
+        Effect as a share of the whole output. None if the whole output is too close to 0: its interval is wider than
+        itself.
     positive_without : Estimate
-        Share of samples whose v(N) stays above 0 with this part taken out; of the whole output, with nothing taken out.
+        Share of samples whose v(N) minus this part is above 0. For the whole output, share of samples with v(N) > 0.
     """
 
     part: str
@@ -97,17 +100,19 @@ class LedgerRow:
 
 @dataclass(frozen=True)
 class Point:
-    """One checkpoint of a run that was followed, over samples (and seeds).
+    """One checkpoint of a training run, over samples (and seeds).
 
     Attributes
     ----------
+    step : int
+        Training step.
     corrected, observed, floor : Estimate
-        Similarity to the run's last checkpoint: from chance (0) to what can be read again (1); as it is, across two
-        readings where there are two; and the chance level.
+        Similarity to the run's last checkpoint. Corrected: 0 at chance level, 1 at the ceiling. Observed: uncorrected,
+        across two readings if there are two. Floor: chance level.
     similarity, by_order : Estimate, list of Estimate
-        Of the whole readings, over all orders and from order 1.
+        Similarity of the whole readings: over all orders, and by order from 1.
     strength, strength_by_order, mean_order
-        Of the interactions, in raw units.
+        Sum of |I| over all orders, and by order from 1, in raw units; mean order weighted by strength.
     """
 
     step: int
@@ -122,12 +127,12 @@ class Point:
 
 
 def cancellation(effects: Array, strength: Array) -> list[Estimate]:
-    """|sum I| / sum |I| per column: ratio of sums over samples of two arrays (samples, columns)."""
+    """|sum I| / sum |I| of each column: ratio of sums over samples of two arrays (samples, columns)."""
     return ratio_estimates(np.abs(effects), strength)
 
 
 def order_rows(comparison: Comparison) -> list[OrderRow]:
-    """All types and orders; singletons stand under AND, so there is no row of OR and order 1."""
+    """One row for each type and order. Singletons are counted as AND, so there is no row for OR and order 1."""
     strengths = {name: _with_all(total) for name, total in comparison.by_order().items()}
     effects = {name: _with_all(comparison.sum_by_order(value)) for name, value in comparison.values.items()}
     lost = torch.sign(comparison.values["before"]) * comparison.discarded
@@ -153,30 +158,30 @@ def order_rows(comparison: Comparison) -> list[OrderRow]:
             kind,
             order,
             **{
-                part: {name: estimates[place * size + order] for name, estimates in of.items()}
-                for part, of in parts.items()
+                part: {name: estimates[index * size + order] for name, estimates in by_name.items()}
+                for part, by_name in parts.items()
             },
         )
-        for place, kind in enumerate(("all", "and", "or"))
+        for index, kind in enumerate(("all", "and", "or"))
         for order in range(size)
         if not (kind == "or" and order == 1)
     ]
 
 
 def _with_all(by_type: Tensor) -> NDArray[np.float64]:
-    """(samples, 2, n + 1) by type and order -> (samples, 3, n + 1): all, and, or; order 0 = all orders."""
+    """(samples, 2, n + 1) by type and order -> (samples, 3, n + 1): all types, AND, OR; order 0 is over all orders."""
     values = torch.cat((by_type.sum(1, keepdim=True), by_type), dim=1).clone()
     values[..., 0] = values[..., 1:].sum(-1)
     return values.numpy()
 
 
 def region_rows(comparison: Comparison) -> list[RegionRow]:
-    """Every set of the models compared."""
-    found = []
+    """One row for every set of the models compared."""
+    rows = []
     for region, signed in comparison.regions.items():
         strength = comparison.sum_by_order(signed.abs().sum(1)).numpy()
         effect = signed.sum((-1, -2)).numpy()
-        found.append(
+        rows.append(
             RegionRow(
                 region,
                 mean_estimate(strength.sum(1)),
@@ -184,43 +189,43 @@ def region_rows(comparison: Comparison) -> list[RegionRow]:
                 {model: mean_estimate(effect * comparison.scale[model]) for model in region},
             )
         )
-    return found
+    return rows
 
 
-def ledger_rows(book: Ledger) -> list[LedgerRow]:
-    """The whole output first, then its parts; constant and unexplained where there are any."""
-    rows: list[tuple[str, Region | None, Tensor]] = [("total", None, book.total)]
-    rows += [("region", region, effect) for region, effect in book.parts.items()]
-    rounding = _ROUNDING * float(book.total.abs().max())
+def ledger_rows(ledger: Ledger) -> list[LedgerRow]:
+    """Rows of a ledger: the whole output, its regions, and constant and remainder unless they are 0."""
+    rows: list[tuple[str, Region | None, Tensor]] = [("total", None, ledger.total)]
+    rows += [("region", region, effect) for region, effect in ledger.parts.items()]
+    rounding = _ROUNDING * float(ledger.total.abs().max())
     rows += [
         (part, None, effect)
-        for part, effect in (("constant", book.constant), ("unexplained", book.unexplained))
+        for part, effect in (("constant", ledger.constant), ("unexplained", ledger.unexplained))
         if float(effect.abs().max()) > rounding
     ]
-    whole = mean_estimate(book.total)
-    # A share of a total near 0 is any number whatever.
+    whole = mean_estimate(ledger.total)
+    # Shares of a total near 0 are meaningless.
     clear = np.isfinite(whole.low) and whole.high - whole.low <= abs(whole.mean)
     return [
         LedgerRow(
             part,
             region,
             mean_estimate(effect),
-            ratio_estimate(effect, book.total) if clear else None,
-            mean_estimate(book.positive_without(0.0 if part == "total" else effect)),
+            ratio_estimate(effect, ledger.total) if clear else None,
+            mean_estimate(ledger.positive_without(0.0 if part == "total" else effect)),
         )
         for part, region, effect in rows
     ]
 
 
 def points(run: Dynamics) -> list[Point]:
-    """The run's checkpoints."""
+    """One point for each checkpoint of a run."""
 
     def columns(values: Tensor) -> list[list[Estimate]]:
-        """Of (..., checkpoints, samples, n + 1), by checkpoint: all orders first."""
+        """Means of (..., checkpoints, samples, n + 1) over samples, by checkpoint; entry 0 is over all orders."""
         by_sample = np.moveaxis(values.numpy(), -3, -2)
         size = by_sample.shape[-1]
         flat = mean_estimates(by_sample.reshape(*by_sample.shape[:-2], -1))
-        return [flat[place : place + size] for place in range(0, len(flat), size)]
+        return [flat[start : start + size] for start in range(0, len(flat), size)]
 
     observed, floor, _ = run.approach.levels()
     levels = zip(run.approach.corrected(), observed, floor, strict=True)

@@ -1,7 +1,7 @@
-"""How well features that a model has already fit new labels, without any training: LogME, LEEP, H-score.
+"""How well a model's present features fit new labels, without any training: LogME, LEEP, H-score.
 
-Of each, a higher value promises a better fine-tuned model. Few samples and many features make all of them larger,
-whatever the features say: beside each value stands what the same features have with the labels in random order.
+A higher value of each promises a better fine-tuned model. With few samples and many features all of them are large by
+chance, so each value has a chance level: the mean of the same score over random permutations of the labels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-# The evidence is flat beyond: e**±30 times the mean squared singular value.
+# The evidence is flat beyond e**±30 times the mean squared singular value.
 _WIDEST = 30.0
 _GRID, _ZOOMS = 61, 8
 # Singular values below this share of the largest are rounding: features are float32.
@@ -24,14 +24,22 @@ PERMUTATIONS = 20
 
 @dataclass(frozen=True)
 class Score:
-    """A measure's value, and its mean over labels in random order: NaN where none were asked for."""
+    """A score and its chance level.
+
+    Attributes
+    ----------
+    value : float
+        With the labels as given.
+    reference : float
+        Chance level: mean score over random permutations of the labels; NaN without permutations.
+    """
 
     value: float
     reference: float
 
 
 def one_hot(labels: ArrayLike) -> Array:
-    """Labels 0 .. classes - 1 as rows of zeros with a one: (samples, classes)."""
+    """One-hot rows of labels 0 .. classes - 1: (samples, classes)."""
     y = np.asarray(labels)
     return np.asarray(np.eye(int(y.max()) + 1)[y])
 
@@ -41,10 +49,10 @@ def logme(
 ) -> Score:
     """The logarithm of the maximum evidence of a Bayesian linear model, per sample (You et al. 2021, LogME).
 
-    Of each class, the one-hot label is a linear function of the features with Gaussian weights (precision alpha) and
-    Gaussian noise (precision beta); the evidence is maximised over both. For a given ratio t = alpha / beta the best
-    beta is known, so that a search over t alone is left. It is done on a grid that is refined: unlike the paper's
-    fixed-point iteration it cannot stop early where the features outnumber the samples.
+    For each class, the one-hot label is modelled as a linear function of the features with Gaussian weights (precision
+    alpha) and Gaussian noise (precision beta). The evidence is maximised over both. For a given ratio t = alpha / beta
+    the best beta has a closed form, so only t is searched, on a grid that is refined. Unlike the fixed-point iteration
+    of the paper, this does not stop early if there are more features than samples.
 
     Parameters
     ----------
@@ -53,12 +61,13 @@ def logme(
     labels : array_like of int
         (samples,), 0 .. classes - 1, each class at least once.
     permutations, seed : int
-        How many random orders of the labels give the reference, and their seed.
+        Number of random permutations of the labels for the chance level, and their seed.
 
     Returns
     -------
     Score
-        In nats per sample, mean over the classes. Higher is better. It is a density's logarithm and may be above 0.
+        In nats per sample, mean over the classes. Higher is better. It is the logarithm of a density and may be above
+        0.
 
     Raises
     ------
@@ -77,33 +86,33 @@ def logme(
 
     def score(order: NDArray[np.int64]) -> float:
         z = (u.T @ targets[order]) ** 2
-        # What no linear function of the features can give; rounding can make it negative.
-        rest = np.maximum(targets.sum(0) - z.sum(0), 0.0)
-        return float(np.mean([_highest(scaled, z[:, k], rest[k], n) for k in range(len(rest))]) / n)
+        # The part of the targets outside the span of the features; rounding can make it negative.
+        outside = np.maximum(targets.sum(0) - z.sum(0), 0.0)
+        return float(np.mean([_highest(scaled, z[:, k], outside[k], n) for k in range(len(outside))]) / n)
 
     return _with_reference(score, n, permutations, seed)
 
 
-def _highest(squares: Array, z: Array, rest: float, n: int) -> float:
-    """The evidence of one class at its best ratio t."""
+def _highest(squares: Array, z: Array, outside: float, n: int) -> float:
+    """The log evidence of one class at its best ratio t."""
     low, high = -_WIDEST, _WIDEST
     for _ in range(_ZOOMS):
         grid = np.linspace(low, high, _GRID)
-        found = _evidence(squares, z[:, None], np.array([rest]), n, np.exp(grid))[:, 0]
-        best, step = int(found.argmax()), grid[1] - grid[0]
+        evidence = _evidence(squares, z[:, None], np.array([outside]), n, np.exp(grid))[:, 0]
+        best, step = int(evidence.argmax()), grid[1] - grid[0]
         low, high = grid[best] - step, grid[best] + step
-    return float(found.max())
+    return float(evidence.max())
 
 
-def _evidence(squares: Array, z: Array, rest: Array, n: int, t: Array) -> Array:
-    """Log evidence of each class for each ratio t, at the best beta.
+def _evidence(squares: Array, z: Array, outside: Array, n: int, t: Array) -> Array:
+    """Log evidence of each class for each ratio t, at the best beta: (ratios, classes).
 
-    `squares` are squared singular values (rank,), `z` squares of the targets along their directions (rank, classes),
-    `rest` those in no such direction (classes,), `t` (ratios,). Gives (ratios, classes).
+    `squares`: squared singular values (rank,). `z`: squared coordinates of the targets along the singular vectors,
+    (rank, classes). `outside`: squared norm of the targets outside their span, (classes,). `t`: (ratios,).
     """
     shrunk = t[:, None] / (t[:, None] + squares)
-    # No less than rounding: labels that the features give exactly leave nothing.
-    error = np.maximum(rest + shrunk @ z, 1e-12 * n)
+    # At least a rounding error: features that fit the labels exactly leave an error of 0.
+    error = np.maximum(outside + shrunk @ z, 1e-12 * n)
     fit = 0.5 * n * (np.log(n / error) - 1 - np.log(2 * np.pi))
     return np.asarray(fit + 0.5 * np.log(shrunk).sum(1)[:, None])
 
@@ -111,10 +120,10 @@ def _evidence(squares: Array, z: Array, rest: Array, n: int, t: Array) -> Array:
 def leep(
     probabilities: ArrayLike, labels: ArrayLike, *, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> Score:
-    """How well the source classes that a model names predict the new labels (Nguyen et al. 2020, LEEP).
+    """How well the source classes that a model predicts determine the new labels (Nguyen et al. 2020, LEEP).
 
-    The model's probabilities of its own classes z are counted against the labels y: P(y | z). A sample's label is then
-    predicted by the mean of P(y | z) over its own probabilities.
+    P(y | z) is estimated from the model's probabilities of its own classes z and the labels y. The label of a sample is
+    then predicted by the mean of P(y | z) over the sample's probabilities of z.
 
     Parameters
     ----------
@@ -123,13 +132,13 @@ def leep(
     labels : array_like of int
         (samples,), 0 .. classes - 1.
     permutations, seed : int
-        How many random orders of the labels give the reference, and their seed.
+        Number of random permutations of the labels for the chance level, and their seed.
 
     Returns
     -------
     Score
-        The mean log-probability of the labels in nats: from minus their entropy, where the head gives every sample the
-        same, to 0. Higher is better.
+        Mean log-probability of the labels in nats. Higher is better; at most 0. It is minus the entropy of the labels
+        if the model gives all samples the same probabilities.
 
     Raises
     ------
@@ -145,8 +154,8 @@ def leep(
     targets, totals = one_hot(y), np.maximum(p.sum(0), np.finfo(np.float64).tiny)
 
     def score(order: NDArray[np.int64]) -> float:
-        given = (p.T @ targets[order]) / totals[:, None]  # P(y | z): (source classes, classes)
-        return float(np.log((p @ given)[np.arange(len(y)), y[order]]).mean())
+        conditional = (p.T @ targets[order]) / totals[:, None]  # P(y | z): (source classes, classes)
+        return float(np.log((p @ conditional)[np.arange(len(y)), y[order]]).mean())
 
     return _with_reference(score, len(y), permutations, seed)
 
@@ -159,11 +168,11 @@ def h_score(
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> Score:
-    """How far the classes' mean features lie apart, in units of the features' spread (Bao et al. 2019, H-score).
+    """How far the class means of the features lie apart, relative to the spread of the features (Bao et al. 2019).
 
-    tr(S^-1 M): S is the covariance of the features, M that of the means of their classes. With more features than
-    samples S has no inverse, and near that the score measures noise. Shrunk, S is Ledoit and Wolf's estimate, and M is
-    shrunk by the same factor 1 - w (Ibrahim et al. 2022).
+    The H-score is tr(S^-1 M): S is the covariance of the features, M the covariance of the class means. With more
+    features than samples S has no inverse; with nearly as many the score measures noise. The shrunk score uses Ledoit
+    and Wolf's estimate of S, and shrinks M by the same factor 1 - w (Ibrahim et al. 2022).
 
     Parameters
     ----------
@@ -172,14 +181,14 @@ def h_score(
     labels : array_like of int
         (samples,), 0 .. classes - 1.
     shrink : bool
-        False: the score as first published, with the pseudo-inverse of S.
+        Whether to shrink. False: the score as first published, with the pseudo-inverse of S.
     permutations, seed : int
-        How many random orders of the labels give the reference, and their seed.
+        Number of random permutations of the labels for the chance level, and their seed.
 
     Returns
     -------
     Score
-        Without unit, 0 to classes - 1. Higher is better.
+        Dimensionless, 0 to classes - 1. Higher is better.
 
     Raises
     ------
@@ -217,26 +226,27 @@ def h_score(
 def _with_reference(
     score: Callable[[NDArray[np.int64]], float], n: int, permutations: int, seed: int
 ) -> Score:
-    """A score of the labels in their own order, and its mean over random ones."""
+    """The score of the labels as they are, and its mean over random permutations of them."""
     rng = np.random.default_rng(seed)
     by_chance = [score(rng.permutation(n)) for _ in range(permutations)]
     return Score(score(np.arange(n)), float(np.mean(by_chance)) if by_chance else float("nan"))
 
 
 def _directions(x: Array) -> tuple[Array, Array]:
-    """Left singular vectors (samples, rank) and squared singular values (rank,), without those that are rounding.
+    """Left singular vectors (samples, rank) and squared singular values (rank,), without values that are rounding.
 
-    From the eigenvalues of the smaller product, several times faster than the singular values themselves.
+    Computed from the eigenvalues of the smaller Gram matrix, which is several times faster than a singular value
+    decomposition.
     """
     wide = x.shape[1] > len(x)
     squares, vectors = np.linalg.eigh(x @ x.T if wide else x.T @ x)
-    some = squares > _RANK**2 * squares.max(initial=0)
-    squares, vectors = squares[some], vectors[:, some]
+    kept = squares > _RANK**2 * squares.max(initial=0)
+    squares, vectors = squares[kept], vectors[:, kept]
     return (vectors if wide else x @ vectors / np.sqrt(squares)), squares
 
 
 def _ledoit_wolf(centred: Array, variances: Array) -> float:
-    """The weight of the sphere in Ledoit and Wolf's covariance (2004), from the covariance's eigenvalues."""
+    """Weight of the scaled identity in Ledoit and Wolf's estimate of the covariance (2004), from its eigenvalues."""
     n, d = centred.shape
     squared = float((variances**2).sum())
     apart = (squared - variances.sum() ** 2 / d) / d

@@ -1,1 +1,1 @@
-"""Which layers had to change in fine-tuning, and what to freeze next time: from two models and labelled data."""
+"""Measures which layers had to change in fine-tuning, and recommends what to freeze next time."""

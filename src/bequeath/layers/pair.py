@@ -1,4 +1,4 @@
-"""Two models of one architecture, loaded and checked: their blocks, their data, and what all figures depend on."""
+"""Loads and checks two models of one architecture, with their blocks and their data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from bequeath.data.samples import balanced
 from bequeath.errors import BequeathError, BequeathWarning, few
 from bequeath.knowledge.layerwise import MARGIN
 from bequeath.layers.samples import Samples
-from bequeath.models.blocks import MOST, Block, blocks, call_order
+from bequeath.models.block_outputs import call_order
+from bequeath.models.blocks import MOST, Block, blocks
 from bequeath.models.heads import find_head
 from bequeath.study.config import StudyConfig
 from bequeath.study.direct import Wanted, direct_study
@@ -30,15 +31,15 @@ from bequeath.study.meaning import understand
 from bequeath.study.prepared import Prepared
 from bequeath.study.status import Status
 
-# Training samples at most: for heads fitted anew, gradients, and BatchNorm's statistics.
+# The largest number of training samples, which serve new heads, gradients, and BatchNorm statistics.
 TRAINING = 1000
 SAMPLES = 12
-"""Samples whose interactions are read at most, where no number is given."""
+"""The largest number of samples whose interactions are read, if the user gives no number."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user asks for.
+    """The user's request.
 
     Attributes
     ----------
@@ -47,8 +48,9 @@ class Asked:
     shares : bool
         Whether interactions are read.
     most_blocks : int
+        The largest number of blocks.
     margin : float
-        Share of the samples by which a model may be worse and still do.
+        The loss of accuracy that is accepted, as a share of the samples.
     """
 
     wanted: Wanted
@@ -59,7 +61,7 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two models, ready to be measured.
+    """Two models that are ready to be measured.
 
     Attributes
     ----------
@@ -67,7 +69,7 @@ class Pair:
     parts : StudyParts
         Inputs, games and outputs.
     plan : Plan
-        Which samples' interactions are read, and on which accuracies are.
+        The samples whose interactions are read, and the samples on which accuracy is measured.
     before, after : nn.Module
         In eval mode, on the device.
     head : str
@@ -75,9 +77,9 @@ class Pair:
     blocks : tuple of Block
     held_out, training : Samples
     digests : dict of str to str
-        Of each model's tensors.
+        A digest of each model's tensors.
     notes : tuple of str
-        What a reader of the numbers must know.
+        What a reader of the results must know.
     """
 
     config: StudyConfig
@@ -94,7 +96,7 @@ class Pair:
 
     @cached_property
     def changed(self) -> tuple[Block, ...]:
-        """Blocks with a tensor that is not the same in both models."""
+        """Blocks with a tensor that differs between the models."""
         first, second = self.before.state_dict(), self.after.state_dict()
         return tuple(
             block
@@ -109,45 +111,45 @@ class Pair:
 
     @property
     def seed(self) -> int:
-        """Of every draw."""
+        """Seed of all random choices."""
         return self.config.seed
 
     def checkpoint(self, role: str) -> Checkpoint:
-        """Of the model ``before`` or ``after``."""
+        """The checkpoint of the model ``before`` or ``after``."""
         name = getattr(self.config.roles, role)
         return self.plan.checkpoints[self.plan.finals[name]]
 
     def outputs(self, role: str, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The output of a model that stands for each label."""
+        """For each label, the index of the model's output that belongs to it."""
         order = self.parts.outputs.order(self.checkpoint(role))
         return labels if order is None else np.asarray(order)[labels]
 
     def key(self, *more: Any) -> str:
-        """A short name for all that figures depend on, and what else is given."""
+        """A digest of everything that the measures depend on, and of `more`."""
         form = [(block.name, block.tensors) for block in self.blocks]
         data = (self.held_out.digest, self.training.digest, self.config.data.model_dump(mode="json"))
         return key_of(1, dict(self.digests), form, data, self.seed, *more)
 
 
 def load(asked: Asked, folder: Path) -> tuple[Pair, list[str]]:
-    """Load what is asked for, and check all of it before the long work.
+    """Load models and data, and check them before the long work.
 
     Parameters
     ----------
     asked : Asked
     folder : Path
-        For what is kept: fitted probes.
+        Where fitted probes are kept.
 
     Returns
     -------
-    Pair
-    list of str
-        What was chosen, a line each.
+    pair : Pair
+    chosen : list of str
+        The settings that were chosen, one line each.
 
     Raises
     ------
     BequeathError
-        If models or data cannot be used: the argument is named.
+        If models or data cannot be used; names the argument.
     """
     config, chosen = direct_study(replace(asked.wanted, training=True))
     if asked.wanted.samples is None:
@@ -155,7 +157,7 @@ def load(asked: Asked, folder: Path) -> tuple[Pair, list[str]]:
     prepared = Prepared(config)
     parts, plan = prepared.parts, prepared.plan
     _check_data(parts, asked.wanted.data)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         meaning = understand(parts, plan, folder, Status(folder, []))
         loader = ModelLoader(config, parts.inputs, fuse=False)
@@ -165,15 +167,15 @@ def load(asked: Asked, folder: Path) -> tuple[Pair, list[str]]:
             for place, name in roles.items()
         }
     before, after = models.values()
-    found = _blocks(models, asked.most_blocks)
+    parted = _blocks(models, asked.most_blocks)
     notes = list(meaning["warnings"])
     notes += [
-        str(one.message)
-        for one in told
-        if issubclass(one.category, BequeathWarning) and str(one.message) not in " ".join(notes)
+        str(warning.message)
+        for warning in caught
+        if issubclass(warning.category, BequeathWarning) and str(warning.message) not in " ".join(notes)
     ]
     train: Any = parts.inputs.train
-    some = balanced(train, min(TRAINING, len(train)), config.seed)
+    chosen_training = balanced(train, min(TRAINING, len(train)), config.seed)
     pair = Pair(
         config,
         parts,
@@ -181,9 +183,9 @@ def load(asked: Asked, folder: Path) -> tuple[Pair, list[str]]:
         before,
         after,
         find_head(after),
-        found,
+        parted,
         Samples(parts.inputs, parts.inputs.data, plan.accuracy_samples),
-        Samples(parts.inputs, train, some),
+        Samples(parts.inputs, train, chosen_training),
         {role: state_digest(type(model).__name__, model.state_dict()) for role, model in models.items()},
         (),
     )
@@ -197,31 +199,31 @@ def _check_data(parts: StudyParts, given: str) -> None:
     classes = parts.inputs.classes
     if len(classes) < 2:
         raise BequeathError(
-            f"--data {given}: one class ({few(classes)}) only; give data of two classes or more"
+            f"--data {given}: only one class ({few(classes)}); give data with two or more classes"
         )
 
 
 def _blocks(models: Mapping[str, nn.Module], most: int) -> tuple[Block, ...]:
-    """The blocks of the model after, which the model before must have, too."""
+    """The blocks of the model after. The model before must have the same."""
     heads = {}
     for place, model in models.items():
         try:
             heads[place] = find_head(model)
-            found = blocks(model, most)
+            parted = blocks(model, most)
         except BequeathError as error:
             raise BequeathError(f"{place}: {error}") from None
     before, after = (model.state_dict() for model in models.values())
-    names = [name for block in found for name in block.tensors]
+    names = [name for block in parted for name in block.tensors]
     bodies = [
         {name for name in state if not name.startswith(f"{head}.")}
         for state, head in zip((before, after), heads.values(), strict=True)
     ]
     one_sided = sorted(bodies[0] ^ bodies[1])
     if heads["BEFORE"] != heads["AFTER"] or one_sided:
-        what = f"{few(one_sided, 3)} in one of them alone" if one_sided else f"heads {few([*heads.values()])}"
-        kinds = " and ".join(type(model).__name__ for model in models.values())
+        difference = f"only one has {few(one_sided, 3)}" if one_sided else f"heads {few([*heads.values()])}"
+        types = " and ".join(type(model).__name__ for model in models.values())
         raise BequeathError(
-            f"BEFORE and AFTER: {kinds} have other layers ({what}); give two models of one architecture"
+            f"BEFORE and AFTER: {types} have different layers ({difference}); give two models of one architecture"
         )
     other = next((name for name in names if before[name].shape != after[name].shape), None)
     if other is not None:
@@ -229,19 +231,23 @@ def _blocks(models: Mapping[str, nn.Module], most: int) -> tuple[Block, ...]:
             f"BEFORE and AFTER: {other} has shape {tuple(before[other].shape)} before and "
             f"{tuple(after[other].shape)} after; give two models of one architecture"
         )
-    return found
+    return parted
 
 
 def _order(pair: Pair) -> list[str]:
-    """Blocks that the model runs in another order than it defines them in, or not at all."""
+    """Notes on blocks that the model does not call, or calls in another order than it defines them."""
     called = call_order(pair.after, pair.blocks, pair.held_out.batch([0]))
     defined = [block.name for block in pair.blocks]
     idle = [name for name in defined if name not in called]
-    notes = [f"never called as a module, so that its output is not seen: {few(idle)}"] if idle else []
+    notes = (
+        [f"these blocks are never called as modules, so their outputs are not known: {few(idle)}"]
+        if idle
+        else []
+    )
     if called != [name for name in defined if name in called]:
         notes.append(
-            f"the model runs its blocks in the order {few(called, 20)}, and defines them in another: freeze goes by "
-            "the order of definition"
+            f"the model runs its blocks in the order {few(called, 20)} but defines them in another; freeze uses the "
+            "order of definition"
         )
     return notes
 

@@ -1,4 +1,4 @@
-"""From two models and data to a folder: layers.json, a picture and a page."""
+"""Measures the blocks of two models, and writes layers.json, a picture and a page into a folder."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def layers(
     progress: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Measure every block of a pair of models, and write what came out into a folder.
+    """Measure every block of two models, and write the results into a folder.
 
-    What was measured is kept in the folder: a second start computes only what is missing.
+    Measures are kept in the folder, so a second start computes only the missing ones.
 
     Parameters
     ----------
     asked : Asked
         Models, data and settings.
     out : Path
-        A folder of its own.
+        A folder for these results alone.
     progress : bool
-        Whether bars on the terminal show how far it is.
+        Whether to show progress bars on the terminal.
     say : callable
-        Is told in a line each what was chosen, before the long work.
+        Called with a line for each setting that was chosen, before the long work.
 
     Returns
     -------
@@ -80,14 +80,14 @@ def write(out: Path, document: dict[str, Any]) -> None:
     """Write a document, its picture and its page."""
     with writable(out):
         write_whole(out / LAYERS, json.dumps(document, indent=1, allow_nan=False) + "\n")
-        told = " ".join(document["recommendation"]["text"])
-        drawn = to_svg(swaps_figure(document), "layers", "Blocks put back", told, inline=False)
-        write_whole(out / PICTURE, drawn + "\n")
+        description = " ".join(document["recommendation"]["text"])
+        picture = to_svg(swaps_figure(document), "layers", "Blocks put back", description, inline=False)
+        write_whole(out / PICTURE, picture + "\n")
         write_whole(out / PAGE, page(document))
 
 
 class _Measured:
-    """Every measure of a pair, from the folder where it is there already."""
+    """All measures of a pair. Measures that the folder already holds are read from it."""
 
     def __init__(self, pair: Pair, asked: Asked, folder: Path, shown: Bars) -> None:
         self.pair, self.asked, self.folder, self.shown = pair, asked, folder, shown
@@ -111,13 +111,14 @@ class _Measured:
         self.shares = self._shares() if asked.shares else {}
 
     def _kept(self, name: str, make: Callable[[Tick], dict[str, Any]], total: int, *key: Any) -> Any:
-        """A measure from the folder, or made now, with a bar of its own."""
+        """A measure from the folder, or made now, with its own progress bar."""
         tick = self.shown.bar(name, total)
-        return self._one(name, lambda: make(tick), lambda: tick(total), *key)
+        return self._measure(name, lambda: make(tick), lambda: tick(total), *key)
 
-    def _one(
-        self, name: str, make: Callable[[], dict[str, Any]], there: Callable[[], None], *key: Any
+    def _measure(
+        self, name: str, make: Callable[[], dict[str, Any]], skip: Callable[[], None], *key: Any
     ) -> dict[str, Any]:
+        """A measure from the folder, or made now; `skip` advances the progress bar if it was in the folder."""
         made = False
 
         def timed() -> dict[str, Any]:
@@ -125,19 +126,19 @@ class _Measured:
             begin, made = perf_counter(), True
             return make() | {"seconds": perf_counter() - begin}
 
-        found = kept(self.folder, name, self.pair.key(name, *key), timed)
+        measure = kept(self.folder, name, self.pair.key(name, *key), timed)
         if not made:
-            there()
-        return found
+            skip()
+        return measure
 
     def _right(self, name: str, back: Any, tick: Tick, *, refit: bool = False) -> dict[str, Any]:
         pair = self.pair
         blocks = [block for block in pair.blocks if block.name in back]
         if name != "after" and not any(block.name in self.changed for block in blocks):
-            # Nothing is put back: the model after itself.
+            # The swap changes nothing, so it is the model after itself.
             tick(len(pair.held_out))
             return self.after
-        return self._one(
+        return self._measure(
             name,
             lambda: right(pair, swapped(pair, blocks), tick, refit=refit),
             lambda: tick(len(pair.held_out)),
@@ -145,7 +146,7 @@ class _Measured:
         )
 
     def _shares(self) -> dict[str, Any]:
-        """Of each block put back alone: what is preserved of the model after."""
+        """For each block put back alone, the share of the model after's interactions that is preserved."""
         pair, readings = self.pair, Readings(self.pair)
         count, config = len(pair.plan.samples), pair.config
         tick = self.shown.bar("interactions", count * len(pair.blocks))
@@ -160,27 +161,27 @@ class _Measured:
             return lambda: readings.preserved(swapped(pair, [block]), tick)
 
         return {
-            block.name: self._one(f"share-{place}", share(block), lambda: tick(count), *settings)
-            for place, block in enumerate(pair.blocks)
+            block.name: self._measure(f"share-{i}", share(block), lambda: tick(count), *settings)
+            for i, block in enumerate(pair.blocks)
         }
 
 
-def _document(pair: Pair, asked: Asked, chosen: list[str], found: _Measured) -> dict[str, Any]:
+def _document(pair: Pair, asked: Asked, chosen: list[str], measured: _Measured) -> dict[str, Any]:
     wanted, margin = asked.wanted, asked.margin
     names = [block.name for block in pair.blocks]
-    after = np.array(found.after["kept"])
+    after = np.array(measured.after["kept"])
     swaps = judge(
         after,
-        {name: found.alone[name]["kept"] for name in names},
-        found.after["refitted"],
-        {name: found.up_to[name]["refitted"] for name in names},
+        {name: measured.alone[name]["kept"] for name in names},
+        measured.after["refitted"],
+        {name: measured.up_to[name]["refitted"] for name in names},
         margin,
     )
     labels = pair.held_out.labels
     skill = paired_difference(after, labels == np.bincount(labels).argmax())
     accuracy = mean_estimate(after)
-    rows = found.gradients["rows"]
-    unchanged = [name for name in names if name not in found.changed]
+    rows = measured.gradients["rows"]
+    unchanged = [name for name in names if name not in measured.changed]
     roles = pair.config.roles
     of_blocks = {name: rows[name] for name in names}
     advice = advise(roles.after, names, swaps, skill, accuracy, unchanged, of_blocks, margin)
@@ -202,13 +203,16 @@ def _document(pair: Pair, asked: Asked, chosen: list[str], found: _Measured) -> 
                 "seed": pair.seed,
                 "samples": len(pair.plan.samples) if asked.shares else 0,
                 "masks": pair.config.sampling.number if asked.shares else 0,
-                "gradients": {"samples": found.gradients["samples"], "batches": found.gradients["batches"]},
-                "similarity": found.similarity["samples"],
+                "gradients": {
+                    "samples": measured.gradients["samples"],
+                    "batches": measured.gradients["batches"],
+                },
+                "similarity": measured.similarity["samples"],
             },
             "accuracy": {
                 "before": mean_estimate(before.double().numpy()),
                 "after": accuracy,
-                "after_new_head": mean_estimate(np.array(found.after["refitted"], dtype=np.float64)),
+                "after_new_head": mean_estimate(np.array(measured.after["refitted"], dtype=np.float64)),
                 "majority": pair.held_out.majority,
                 "skill": skill,
             },
@@ -217,16 +221,16 @@ def _document(pair: Pair, asked: Asked, chosen: list[str], found: _Measured) -> 
                     "title": block.title,
                     "modules": block.modules,
                     "parameters": block.size,
-                    "changed": block.name in found.changed,
+                    "changed": block.name in measured.changed,
                     "relative_change": relative_change(
                         *(weights_of(model, block) for model in (pair.before, pair.after))
                     ),
                     "gradient": rows[block.name],
-                    "similarity": found.similarity["rows"][block.name],
+                    "similarity": measured.similarity["rows"][block.name],
                     "alone": _swap(
-                        swaps.alone[block.name], found.alone[block.name], found.shares, block.name
+                        swaps.alone[block.name], measured.alone[block.name], measured.shares, block.name
                     ),
-                    "up_to": _up_to(swaps.up_to[block.name], found.up_to[block.name], after, len(names)),
+                    "up_to": _up_to(swaps.up_to[block.name], measured.up_to[block.name], after, len(names)),
                     "needed": block.name in swaps.needed,
                 }
                 for block in pair.blocks
@@ -261,7 +265,7 @@ def _data(pair: Pair) -> dict[str, Any]:
             "samples": len(pair.held_out),
             "digest": pair.held_out.digest,
             "classes": {
-                name: int((pair.held_out.labels == place).sum()) for place, name in enumerate(classes)
+                name: int((pair.held_out.labels == label).sum()) for label, name in enumerate(classes)
             },
         },
         "training": {
@@ -274,25 +278,27 @@ def _data(pair: Pair) -> dict[str, Any]:
 
 
 def _swap(
-    difference: Estimate, found: Mapping[str, Any], shares: Mapping[str, Any], name: str
+    difference: Estimate, swapped_outputs: Mapping[str, Any], shares: Mapping[str, Any], name: str
 ) -> dict[str, Any]:
     share = shares.get(name)
     return {
-        "accuracy": float(np.mean(found["kept"])),
+        "accuracy": float(np.mean(swapped_outputs["kept"])),
         "difference": difference,
         "preserved": share,
-        "reason": None if share is not None else "interactions were not asked for",
-        "seconds": found["seconds"],
+        "reason": None if share is not None else "interactions were not requested",
+        "seconds": swapped_outputs["seconds"],
     }
 
 
-def _up_to(difference: Estimate, found: Mapping[str, Any], after: Any, count: int) -> dict[str, Any]:
+def _up_to(
+    difference: Estimate, swapped_outputs: Mapping[str, Any], after: Any, count: int
+) -> dict[str, Any]:
     return {
-        "accuracy": float(np.mean(found["refitted"])),
+        "accuracy": float(np.mean(swapped_outputs["refitted"])),
         "difference": difference,
         "kept_head": {
-            "accuracy": float(np.mean(found["kept"])),
-            "difference": paired_difference(found["kept"], after, count),
+            "accuracy": float(np.mean(swapped_outputs["kept"])),
+            "difference": paired_difference(swapped_outputs["kept"], after, count),
         },
-        "seconds": found["seconds"],
+        "seconds": swapped_outputs["seconds"],
     }

@@ -1,4 +1,4 @@
-"""Some labelled samples, ready as inputs of both models: read once where there is room."""
+"""Labelled samples as inputs of both models; each is read once if all fit into memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bequeath.games.inputs import Inputs
 from bequeath.study.loading.digests import samples_digest
 from bequeath.study.loading.inputs import StudyInputs
 
-# Larger data are read again in each pass.
+# In bytes: larger data are read again in each pass.
 _IN_MEMORY = 2**30
 
 
@@ -25,9 +25,9 @@ class Samples:
     source : str
         Where they come from, in words.
     labels : ndarray
-        (samples,).
+        int64, (samples,).
     digest : str
-        Of what they hold.
+        Of their content.
     """
 
     def __init__(self, inputs: StudyInputs, dataset: Dataset, indices: Sequence[int]) -> None:
@@ -37,30 +37,30 @@ class Samples:
         self.digest = samples_digest(dataset, indices)
         first = self._data[0].x
         each = first.nbytes if isinstance(first, Tensor) else len(first)
-        self._kept: dict[int, Sample] | None = {} if each * len(self._data) <= _IN_MEMORY else None
+        self._cache: dict[int, Sample] | None = {} if each * len(self._data) <= _IN_MEMORY else None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def majority(self) -> float:
-        """Share of the largest class: how often naming it always is right."""
+        """Share of the largest class: the accuracy of always naming it."""
         return float(np.bincount(self.labels).max() / len(self.labels))
 
-    def batch(self, some: Sequence[int] | NDArray[np.int64]) -> Inputs:
-        """Some of them as one batch of model inputs, on the models' device."""
-        return self._inputs.batch([self._sample(int(i)) for i in some])
+    def batch(self, indices: Sequence[int] | NDArray[np.int64]) -> Inputs:
+        """Some samples as one batch of model inputs, on the models' device."""
+        return self._inputs.batch([self._sample(int(i)) for i in indices])
 
-    def batches(self, size: int, some: Sequence[int] | None = None) -> Iterator[Inputs]:
-        """All of them, or some, batch after batch."""
-        chosen = range(len(self)) if some is None else some
+    def batches(self, size: int, indices: Sequence[int] | None = None) -> Iterator[Inputs]:
+        """Some samples (by default all) in batches of `size`."""
+        chosen = range(len(self)) if indices is None else indices
         for first in range(0, len(chosen), size):
             yield self.batch(chosen[first : first + size])
 
     def _sample(self, i: int) -> Sample:
-        if self._kept is not None and i in self._kept:
-            return self._kept[i]
+        if self._cache is not None and i in self._cache:
+            return self._cache[i]
         sample = self._data[i]
-        if self._kept is not None:
-            self._kept[i] = Sample(sample.id, sample.x, sample.label, None)
+        if self._cache is not None:
+            self._cache[i] = Sample(sample.id, sample.x, sample.label, None)
         return sample

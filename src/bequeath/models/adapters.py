@@ -31,13 +31,18 @@ def load_adapter(model: nn.Module, folder: str | Path) -> nn.Module:
     Returns
     -------
     nn.Module
-        A copy of the base's own class, in eval mode, that computes what base and adapter compute together.
+        A copy of the base, of the same class and in eval mode, with the adapter merged into its weights.
 
     Raises
     ------
     BequeathError
         If a file is missing or cannot be read, the adapter's layers or shapes are not the base's, or it is of a
         kind that cannot be merged (prompts and prefixes).
+
+    Examples
+    --------
+    >>> base = load_model("transformers:bert", "bert/model.safetensors", 2, "text", new_head=True)
+    >>> adapted = load_adapter(base, "lora/checkpoint-500")
     """
     folder = Path(folder)
     place = f"adapter {folder}"
@@ -46,29 +51,31 @@ def load_adapter(model: nn.Module, folder: str | Path) -> nn.Module:
     _check_layers(place, state, model)
     peft = library(place, "peft", "text")
     try:
-        # Every value that is read was read above, without code; PEFT reads pickles with weights_only too.
+        # The file was read above without running code; PEFT, too, reads pickles with weights_only.
         adapted = peft.PeftModel.from_pretrained(copy.deepcopy(model), str(folder), torch_device="cpu")
-        wanted = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
+        expected = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
         merge = getattr(adapted, "merge_and_unload", None)
         merged = merge() if merge is not None else None
-    except Exception as error:  # PEFT's errors on what does not fit are of every kind
+    except Exception as error:  # PEFT raises errors of many types where an adapter does not fit
         raise BequeathError(
             f"{place}: does not fit {type(model).__name__} ({_short(error)}); give the base that it was trained "
             "on, with its number of classes"
         ) from error
     if not isinstance(merged, nn.Module):
         raise _no_weights(place, kind)
-    # PEFT itself only warns of these.
-    own = set(model.state_dict())
-    missing = sorted(wanted - set(state))
-    extra = [name for name in state if name not in wanted and name.removeprefix(PREFIX) not in own]
-    for names, what in (
+    # PEFT only warns where names are missing or unexpected.
+    base_names = set(model.state_dict())
+    missing = sorted(expected - set(state))
+    unexpected = [
+        name for name in state if name not in expected and name.removeprefix(PREFIX) not in base_names
+    ]
+    for names, problem in (
         (missing, "is missing from it"),
-        (extra, f"is in it, and not in what {ADAPTER_CONFIG} describes"),
+        (unexpected, f"is in it, but {ADAPTER_CONFIG} does not describe it"),
     ):
         if names:
             raise BequeathError(
-                f"{place}: {names[0].removeprefix(PREFIX)} {what} ({len(names)} such); save the adapter again"
+                f"{place}: {names[0].removeprefix(PREFIX)} {problem} ({len(names)} such); save the adapter again"
             )
     return merged.requires_grad_(False).eval()
 
@@ -76,8 +83,8 @@ def load_adapter(model: nn.Module, folder: str | Path) -> nn.Module:
 def _kind(place: str, folder: Path) -> str:
     file = folder / ADAPTER_CONFIG
     if not file.is_file():
-        what = f"no {ADAPTER_CONFIG} in it" if folder.is_dir() else "no such folder"
-        raise BequeathError(f"{place}: {what}; give a folder written by PEFT's save_pretrained")
+        problem = f"no {ADAPTER_CONFIG} in it" if folder.is_dir() else "no such folder"
+        raise BequeathError(f"{place}: {problem}; give a folder written by PEFT's save_pretrained")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         kind = content["peft_type"]
@@ -85,10 +92,10 @@ def _kind(place: str, folder: Path) -> str:
         raise BequeathError(
             f"{place}: {ADAPTER_CONFIG} names no peft_type; save the adapter again"
         ) from error
-    if content.get("megatron_config"):  # PEFT would import the module that stands beside it
+    if content.get("megatron_config"):  # PEFT would import the module that the config names
         raise BequeathError(
-            f"{place}: {ADAPTER_CONFIG} names a module to import (megatron_core), and a data file runs no code; save "
-            "the adapter without megatron_config"
+            f"{place}: {ADAPTER_CONFIG} names a module to import (megatron_core), but a data file may not run code; "
+            "save the adapter without megatron_config"
         )
     if "PROMPT" in str(kind) or kind in ("P_TUNING", "PREFIX_TUNING"):
         raise _no_weights(place, kind)
@@ -102,23 +109,23 @@ def _no_weights(place: str, kind: str) -> BequeathError:
 
 
 def _state(place: str, folder: Path) -> dict[str, Tensor]:
-    found = [folder / name for name in ADAPTER_FILES if (folder / name).is_file()]
-    if not found:
+    files = [folder / name for name in ADAPTER_FILES if (folder / name).is_file()]
+    if not files:
         raise BequeathError(f"{place}: no {' or '.join(ADAPTER_FILES)} in it; save the adapter again")
-    return read_state(found[0])
+    return read_state(files[0])
 
 
 def _check_layers(place: str, state: dict[str, Tensor], model: nn.Module) -> None:
-    """Refuse an adapter for layers that the base does not have: PEFT would leave them out without a word."""
+    """Refuse an adapter for layers that the base does not have: PEFT would drop them silently."""
     modules = dict(model.named_modules())
     for name in state:
         path = name.removeprefix(PREFIX)
         parts = path.split(".")
         deepest = next((n for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in modules), 0)
-        # Below the layer there is only what PEFT adds to it: lora_A.weight, or the layer's own weight.
+        # Below a layer's path come only PEFT's own parts (lora_A.weight) or the layer's own weight.
         if deepest == 0 or parts[deepest].isdigit():
             raise BequeathError(
-                f"{place}: it changes {path}, and {type(model).__name__} has no such layer; give the base that it "
+                f"{place}: it changes {path}, but {type(model).__name__} has no such layer; give the base that it "
                 "was trained on"
             )
 

@@ -1,5 +1,4 @@
-"""Architectures by name, at a random start: torchvision, timm, transformers, ours, or a user's own
-builder."""
+"""Architectures by name, with random weights: torchvision's, timm's, transformers', our own, or a user's builder."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ KINDS: dict[str, tuple[Modality, ...]] = {
     "transformers-causal-lm": ("text",),
 }
 SOURCES = frozenset(KINDS)
-INSTEAD: dict[Modality, str] = {
+SUGGESTED: dict[Modality, str] = {
     "image": "torchvision:NAME, timm:NAME, transformers:FOLDER",
     "text": "transformers:FOLDER",
     "table": "bequeath:mlp",
@@ -41,26 +40,26 @@ INSTEAD: dict[Modality, str] = {
 
 
 def build(architecture: str, num_classes: int, modality: Modality, **kwargs: Any) -> nn.Module:
-    """Build a classifier at its random start (torch's global generator).
+    """Build a classifier with random weights, drawn from torch's global generator.
 
     Parameters
     ----------
     architecture : str
-        ``torchvision:resnet18``, ``timm:vit_small_patch16_224``, ``transformers:FOLDER_OR_HUB_NAME`` (of
-        which only the config is read), ``transformers-causal-lm:FOLDER_OR_HUB_NAME`` for a language model,
+        ``torchvision:resnet18``, ``timm:vit_small_patch16_224``, ``transformers:FOLDER_OR_HUB_NAME`` (only
+        its config is read), ``transformers-causal-lm:FOLDER_OR_HUB_NAME`` for a language model,
         ``bequeath:mobilenet_v2``, ``bequeath:mlp``, or ``module:function`` for any importable builder: the
-        current folder is searched first, and `num_classes` is passed where the function takes it.
+        current folder is searched first, and `num_classes` is passed if the function takes it.
     num_classes : int
-        Number of logits. A language model has its vocabulary, whatever is given here.
+        Number of logits. A language model ignores it: its outputs are its vocabulary.
     modality : "image", "text" or "table"
-        What the model is to classify; decides between transformers' heads.
+        What the model classifies. For transformers it decides which head is built.
     **kwargs
         Passed to the builder.
 
     Returns
     -------
     nn.Module
-        On the CPU, as its builder leaves it (mostly in training mode).
+        On the CPU, in the mode in which its builder returns it (usually training mode).
 
     Raises
     ------
@@ -76,7 +75,7 @@ def build(architecture: str, num_classes: int, modality: Modality, **kwargs: Any
     place = f"architecture {architecture!r}"
     if num_classes < 1:
         raise BequeathError(f"{place}: num_classes is {num_classes}; give the number of classes of the data")
-    if modality not in INSTEAD:
+    if modality not in SUGGESTED:
         raise BequeathError(f'{place}: modality is "image", "text" or "table", not {modality!r}')
     source, colon, name = architecture.partition(":")
     if not (source and colon and name):
@@ -94,18 +93,18 @@ def build(architecture: str, num_classes: int, modality: Modality, **kwargs: Any
         return _transformers(place, name, None, modality, kwargs)
     if source == "bequeath":
         check_known(place, name, OURS)
-        builder, fits = OURS[name]
-        _check_kind(place, name, (fits,), modality)
+        builder, own_modality = OURS[name]
+        _check_kind(place, name, (own_modality,), modality)
         with named_failure(place):
             return builder(num_classes=num_classes, **kwargs)
     return _own(place, source, name, num_classes, kwargs)
 
 
-def _check_kind(place: str, what: str, fits: tuple[Modality, ...], modality: Modality) -> None:
-    if modality not in fits:
+def _check_kind(place: str, source: str, modalities: tuple[Modality, ...], modality: Modality) -> None:
+    if modality not in modalities:
         raise BequeathError(
-            f"{place}: {what} has {' and '.join(fits)} models only, the data are {modality}s; give {INSTEAD[modality]} "
-            "or module:function"
+            f"{place}: {source} has {' and '.join(modalities)} models only, but the data are {modality}s; give "
+            f"{SUGGESTED[modality]} or module:function"
         )
 
 
@@ -127,13 +126,13 @@ def _timm(place: str, name: str, num_classes: int, kwargs: dict[str, Any]) -> nn
 def _transformers(
     place: str, name: str, num_classes: int | None, modality: Modality, kwargs: dict[str, Any]
 ) -> nn.Module:
-    """A classifier; a causal language model where there is no number of classes."""
+    """A classifier, or a causal language model if `num_classes` is None."""
     transformers = library(place, "transformers", "text")
     for option in ("trust_remote_code", "allow_all_kernels"):
         if kwargs.pop(option, False):
             raise BequeathError(
-                f"{place}: {option} would run code that comes from elsewhere; leave it out, or build the model in a "
-                "function of your own and give module:function"
+                f"{place}: {option} would run code from elsewhere; leave it out, or build the model in your own "
+                "function and give module:function"
             )
     with named_failure(place):
         if num_classes is None:
@@ -145,15 +144,15 @@ def _transformers(
         config = transformers_config(place, name)
         if num_classes is not None and config.num_labels != num_classes:
             config.num_labels = num_classes
-        # transformers 5 cannot choose between DeiT's two classifiers where a config names none.
+        # If the config names no architecture, transformers 5 cannot choose between DeiT's two classifiers.
         config.architectures = config.architectures or []
-        # Value tables need float32, whatever the weights were stored in.
+        # Value tables need float32, whatever dtype the weights were stored in.
         model: nn.Module = auto.from_config(config, trust_remote_code=False, **kwargs).float()
         return model
 
 
 def transformers_config(place: str, name: str) -> Any:
-    """The config of a folder or of a hub name; no code that comes with it is run."""
+    """The config of a folder or of a hub name; code that comes with it is not run."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
@@ -162,17 +161,17 @@ def transformers_config(place: str, name: str) -> Any:
             )
     elif name.startswith((".", "/", "~")) or name.count("/") > 1:  # a hub name is NAME or OWNER/NAME
         raise BequeathError(
-            f"{place}: no folder {folder}; give one written by save_pretrained, or a hub name"
+            f"{place}: no folder {folder}; give a folder written by save_pretrained, or a hub name"
         )
     from transformers import AutoConfig
 
     try:
-        # Said outright: by default a folder with its own code makes transformers ask on the terminal.
+        # Explicit, because transformers would otherwise ask on the terminal when a folder has its own code.
         return AutoConfig.from_pretrained(folder if folder.is_dir() else name, trust_remote_code=False)
     except OSError as error:
         raise BequeathError(
-            f"{place}: no folder {name} here, and the hub gives no config for it ({reason(error)}); give "
-            "a folder written by save_pretrained"
+            f"{place}: {name} is no folder here, and its config could not be fetched from the hub "
+            f"({reason(error)}); give a folder written by save_pretrained"
         ) from error
 
 
@@ -191,5 +190,5 @@ def _takes(builder: Any, argument: str) -> bool:
 
 def _module(place: str, built: Any) -> nn.Module:
     if not isinstance(built, nn.Module):
-        raise BequeathError(f"{place}: gives a {type(built).__name__}; it must return a torch.nn.Module")
+        raise BequeathError(f"{place}: returns a {type(built).__name__}; it must return a torch.nn.Module")
     return built

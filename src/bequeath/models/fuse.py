@@ -1,4 +1,4 @@
-"""Convolutions with their batch normalisation folded in: same outputs, up to 1.9 times as fast on a CPU."""
+"""Folds batch normalisation into convolutions: same outputs, up to 1.9 times as fast on a CPU."""
 
 from __future__ import annotations
 
@@ -13,28 +13,32 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from bequeath.games.inputs import Inputs, in_eval_mode, logits, same_logits
 from bequeath.models.heads import replace_submodule
 
-# Of the largest output; float32 rounding is about 1e-6, a wrong fold far above this.
+# Relative to the largest output. float32 rounding is about 1e-6; a wrong fold is far above this.
 TOLERANCE = 1e-3
 
 
 def fused_for_inference(model: nn.Module, example: Inputs) -> nn.Module:
-    """A copy for inference in which each `BatchNorm2d` right behind a `Conv2d` is folded into it.
+    """Copy a model for inference, each `BatchNorm2d` right after a `Conv2d` folded into that convolution.
 
-    Pairs are found by tracing the model; only the pairs are taken from the trace, so the copy has the model's
-    own class, code and module names, with `nn.Identity` where a normalisation was. A model that cannot be
-    traced, or whose copy gives other outputs on `example`, is copied without any folding.
+    Tracing the model finds the pairs. Nothing else is taken from the trace, so the copy has the model's
+    own class, code and module names, with `nn.Identity` in place of a folded normalisation. A model that cannot
+    be traced, or whose folded copy gives other outputs on `example`, is copied without folding.
 
     Parameters
     ----------
     model : nn.Module
         Left as it is.
     example : Tensor or mapping of str to Tensor
-        A small batch of real inputs, on which the copy is checked to 1e-3 of the largest output.
+        A small batch of real inputs. The copy's outputs must agree to 1e-3 of the largest output.
 
     Returns
     -------
     nn.Module
         In eval mode; not to be trained further.
+
+    Examples
+    --------
+    >>> fast = fused_for_inference(mobilenet_v2(10), torch.randn(2, 3, 64, 64))
     """
     try:
         plain = in_eval_mode(copy.deepcopy(model))
@@ -54,10 +58,10 @@ def fused_for_inference(model: nn.Module, example: Inputs) -> nn.Module:
 
 
 def _pairs(model: nn.Module) -> list[tuple[str, str]]:
-    """Names of convolutions and the normalisations that alone use their outputs, each called once."""
+    """Pairs of a convolution and the normalisation that is the only one to use its output, each called once."""
     try:
         graph = Tracer().trace(model)
-    except Exception:  # a model that branches on its input stops the tracer with errors of every kind
+    except Exception:  # a model that branches on its input makes the tracer raise errors of many types
         return []
     modules = dict(model.named_modules())
     calls = Counter(id(modules[str(node.target)]) for node in graph.nodes if node.op == "call_module")
@@ -67,7 +71,7 @@ def _pairs(model: nn.Module) -> list[tuple[str, str]]:
         if not (isinstance(before, Node) and before.op == "call_module" and len(before.users) == 1):
             continue
         conv, norm = modules[str(before.target)], modules[str(node.target)]
-        # Exact types: a subclass (parametrised, or normalisation with activation) does more than these.
+        # Exact types, because a subclass (parametrised, or a normalisation with its activation) does more.
         if (
             type(conv) is nn.Conv2d
             and type(norm) is nn.BatchNorm2d

@@ -1,4 +1,4 @@
-"""Finding a classifier's last layer, and replacing modules by path."""
+"""A classifier's last layer: how it is found, and how modules are replaced by path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 
-# Distilled vision transformers: timm's DeiT and LeViT, transformers' DeiT. Their logits are the mean of both.
+# Heads of distilled vision transformers (timm's DeiT and LeViT, transformers' DeiT), which average the two.
 TWO_HEADS = (
     ("head", "head_dist"),
     ("head.linear", "head_dist.linear"),
@@ -18,38 +18,43 @@ TWO_HEADS = (
 
 
 def find_heads(model: nn.Module) -> tuple[str, ...]:
-    """Paths of the layers that give the logits: one, or the two of a distilled vision transformer.
+    """Paths of the layers that give the logits.
+
+    Returns
+    -------
+    tuple of str
+        One path, or the two of a distilled vision transformer.
 
     Raises
     ------
     BequeathError
-        If the model has no `nn.Linear` below itself.
+        If the model holds no `nn.Linear`.
     """
     linears = [name for name, module in model.named_modules() if name and isinstance(module, nn.Linear)]
     for pair in TWO_HEADS:
         if set(pair) <= set(linears):
             return pair
-    config = getattr(model, "pretrained_cfg", None)  # timm's models tell
+    config = getattr(model, "pretrained_cfg", None)  # timm's models declare their head
     declared = config.get("classifier") if isinstance(config, dict) else None
     if declared in linears:
         return (str(declared),)
-    # GoogLeNet and Inception have classifiers on the way, for training only.
+    # The auxiliary classifiers of GoogLeNet and Inception are for training only.
     names = [name for name in linears if not name.lower().startswith("aux")]
     if not names:
         raise BequeathError(
-            f"model {type(model).__name__}: no nn.Linear in it to be the head; give the head's path, or wrap "
-            "the model"
+            f"model {type(model).__name__}: it holds no nn.Linear that could be its head; give the head's path, or "
+            "wrap the model"
         )
     return (str(names[-1]),)
 
 
 def find_head(model: nn.Module) -> str:
-    """Path of the classifier's last layer: the one that timm declares, or else the last `nn.Linear` in order.
+    """Path of the classifier's last layer: the one that timm declares, else the last `nn.Linear` in order.
 
     Raises
     ------
     BequeathError
-        If the model has none below itself, or two whose outputs it averages.
+        If the model holds no `nn.Linear`, or has two heads whose outputs it averages.
 
     Examples
     --------
@@ -59,17 +64,16 @@ def find_head(model: nn.Module) -> str:
     heads = find_heads(model)
     if len(heads) > 1:
         raise BequeathError(
-            f"model {type(model).__name__}: two heads, {' and '.join(heads)}, of which it gives the mean; "
-            "load_backbone makes them one"
+            f"model {type(model).__name__}: it averages two heads, {' and '.join(heads)}; load_backbone joins them "
+            "into one"
         )
     return heads[0]
 
 
 class JoinedHeads(nn.Module):
-    """A model whose logits were the mean of several heads, with one head on the mean of their inputs.
+    """A model that averaged several heads, now with one head on the mean of their inputs.
 
-    Any one linear head can be had on both sides, and nothing else is lost: the mean of one layer's outputs is its
-    output on the mean.
+    This loses nothing for a single linear head: the mean of its outputs is its output on the mean.
     """
 
     def __init__(self, model: nn.Module, heads: tuple[str, ...]) -> None:
@@ -82,13 +86,13 @@ class JoinedHeads(nn.Module):
             replace_submodule(self.body, head, nn.Identity())
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        """As the model itself -> logits (batch, classes)."""
-        given = self.body(*args, **kwargs)
-        logits: Tensor = self.head(getattr(given, "logits", given))
+        """The model's own arguments -> logits (batch, classes)."""
+        output = self.body(*args, **kwargs)
+        logits: Tensor = self.head(getattr(output, "logits", output))
         return logits
 
 
 def replace_submodule(model: nn.Module, path: str, new: nn.Module) -> None:
-    """Put a module in the place of the one at `path`."""
+    """Replace the module at `path`."""
     parent, _, name = path.rpartition(".")
     setattr(model.get_submodule(parent), name, new)

@@ -1,4 +1,4 @@
-"""Pre-trained weights as their library publishes them: from its cache, or from the hub."""
+"""Pre-trained weights that a library publishes, from its cache or from the hub."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ PICKLED = [
     "pytorch_model.bin.index.json",
     "pytorch_model-*-of-*.bin",
 ]
-# torchvision's own builders set this where they load ImageNet weights: the models then renormalise their inputs.
+# When torchvision loads ImageNet weights for these, it sets transform_input: the models then renormalise their inputs.
 RENORMALISING = frozenset({"googlenet", "inception_v3"})
 
 
 def hub_entry(weights: str | Path | None) -> str | None:
-    """What is asked of the hub: "" for "hub", the name for "hub:NAME"; None where `weights` is a path."""
+    """Which published weights are meant: "" for "hub", NAME for "hub:NAME"; None if `weights` is a path."""
     if not isinstance(weights, str) or weights.partition(":")[0] != HUB:
         return None
     return weights.partition(":")[2]
 
 
 def hub_options(architecture: str) -> dict[str, Any]:
-    """Arguments of the builder that belong to its published weights."""
+    """Arguments of the builder that its published weights need."""
     source, _, name = architecture.partition(":")
     return {"transform_input": True} if source == "torchvision" and name in RENORMALISING else {}
 
 
 def hub_state(architecture: str, entry: str, options: dict[str, Any]) -> dict[str, Tensor]:
-    """Tensors of the library's pre-trained weights for an architecture.
+    """The pre-trained weights that an architecture's library publishes.
 
     Parameters
     ----------
@@ -46,14 +46,19 @@ def hub_state(architecture: str, entry: str, options: dict[str, Any]) -> dict[st
         As for `bequeath.models.build`.
     entry : str
         Which of them: for torchvision an entry of the model's weights (``IMAGENET1K_V1``), for timm a tag
-        (``augreg_in21k``), for transformers a revision; "": the library's default.
+        (``augreg_in21k``), for transformers a revision; "" means the library's default.
     options : dict
-        The builder's arguments, which decide sizes in timm.
+        The builder's arguments. In timm they decide the sizes of some tensors.
+
+    Returns
+    -------
+    dict of str to Tensor
+        The state dict, on the CPU.
 
     Raises
     ------
     BequeathError
-        If there are no such weights, or neither the cache nor the hub gives them.
+        If there are no such weights, or neither the cache nor the hub has them.
     """
     source, _, name = architecture.partition(":")
     place = f"weights of {architecture}"
@@ -66,8 +71,8 @@ def hub_state(architecture: str, entry: str, options: dict[str, Any]) -> dict[st
     if source == "bequeath" and name == "mobilenet_v2" and entry in ("", "IMAGENET1K_V1"):
         return imagenet_state()
     raise BequeathError(
-        f'{place}: "hub{":" if entry else ""}{entry}" has none for it; give a .safetensors or .pt file'
-        + ("" if source == "bequeath" else ", or no weights where the function loads them itself")
+        f'{place}: there are no published weights "hub{":" if entry else ""}{entry}" for it; give a .safetensors or '
+        ".pt file" + ("" if source == "bequeath" else ", or no weights if the function loads them itself")
     )
 
 
@@ -93,15 +98,15 @@ def torchvision_weights(place: str, name: str, entry: str) -> Any:
 def _torchvision(place: str, name: str, entry: str) -> dict[str, Tensor]:
     weights = torchvision_weights(place, name, entry)
     try:
-        # The hash is checked when the file is fetched only: a file in the cache is anyone's.
+        # torch checks the hash only when it fetches the file, so a cached file cannot be trusted: weights_only.
         state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
         return state
     except Exception as error:  # network errors, damaged files
         import torch
 
         raise BequeathError(
-            f"{place}: not to be had from the hub ({reason(error)}); download {weights.url} and give the file, or "
-            f"put it into {torch.hub.get_dir()}/checkpoints"
+            f"{place}: could not be fetched from the hub ({reason(error)}); download {weights.url} and give the "
+            f"file, or put it into {torch.hub.get_dir()}/checkpoints"
         ) from error
 
 
@@ -120,17 +125,18 @@ def _timm(place: str, name: str, entry: str, options: dict[str, Any]) -> dict[st
     except Exception as error:  # network errors, damaged files, options that the weights do not fit
         where = f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else config.url
         raise BequeathError(
-            f"{place}: not to be had from the hub ({reason(error)}); download them from {where} and give the file"
+            f"{place}: could not be fetched from the hub ({reason(error)}); download them from {where} and give "
+            "the file"
         ) from error
 
 
 def hub_folder(place: str, name: str, revision: str = "") -> Path:
-    """Folder with a hub model's config and weights: `name` itself if it is one, or else the cache's copy.
+    """The folder with a hub model's config and weights: `name` if that is a folder, else the copy in the cache.
 
     Raises
     ------
     BequeathError
-        If neither the cache nor the hub has it.
+        If neither the cache nor the hub has the model.
     """
     if Path(name).expanduser().is_dir():
         return Path(name).expanduser()
@@ -143,7 +149,7 @@ def hub_folder(place: str, name: str, revision: str = "") -> Path:
                 return folder
     except Exception as error:  # network errors, unknown names, and being offline
         raise BequeathError(
-            f"{place}: not in the cache, and not to be had from the hub ({reason(error)}); download "
+            f"{place}: not in the cache, and could not be fetched from the hub ({reason(error)}); download "
             f"https://huggingface.co/{name} and give the folder as transformers:FOLDER"
         ) from error
     raise BequeathError(

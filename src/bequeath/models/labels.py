@@ -1,4 +1,4 @@
-"""Which of a model's outputs is which class: what its config says, against the data's classes."""
+"""Which of a model's outputs belongs to which class, from the names in its config and the data's classes."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from bequeath.models.architectures import transformers_config
 from bequeath.models.hub import hub_entry
 
 CONFIG = "config.json"
-# As transformers names outputs that nobody named.
+# The names that transformers makes up for outputs without names.
 _UNNAMED = re.compile(r"LABEL_\d+")
 
 
 def output_names(architecture: str, weights: str | Path | None) -> tuple[str, ...] | None:
-    """Names of a model's outputs, in their order, as its transformers config gives them.
+    """Names of a model's outputs, in their order, from its transformers config.
 
     Parameters
     ----------
     architecture : str
         As for `bequeath.models.build`.
     weights : str, Path or None
-        As for `load_model`. The config in the weights' own folder goes before the architecture's: who fine-tunes a
-        model may put its outputs in another order.
+        As for `load_model`. A config in the folder of the weights takes precedence over the architecture's, because
+        fine-tuning may have put the outputs in another order.
 
     Returns
     -------
     tuple of str or None
-        None where nothing names them: no config, or names such as LABEL_0.
+        None if the outputs have no names: there is no config, or its names are like LABEL_0.
 
     Raises
     ------
     BequeathError
-        If id2label and label2id contradict each other, or are no lists of names.
+        If id2label and label2id contradict each other, or do not name the outputs 0, 1, ....
     """
     if weights is not None and hub_entry(weights) is None:
         path = Path(weights)
@@ -51,21 +51,26 @@ def output_names(architecture: str, weights: str | Path | None) -> tuple[str, ..
 
 
 def output_order(place: str, names: Sequence[str] | None, classes: Sequence[str]) -> tuple[int, ...] | None:
-    """For each class the output that stands for it; None: the k-th output is the k-th class.
+    """Find the output of each class by its name.
 
     Parameters
     ----------
     place : str
         Begins the errors.
     names : sequence of str or None
-        Of the outputs, in their order; None where they have none.
+        The outputs' names, in their order; None if they have none.
     classes : sequence of str
-        The data's.
+        The data's classes.
+
+    Returns
+    -------
+    tuple of int or None
+        For each class, the index of its output. None: the k-th output is the k-th class.
 
     Raises
     ------
     BequeathError
-        If the outputs have names, the classes too, and they are not the same ones. Case does not matter.
+        If outputs and classes have names, and these are not the same. Case does not matter.
     """
     if names is None or len(names) != len(classes):
         return None
@@ -75,9 +80,9 @@ def output_order(place: str, names: Sequence[str] | None, classes: Sequence[str]
         order = tuple(outputs.index(name) for name in wanted)
         return None if order == tuple(range(len(order))) else order
     if all(name.lstrip("-").isdecimal() for name in wanted):
-        return None  # a number is an output's place
+        return None  # a class that is a number is an output's position
     raise BequeathError(
-        f"{place}: its outputs are {few(names)} (config), the data's classes {few(classes)}; give the model "
+        f"{place}: its outputs are {few(names)} (config), but the data's classes are {few(classes)}; give the model "
         f"labels: [...], the data's classes in the order of its outputs"
     )
 
@@ -92,7 +97,7 @@ def _read(file: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         raise BequeathError(f"{file}: cannot be read ({error}); save the model again") from error
     if not isinstance(content, dict):
-        raise BequeathError(f"{file}: no JSON object; save the model again")
+        raise BequeathError(f"{file}: holds no JSON object; save the model again")
     return content
 
 
@@ -110,7 +115,7 @@ def _names(place: str, config: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def _listed(place: str, key: str, pairs: Any) -> tuple[str, ...] | None:
-    """Names by number 0, 1, ... in order; None where there are none, or nobody gave them."""
+    """Names of the outputs 0, 1, ... in order; None if there are none, or they are transformers' own (LABEL_0)."""
     if not pairs:
         return None
     try:

@@ -1,4 +1,4 @@
-"""How long a text a transformers model can take."""
+"""The longest text that a transformers model can read."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from torch import nn
 
 from bequeath.models.architectures import transformers_config
 
-# What libraries call a table of learned positions.
-_TABLES = ("position_embeddings", "embed_positions", "wpe")
+# Names that libraries give to a table of learned positions.
+_POSITION_TABLES = ("position_embeddings", "embed_positions", "wpe")
 
 
 def most_tokens(architecture: str) -> int | None:
-    """Tokens that a model has positions for, or was made for where positions are computed.
+    """The largest number of tokens: those with learned positions, or, where positions are computed, the config's limit.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def most_tokens(architecture: str) -> int | None:
     Returns
     -------
     int or None
-        None where it is not known: no transformers model, or one without a limit.
+        None if it is not known: the architecture is not transformers', or has no limit.
 
     Raises
     ------
@@ -36,21 +36,21 @@ def most_tokens(architecture: str) -> int | None:
 
     config = transformers_config(f"architecture {architecture!r}", name)
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
-    made_for = getattr(text, "max_position_embeddings", None)
+    stated = getattr(text, "max_position_embeddings", None)
     try:
         with torch.device("meta"):
             model: nn.Module = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
-    except Exception:  # a config that makes no model is told where the model is loaded
-        return made_for
-    found = [
+    except Exception:  # loading the model reports a config that makes no model
+        return stated
+    lengths = [
         _positions(table)
         for path, table in model.named_modules()
-        if isinstance(table, nn.Embedding) and path.rpartition(".")[2] in _TABLES
+        if isinstance(table, nn.Embedding) and path.rpartition(".")[2] in _POSITION_TABLES
     ]
-    return min(found, default=made_for if made_for and made_for > 0 else None)
+    return min(lengths, default=stated if stated and stated > 0 else None)
 
 
 def _positions(table: nn.Embedding) -> int:
-    """Rows that stand for positions: behind the padding's own, or behind an offset."""
-    before = 0 if table.padding_idx is None else table.padding_idx + 1
-    return table.num_embeddings - max(before, getattr(table, "offset", 0))
+    """Rows of a table that stand for positions: those after the padding's row, or after an offset."""
+    padding = 0 if table.padding_idx is None else table.padding_idx + 1
+    return table.num_embeddings - max(padding, getattr(table, "offset", 0))

@@ -10,7 +10,7 @@ from bequeath.errors import BequeathError
 
 
 class MLP(nn.Module):
-    """Linear layers with ReLU between; `head` is the last. Build it with `mlp`."""
+    """Linear layers with ReLU between them; `head` is the last. Build it with `mlp`."""
 
     def __init__(self, num_features: int, num_classes: int, widths: Sequence[int]) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class MLP(nn.Module):
 
 
 def mlp(num_classes: int, num_features: int | None = None, widths: Sequence[int] = (64, 64)) -> MLP:
-    """A perceptron at torch's random start.
+    """Build a perceptron with torch's random weights.
 
     Parameters
     ----------
@@ -36,12 +36,22 @@ def mlp(num_classes: int, num_features: int | None = None, widths: Sequence[int]
     num_features : int
         Numbers in a row: columns of the table, after any encoding.
     widths : sequence of int
-        Units of each hidden layer; none: multinomial logistic regression.
+        Units of each hidden layer. An empty sequence makes it a multinomial logistic regression.
+
+    Returns
+    -------
+    MLP
+        float32, on the CPU, in training mode.
 
     Raises
     ------
     BequeathError
         If `num_features` is not given, or a size is below 1.
+
+    Examples
+    --------
+    >>> mlp(num_classes=3, num_features=13, widths=(32,)).head
+    Linear(in_features=32, out_features=3, bias=True)
     """
     if num_features is None:
         raise BequeathError("bequeath:mlp: num_features is not given; give the number of columns of a row")

@@ -1,6 +1,6 @@
 """MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381), width 1.0, and its ImageNet weights.
 
-Modules are laid out and named as torchvision's, so that its state files load; it is not needed itself.
+Modules have the layout and names of torchvision's, so its state files load. torchvision itself is not needed.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int =
 
 
 class InvertedResidual(nn.Module):
-    """Widen by 1 x 1, filter each channel by 3 x 3, project linearly; the input is added where shapes
-    agree."""
+    """Widen by 1 x 1, filter each channel by 3 x 3, project linearly; the input is added if shapes agree."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -79,7 +78,7 @@ class MobileNetV2(nn.Module):
 
 
 def mobilenet_v2(num_classes: int, dropout: float = 0.2) -> MobileNetV2:
-    """A MobileNetV2 at a random start (torch's global generator), as torchvision starts it.
+    """Build a MobileNetV2 with random weights (torch's global generator), initialised as torchvision does.
 
     Parameters
     ----------
@@ -91,7 +90,12 @@ def mobilenet_v2(num_classes: int, dropout: float = 0.2) -> MobileNetV2:
     Returns
     -------
     MobileNetV2
-        Float32, on the CPU, in training mode.
+        float32, on the CPU, in training mode.
+
+    Examples
+    --------
+    >>> mobilenet_v2(10)(torch.randn(2, 3, 64, 64)).shape
+    torch.Size([2, 10])
     """
     model = MobileNetV2(num_classes, dropout)
     for module in model.modules():
@@ -109,9 +113,9 @@ def imagenet_weights() -> Path:
     Raises
     ------
     BequeathError
-        If the package, or the file in it, is not there.
+        If the package is not installed, or does not hold the file.
     """
-    # The package is only looked up, never imported: its code is of no use here.
+    # The package is only located, not imported: its code is not needed.
     spec = find_spec(WEIGHTS_PACKAGE)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         file = Path(folder) / WEIGHTS_FILE
@@ -124,7 +128,12 @@ def imagenet_weights() -> Path:
 
 
 def imagenet_state() -> dict[str, Tensor]:
-    """ImageNet weights for `mobilenet_v2(1000)`, on the CPU.
+    """ImageNet weights for `mobilenet_v2(1000)`.
+
+    Returns
+    -------
+    dict of str to Tensor
+        On the CPU.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The preprocessing that a model was trained with, as its library states it."""
+"""The preprocessing that a model was trained with, from its library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bequeath.models.preprocessing import Interpolation, Preprocessing
 PROCESSOR = "preprocessor_config.json"
 # Pillow's numbers, which transformers writes.
 RESAMPLING: dict[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
-# Processors of transformers that resize, cut, rescale and normalise, and nothing else.
+# Processors of transformers that only resize, crop, rescale and normalise.
 PLAIN = (
     "BeitImage",
     "BitImage",
@@ -34,7 +34,7 @@ PLAIN = (
 def preprocessing_of(
     architecture: str, weights: str | Path | None = None, model: nn.Module | None = None
 ) -> Preprocessing | None:
-    """How pictures are to be prepared for a model: size, crop, interpolation, normalisation.
+    """Look up how a model's library prepares pictures: size, crop, interpolation, normalisation.
 
     Parameters
     ----------
@@ -43,21 +43,27 @@ def preprocessing_of(
         transformers: preprocessor_config.json of the folder or the hub name; ``bequeath:mobilenet_v2``: as
         torchvision's.
     weights : str, Path or None
-        Which of several published weights: "hub", "hub:NAME", or a file, which is known by a published name; by
-        default, and for files of other names, the library's default weights. For transformers a folder with a
-        preprocessor_config.json goes before the architecture's.
+        Which of several published weights: "hub", "hub:NAME", or a file that still has its published name. By
+        default, and for files with other names, the library's default weights. For transformers, a folder of weights
+        with a preprocessor_config.json takes precedence over the architecture's.
     model : nn.Module, optional
-        The built model: where it is timm's, its own config (of an image size given as an option, say) is used.
+        The built model. A model of timm has its own config, which knows an image size given as an option.
 
     Returns
     -------
     Preprocessing or None
-        None where it is not known (own builders, texts, no such file), or not of this form (no square, padding).
+        None if it is not known (own builders, texts, no such file), or if `Preprocessing` cannot express it
+        (input that is not square, padding).
 
     Raises
     ------
     BequeathError
         If torchvision knows no such model or weights, or a preprocessor_config.json cannot be read.
+
+    Examples
+    --------
+    >>> preprocessing_of("bequeath:mobilenet_v2").size
+    224
     """
     source, _, name = architecture.partition(":")
     if isinstance(getattr(model, "pretrained_cfg", None), dict):
@@ -78,7 +84,7 @@ def _torchvision(place: str, name: str, weights: str | Path | None) -> Preproces
     chosen = torchvision_weights(place, name, entry or "")
     if entry is None and weights is not None:
         file = Path(weights).name
-        chosen = next((one for one in type(chosen) if one.url.rpartition("/")[2] == file), chosen)
+        chosen = next((entry for entry in type(chosen) if entry.url.rpartition("/")[2] == file), chosen)
     preset = chosen.transforms()
     (short,) = preset.resize_size
     (size,) = preset.crop_size
@@ -120,7 +126,7 @@ def _transformers(architecture: str, name: str, weights: str | Path | None) -> P
     where = where or name
     transformers = library(f"architecture {architecture!r}", "transformers", "text")
     try:
-        if isinstance(where, Path):  # transformers calls a damaged file a missing one
+        if isinstance(where, Path):  # transformers reports a damaged file as missing
             json.loads((where / PROCESSOR).read_text(encoding="utf-8"))
         processor = transformers.AutoImageProcessor.from_pretrained(where, trust_remote_code=False)
     except OSError:  # neither in the cache nor on the hub
@@ -141,7 +147,8 @@ def _of_processor(processor: Any) -> Preprocessing | None:
     scale = 255 * (processor.rescale_factor if processor.do_rescale else 1)
     mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else (0.0, 1.0)
     mean, std = [
-        tuple(one / scale for one in (v if isinstance(v, (list, tuple)) else (v,) * 3)) for v in (mean, std)
+        tuple(channel / scale for channel in (v if isinstance(v, (list, tuple)) else (v,) * 3))
+        for v in (mean, std)
     ]
     size, crop = dict(processor.size), dict(processor.crop_size or {}) if processor.do_center_crop else {}
     short = size.get("shortest_edge")

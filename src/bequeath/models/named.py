@@ -1,4 +1,4 @@
-"""Libraries, and functions of the user's own, by name: early, one-line errors where something is not there."""
+"""Import of libraries and of users' functions by name, with one-line errors where something is missing."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ def own_function(place: str, named: str, forms: str, sources: Iterable[str] = ()
     Parameters
     ----------
     place : str
-        Named in errors.
+        Begins the errors.
     named : str
         As the user wrote it.
     forms : str
-        What could be given instead.
+        Which forms are allowed, for the errors.
     sources : iterable of str
-        Words that mean something else before the colon, for near misses.
+        Other words that may stand before the colon; an error suggests one that is similar.
+
+    Returns
+    -------
+    callable
 
     Raises
     ------
@@ -60,7 +64,7 @@ def call_own(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def library(place: str, name: str, extra: str) -> ModuleType:
-    """Import a library that users may not have."""
+    """Import a library that may not be installed; `extra` is the extra of `bequeath` that installs it."""
     package = name.partition(".")[0]
     try:
         return import_module(name)
@@ -74,6 +78,7 @@ def library(place: str, name: str, extra: str) -> ModuleType:
 
 
 def check_known(place: str, name: str, known: Iterable[str], what: str = "model") -> None:
+    """Refuse a name that is not among the known ones, and suggest similar names."""
     names = sorted(known)
     if name in names:
         return
@@ -85,12 +90,13 @@ def check_known(place: str, name: str, known: Iterable[str], what: str = "model"
 
 
 def suggest(close: list[str]) -> str:
+    """A question that suggests similar names, for errors; empty if there are none."""
     return f"did you mean {' or '.join(close)}? " if close else ""
 
 
 @contextmanager
 def named_failure(place: str) -> Iterator[None]:
-    """Turn whatever a library or a user's builder raises into one line that says whose it is."""
+    """Turn any error of a library or a user's builder into one line that begins with `place`."""
     try:
         yield
     except BequeathError:
@@ -102,7 +108,7 @@ def named_failure(place: str) -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """An error in one line."""
     if isinstance(error, ImportError) and error.__cause__ is not None:
-        return reason(error.__cause__)  # transformers says only that something could not be imported
+        return reason(error.__cause__)  # transformers' own message does not say why an import failed
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 

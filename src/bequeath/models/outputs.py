@@ -1,4 +1,4 @@
-"""What a model gives: how many outputs, whether they are logits, and whether the same input gives the same ones."""
+"""Checks of a model's outputs: their number, whether they are logits, and whether they repeat for the same input."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ from bequeath.errors import BequeathError
 from bequeath.games.inputs import Inputs, in_eval_mode, logits, modes_kept, same_logits
 
 _REPEATS = 3
-# Of the largest logit: rounding by the size of a batch stays far below, anything that is drawn at random far above.
+# Relative to the largest logit. Rounding that depends on the batch size is far below; random numbers are far above.
 _TOLERANCE = 1e-3
 _ROUNDING = 1e-4
-# Steps of autograd that change the form of an output, not what it says.
-_FORM = (
+# Steps of autograd that change an output's shape or place, not its values.
+_RESHAPING = (
     "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Transpose", "Permute", "T",
     "Clone", "ToCopy", "Copy", "Alias", "Index", "Expand", "Clamp", "Cat", "Stack",
 )  # fmt: skip
 
 
 def num_outputs(model: nn.Module, inputs: Inputs) -> int:
-    """Number of logits that the model gives, found by calling it on a batch in eval mode."""
+    """Count a model's logits by calling it on a batch, in eval mode.
+
+    Examples
+    --------
+    >>> num_outputs(mlp(num_classes=3, num_features=4), torch.randn(2, 4))
+    3
+    """
     return int(_eval_logits(model, inputs).shape[1])
 
 
 def check_outputs(
     model: nn.Module, inputs: Inputs, num_classes: int | None, name: str, *, as_logits: bool = True
 ) -> None:
-    """Refuse a model whose outputs cannot belong to the labels, before any work is spent on it.
+    """Refuse a model whose outputs do not fit the labels, before long work starts.
 
     Parameters
     ----------
@@ -39,17 +45,22 @@ def check_outputs(
     inputs : Tensor or mapping of str to Tensor
         A small batch of real inputs.
     num_classes : int or None
-        Number of logits that belong to the data; None: any number.
+        Number of classes of the data; None allows any number of outputs.
     name : str
         Begins the errors, such as ``models.finetuned``.
     as_logits : bool
-        Whether outputs are read as logits, so that probabilities are refused.
+        Whether outputs are read as logits; probabilities are then refused.
 
     Raises
     ------
     BequeathError
-        If the number of outputs differs from `num_classes`; an output is NaN or infinite; the same input does not give
-        the same output, alone or beside others; or outputs are probabilities and `as_logits`.
+        If the number of outputs differs from `num_classes`; an output is NaN or infinite; the same input gives
+        different outputs when it is repeated, or in a batch of other samples; or outputs are probabilities and
+        `as_logits` is true.
+
+    Examples
+    --------
+    >>> check_outputs(mlp(num_classes=3, num_features=4), torch.randn(2, 4), 3, "models.mine")
     """
     try:
         output = _eval_logits(model, inputs)
@@ -74,71 +85,71 @@ def check_outputs(
 
 def _check_repeats(model: nn.Module, inputs: Inputs, output: Tensor, name: str) -> None:
     for _ in range(_REPEATS):
-        again = _eval_logits(model, inputs)
-        if not same_logits(again, output, _TOLERANCE):
+        repeated = _eval_logits(model, inputs)
+        if not same_logits(repeated, output, _TOLERANCE):
             raise BequeathError(
-                f"{name}: the same input gives {_few(output)}, then {_few(again)}; dropout or noise is at work "
-                "in eval mode: give F.dropout its training=self.training, or take the noise out"
+                f"{name}: the same input gives {_few(output)}, then {_few(repeated)}; dropout or noise is active "
+                "in eval mode: give F.dropout training=self.training, or remove the noise"
             )
     alone = torch.cat([_eval_logits(model, _rows(inputs, i, i + 1)) for i in range(len(output))])
     if not same_logits(alone, output, _TOLERANCE):
         raise BequeathError(
-            f"{name}: an input gives {_few(alone)} alone and {_few(output)} beside others; normalisation over "
-            "the batch is at work in eval mode: let eval() reach every module, or normalise over each input"
+            f"{name}: an input gives {_few(alone)} alone and {_few(output)} beside others; normalisation over the "
+            "batch is active in eval mode: let eval() reach every module, or normalise over each input"
         )
 
 
 def _check_logits(model: nn.Module, inputs: Inputs, output: Tensor, name: str) -> None:
-    """Refuse probabilities: a log-odds of them is no log-odds."""
+    """Refuse probabilities, since log-odds computed from them would be wrong."""
     if (output < 0).any() or (output > 1).any():
         return
     sums_to_one = output.shape[1] > 1 and bool((output.sum(1) - 1).abs().max() < _ROUNDING)
     if sums_to_one or _ends_in_probabilities(model, inputs) or _is_squashed(model, inputs):
-        what = "rows sum to 1" if sums_to_one else "all lie between 0 and 1, whatever is given"
+        sign = "rows sum to 1" if sums_to_one else "all lie between 0 and 1 for any input"
         raise BequeathError(
-            f"{name}: its outputs are probabilities ({what}: {_few(output)}), and logits are needed; give the "
-            "model without its last softmax or sigmoid, or its logarithm"
+            f"{name}: its outputs are probabilities ({sign}: {_few(output)}), but logits are needed; give the "
+            "model without its last softmax or sigmoid, or with a logarithm after it"
         )
 
 
 def _ends_in_probabilities(model: nn.Module, inputs: Inputs) -> bool:
-    """Whether the last thing that the model does is a softmax or sigmoid, as autograd saw it."""
+    """Whether the model's last step is a softmax or sigmoid, by autograd's record."""
     with modes_kept(model), _gradients(model), torch.enable_grad():
         step = logits(in_eval_mode(model), _rows(inputs, 0, 1)).grad_fn
-    while step is not None and step.name().removesuffix("0").removesuffix("Backward") in _FORM:
+    while step is not None and step.name().removesuffix("0").removesuffix("Backward") in _RESHAPING:
         step = next((before for before, _ in step.next_functions if before is not None), None)
     return step is not None and step.name().startswith(("Sigmoid", "Softmax"))
 
 
 @contextmanager
 def _gradients(model: nn.Module) -> Iterator[None]:
-    """Every parameter that can have a gradient has one."""
-    frozen = [one for one in model.parameters() if one.is_floating_point() and not one.requires_grad]
-    for one in frozen:
-        one.requires_grad_(True)
+    """Let all parameters require gradients while the `with` statement lasts."""
+    frozen = [p for p in model.parameters() if p.is_floating_point() and not p.requires_grad]
+    for parameter in frozen:
+        parameter.requires_grad_(True)
     try:
         yield
     finally:
-        for one in frozen:
-            one.requires_grad_(False)
+        for parameter in frozen:
+            parameter.requires_grad_(False)
 
 
 def _is_squashed(model: nn.Module, inputs: Inputs) -> bool:
-    """Whether inputs a hundred times too strong still give what lies between 0 and 1, and reach both."""
+    """Whether outputs stay between 0 and 1, and reach both, for inputs a hundred times as large."""
     if isinstance(inputs, Mapping):
         return False
     try:
-        found = torch.cat([_eval_logits(model, factor * inputs) for factor in (100.0, -100.0)])
-    except BequeathError:  # its own business with such inputs
+        outputs = torch.cat([_eval_logits(model, factor * inputs) for factor in (100.0, -100.0)])
+    except BequeathError:  # the model need not accept such inputs
         return False
-    inside = bool((found >= 0).all() and (found <= 1).all())
-    return inside and bool((found < 0.05).any() and (found > 0.95).any())
+    inside = bool((outputs >= 0).all() and (outputs <= 1).all())
+    return inside and bool((outputs < 0.05).any() and (outputs > 0.95).any())
 
 
-def _rows(inputs: Inputs, first: int, behind: int) -> Inputs:
+def _rows(inputs: Inputs, first: int, end: int) -> Inputs:
     if isinstance(inputs, Mapping):
-        return {name: value[first:behind] for name, value in inputs.items()}
-    return inputs[first:behind]
+        return {name: value[first:end] for name, value in inputs.items()}
+    return inputs[first:end]
 
 
 def _few(output: Tensor) -> str:

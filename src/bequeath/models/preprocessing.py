@@ -23,29 +23,34 @@ Centre = Literal["nearest", "down"]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From an RGB picture to a normalised square image.
+    """Turns an RGB picture into a normalised square image.
 
     Attributes
     ----------
     size : int
-        Height and width that the model is given, in pixels.
-    mean, std : three floats, or one
-        Per-channel normalisation of RGB in 0..1; of one value, the model is given one channel: the picture in grey.
+        Height and width of the model's input, in pixels.
+    mean, std : tuple of float
+        Normalisation of RGB values in 0..1: three values, one per channel. With a single value, the model has one
+        channel, and the picture is turned to grey.
     resize : "crop" or "squash"
-        "crop" brings the short side to `resize_to`, "squash" both sides; then `size` x `size` is cut out of the
-        centre.
+        "crop" scales the short side to `resize_to`, "squash" both sides; then the central `size` x `size` is cropped.
     resize_to : int or None
-        Pixels before the cut; None: `size`, so that nothing is cut from that side.
-    interpolation : str
+        Pixels of that side before the crop; None means `size`, so nothing is cropped from it.
+    interpolation : "nearest", "bilinear", "bicubic" or "lanczos"
         Pillow's filter.
     centre : "nearest" or "down"
-        Where the cut lies when it cannot be central: half pixels to the nearest even pixel, as in torchvision and
-        timm, or down, as in transformers.
+        How half pixels of the crop's position are rounded: to the nearest even pixel, as in torchvision and timm, or
+        down, as in transformers.
 
     Raises
     ------
     BequeathError
         If a value is out of range, naming it.
+
+    Examples
+    --------
+    >>> Preprocessing(size=96, resize_to=110).view(Image.new("RGB", (640, 480))).shape
+    (96, 96, 3)
     """
 
     size: int = 224
@@ -78,7 +83,13 @@ class Preprocessing:
             raise BequeathError(f'preprocessing: centre is "nearest" or "down", not {self.centre!r}')
 
     def view(self, image: Image.Image) -> NDArray[np.uint8]:
-        """The part of an RGB picture that the model sees: uint8 (size, size, 3), three times the same in grey."""
+        """Resize and crop an RGB picture to what the model sees.
+
+        Returns
+        -------
+        ndarray
+            uint8, shape (size, size, 3). Of a picture in grey, all three channels are the same.
+        """
         if len(self.mean) == 1:
             image = image.convert("L").convert("RGB")
         resample = Image.Resampling[self.interpolation.upper()]
@@ -86,7 +97,7 @@ class Preprocessing:
         width, height = image.size
         if self.resize == "squash":
             width, height = short, short
-        # Rounded down and centred as the model's library does it, so that a model sees what it saw in training.
+        # Rounded and centred as the model's library does, so that the model sees what it saw in training.
         elif width <= height:
             width, height = short, int(short * height / width)
         else:
@@ -98,7 +109,7 @@ class Preprocessing:
         return np.array(image, dtype=np.uint8)
 
     def normalise(self, picture: NDArray[np.uint8]) -> Tensor:
-        """uint8 (height, width, 3) -> float32 (channels, height, width): (x / 255 - mean) / std."""
+        """Normalise uint8 pixels (height, width, 3) to float32 (channels, height, width): (x / 255 - mean) / std."""
         mean, std = torch.tensor([self.mean, self.std], dtype=torch.float32)[:, :, None, None]
         pixels = torch.from_numpy(picture).permute(2, 0, 1)[: len(self.mean)]
         image: Tensor = (pixels.float() / 255 - mean) / std

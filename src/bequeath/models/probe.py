@@ -1,4 +1,4 @@
-"""Linear probes: what a frozen backbone's features say about the classes, as a classifier."""
+"""Linear probes: classifiers on the features of a frozen backbone."""
 
 from __future__ import annotations
 
@@ -34,25 +34,38 @@ def load_backbone(
     weights_key: str | None = None,
     **kwargs: Any,
 ) -> tuple[nn.Module, str]:
-    """Load pre-trained weights for all but the head, whatever number of classes they were trained on.
+    """Load pre-trained weights for all but the head, for any number of classes they were trained on.
 
-    Where the weights also lack layers before the head (the dense layer of RoBERTa's or DistilBERT's classifier in
-    a base model), those keep a random start, the same on every load, and a warning says so. A distilled vision
-    transformer, which gives the mean of two heads, gets one head on the mean of their inputs.
+    The weights may also lack layers before the head, such as the dense layer of RoBERTa's or DistilBERT's classifier.
+    These keep random weights, the same on every load, and a warning says so. A distilled vision transformer, which
+    averages two heads, gets one head on the mean of their inputs.
 
     Parameters
     ----------
     architecture, weights, num_classes, modality, **kwargs
         As for `bequeath.models.load_model`: a file, a folder, or "hub".
     head : str, optional
-        Path of the last layer; by default `find_head`'s.
+        Path of the last layer; by default the one that `find_head` returns.
     weights_key : str, optional
         Which of several sets of weights in a file, as for `read_state`.
 
     Returns
     -------
-    model, head : nn.Module, str
-        In eval mode, on the CPU; its head is at a random start, to be replaced by `with_probe` or trained.
+    model : nn.Module
+        In eval mode, on the CPU. Its head has random weights, to be replaced by `with_probe` or trained.
+    head : str
+        Path of the head.
+
+    Raises
+    ------
+    BequeathError
+        If the weights cannot be read or do not fit, the head is no linear layer, or it is a language model.
+
+    Examples
+    --------
+    >>> backbone, head = load_backbone("timm:resnet18", "resnet18.safetensors", 10, "image")
+    >>> weight, bias = fit_probe(features(backbone, head, images), labels, seed=0)
+    >>> classifier = with_probe(backbone, head, weight, bias)
     """
     model, path, _ = load_with_source_head(
         architecture, weights, num_classes, modality, head, weights_key=weights_key, **kwargs
@@ -70,15 +83,25 @@ def load_with_source_head(
     weights_key: str | None = None,
     **kwargs: Any,
 ) -> tuple[nn.Module, str, tuple[Tensor, Tensor] | None]:
-    """As `load_backbone`, and the head that the weights came with.
+    """Load a backbone as `load_backbone` does, and the head that the weights came with.
+
+    Parameters
+    ----------
+    architecture, weights, num_classes, modality, head, weights_key, **kwargs
+        As for `load_backbone`.
 
     Returns
     -------
     model, head : nn.Module, str
-        As `load_backbone` gives them.
+        As `load_backbone` returns them.
     source : tuple of Tensor or None
         Weight (source classes, features) and bias (source classes,), so that the logits of the source classes are
-        features @ weight.T + bias. None where the weights have no such head, or two whose mean the model gives.
+        features @ weight.T + bias. None if the weights have no such head, or the model averages two heads.
+
+    Raises
+    ------
+    BequeathError
+        As `load_backbone` does.
     """
     if architecture.startswith("transformers-causal-lm:"):
         raise BequeathError(
@@ -108,7 +131,7 @@ def _source_head(state: Mapping[str, Tensor], head: str, width: int) -> tuple[Te
 def features(
     backbone: nn.Module, head: str, inputs: Inputs | Iterable[Inputs], batch_size: int = 64
 ) -> NDArray[np.float32]:
-    """What the head is given, for each input.
+    """Compute the input of the head, for each sample.
 
     Parameters
     ----------
@@ -117,41 +140,47 @@ def features(
     head : str
         Path of its last linear layer.
     inputs : Tensor, mapping of str to Tensor, or iterable of these
-        All inputs, cut into batches here; or batch after batch.
+        All samples, or an iterable of batches.
     batch_size : int
-        For inputs that are cut here.
+        Samples in a batch, if `inputs` holds all samples.
 
     Returns
     -------
     ndarray
-        float32, shape (inputs, features).
+        float32, shape (samples, features).
 
     Raises
     ------
     BequeathError
         If the head is not called once with (batch, features), or there are no inputs.
+
+    Examples
+    --------
+    >>> features(mlp(num_classes=3, num_features=4, widths=(8,)), "head", torch.randn(5, 4)).shape
+    (5, 8)
     """
-    seen: list[Tensor] = []
+    head_inputs: list[Tensor] = []
     out = []
     layer = _linear(backbone, head)
-    handle = layer.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    handle = layer.register_forward_pre_hook(lambda module, args: head_inputs.append(args[0]))
     in_eval_mode(backbone)
     try:
         with torch.inference_mode():
-            for block in _batches(inputs, batch_size):
-                seen.clear()
+            for batch in _batches(inputs, batch_size):
+                head_inputs.clear()
                 device = layer.weight.device
-                if isinstance(block, Mapping):
-                    call(backbone, {name: value.to(device) for name, value in block.items()})
+                if isinstance(batch, Mapping):
+                    call(backbone, {name: value.to(device) for name, value in batch.items()})
                 else:
-                    call(backbone, block.to(device))
-                if len(seen) != 1 or seen[0].ndim != 2:
-                    shapes = ", ".join(str(tuple(tensor.shape)) for tensor in seen) or "never"
+                    call(backbone, batch.to(device))
+                if len(head_inputs) != 1 or head_inputs[0].ndim != 2:
+                    shapes = ", ".join(str(tuple(tensor.shape)) for tensor in head_inputs)
+                    called = f"called with {shapes}" if shapes else "never called"
                     raise BequeathError(
-                        f"head {head!r} of {type(backbone).__name__}: called with {shapes}; a probe needs "
+                        f"head {head!r} of {type(backbone).__name__}: {called}; a probe needs "
                         "one call with (batch, features)"
                     )
-                out.append(seen[0].float().cpu().numpy())
+                out.append(head_inputs[0].float().cpu().numpy())
     finally:
         handle.remove()
     if not out:
@@ -162,7 +191,7 @@ def features(
 def fit_probe(
     features: NDArray[Any], labels: Sequence[int] | NDArray[Any], seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Multinomial logistic regression on standardised features, its L2 strength chosen by cross-validation.
+    """Fit a multinomial logistic regression on standardised features; cross-validation chooses its L2 strength.
 
     Parameters
     ----------
@@ -171,18 +200,24 @@ def fit_probe(
     labels : sequence of int
         0 .. classes - 1, each at least twice.
     seed : int
-        Decides the folds.
+        Decides the folds of the cross-validation.
 
     Returns
     -------
     weight, bias : ndarray
-        float64, shapes (classes, features) and (classes,), for the features as they were given:
+        float64, shapes (classes, features) and (classes,), for features that are not standardised:
         logits = features @ weight.T + bias.
 
     Raises
     ------
     BequeathError
         If shapes do not fit, a feature is not finite, or a class has fewer than two samples.
+
+    Examples
+    --------
+    >>> weight, bias = fit_probe(np.array([[0.0], [1.0], [10.0], [11.0]]), [0, 0, 1, 1], seed=0)
+    >>> weight.shape, bias.shape
+    ((2, 1), (2,))
     """
     x, y = np.asarray(features, dtype=np.float64), np.asarray(labels)
     if x.ndim != 2 or y.shape != (len(x),) or not len(x):
@@ -190,7 +225,7 @@ def fit_probe(
             f"probe: features {x.shape} and labels {y.shape} must be (samples, features) and (samples,)"
         )
     if y.dtype.kind not in "iu" or y.min() < 0:
-        raise BequeathError("probe: labels must be integers from 0 on")
+        raise BequeathError("probe: labels must be integers, counted from 0; give class indices")
     bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
     if len(bad):
         raise BequeathError(
@@ -200,7 +235,7 @@ def fit_probe(
     if counts.min() < 2 or len(counts) < 2:
         raise BequeathError(
             f"probe: class {counts.argmin()} has {counts.min()} of {len(y)} samples, {len(counts)} "
-            "class(es); two classes with two samples each are the least: give more training samples"
+            "class(es); a probe needs at least two classes with two samples each: give more training samples"
         )
     from sklearn.linear_model import LogisticRegressionCV
     from sklearn.model_selection import StratifiedKFold
@@ -211,16 +246,16 @@ def fit_probe(
     folds = StratifiedKFold(min(FOLDS, int(counts.min())), shuffle=True, random_state=seed)
     regression = LogisticRegressionCV(Cs=STRENGTHS, cv=folds, max_iter=200, scoring="neg_log_loss")
     scaler = StandardScaler()
-    # In the solver's many small products BLAS threads wait for each other: on busy machines over ten times
-    # slower than one thread.
+    # The solver computes many small products, for which BLAS threads wait for each other: on a busy machine several
+    # threads are over ten times slower than one.
     with threadpool_limits(1), warnings.catch_warnings():
-        # scikit-learn 1.8 announces new defaults, which give the same fit; older ones lack those arguments.
+        # scikit-learn 1.8 announces new defaults that give the same fit; older versions lack those arguments.
         warnings.simplefilter("ignore", FutureWarning)
         make_pipeline(scaler, regression).fit(x, y)
     weight = regression.coef_ / scaler.scale_
     bias = regression.intercept_ - weight @ scaler.mean_
     if len(weight) == 1:
-        # For two classes there is one row, the log-odds of class 1: half for it and half against class 0.
+        # For two classes there is one row, the log-odds of class 1. Split it evenly between both classes' logits.
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     return weight, bias
 
@@ -228,14 +263,14 @@ def fit_probe(
 def with_probe(
     backbone: nn.Module, head: str, weight: NDArray[np.float64], bias: NDArray[np.float64]
 ) -> nn.Module:
-    """A copy of the backbone with the probe as its head.
+    """Copy a backbone, with the probe as its head.
 
     Parameters
     ----------
     backbone : nn.Module
         Left as it is.
     head : str
-        Path of the linear layer to be replaced, such as ``"classifier.1"``.
+        Path of the linear layer to replace, such as ``"classifier.1"``.
     weight, bias : ndarray
         From `fit_probe`: shapes (classes, features) and (classes,).
 
@@ -248,6 +283,12 @@ def with_probe(
     ------
     BequeathError
         If there is no linear layer at `head`, or it has another number of features.
+
+    Examples
+    --------
+    >>> classifier = with_probe(mobilenet_v2(10), "classifier.1", np.zeros((3, 1280)), np.zeros(3))
+    >>> classifier(torch.randn(2, 3, 64, 64)).shape
+    torch.Size([2, 3])
     """
     model = in_eval_mode(copy.deepcopy(backbone))
     old = _linear(model, head)
@@ -271,9 +312,9 @@ def _linear(model: nn.Module, head: str) -> nn.Linear:
     except AttributeError:
         layer = None
     if not isinstance(layer, nn.Linear) or not head:
-        what = f"is a {type(layer).__name__}" if layer is not None else "does not exist"
+        problem = f"is a {type(layer).__name__}" if layer is not None else "does not exist"
         raise BequeathError(
-            f"head {head!r} of {type(model).__name__}: {what}; give the path of an nn.Linear in the model"
+            f"head {head!r} of {type(model).__name__}: {problem}; give the path of an nn.Linear in the model"
         )
     return layer
 
@@ -283,7 +324,7 @@ def _batches(inputs: Inputs | Iterable[Inputs], size: int) -> Iterator[Inputs]:
         yield from torch.split(inputs, size)
     elif isinstance(inputs, Mapping):
         parts = {name: torch.split(value, size) for name, value in inputs.items()}
-        for block in zip(*parts.values(), strict=True):
-            yield dict(zip(parts, block, strict=True))
+        for batch in zip(*parts.values(), strict=True):
+            yield dict(zip(parts, batch, strict=True))
     else:
         yield from inputs

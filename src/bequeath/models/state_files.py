@@ -1,4 +1,4 @@
-"""Reading state files: safetensors, and those of torch.save without running what a pickle may carry."""
+"""Reads state files: safetensors, and files of torch.save without running the code that a pickle may hold."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
 _SCALAR: Any = np.float64(0).__reduce__()[0]
 _ARRAY: Any = np.empty(0).__reduce__()[0]
-# Plain containers and numbers that training loops keep beside their weights: timm its arguments, others a best score.
-# None of them calls anything when it is built.
+# Plain containers and numbers that training loops save beside the weights: timm its arguments, others a best score.
+# Building them calls no other code.
 _PLAIN: list[Any] = [
     argparse.Namespace,
     PosixPath,
@@ -39,15 +39,15 @@ _PLAIN: list[Any] = [
     np.dtype,
     *{type(np.dtype(kind)) for kind in "?bhilqBHILQefd"},
     *(
-        (made, f"numpy.{core}.multiarray.{made.__name__}")
-        for made in (_SCALAR, _ARRAY)
+        (constructor, f"numpy.{core}.multiarray.{constructor.__name__}")
+        for constructor in (_SCALAR, _ARRAY)
         for core in ("core", "_core")
     ),
 ]
 
 
 def read_state(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
-    """Tensors of a local state file by name, on the CPU.
+    """Read the tensors of a local state file.
 
     Parameters
     ----------
@@ -56,33 +56,42 @@ def read_state(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
         and plain values are read (`weights_only`: no code in the file is run); or a folder of
         `save_pretrained`, in one file or in several with their index.
     key : str, optional
-        Which of a file's sets of weights: its key in the file (``state_dict_ema``), keys within keys and beginnings
-        of names joined by dots (``state_dict.student``). Without it the one that the library which wrote the file
-        takes itself, and a warning says so where there are others.
+        Which set of weights in the file: its key (``state_dict_ema``), or nested keys and prefixes of names joined
+        by dots (``state_dict.student``). By default, the set that the library which wrote the file would load; if
+        there are others, a warning names them.
+
+    Returns
+    -------
+    dict of str to Tensor
+        By name, on the CPU.
 
     Raises
     ------
     BequeathError
-        If the file is missing, damaged, of another kind, holds other objects, or several sets of weights of which
-        none is known to be the one that is meant.
+        If the file is missing, damaged, of another kind or holds other objects; or if it holds several sets of
+        weights and no rule says which to take.
+
+    Examples
+    --------
+    >>> read_state("last.pth.tar", key="state_dict_ema")
     """
     chosen = _choice(Path(path), key)
     if chosen.why:
-        # In a study, the findings know it from the run's identity.
-        warnings.warn(f"weights {path}: {chosen.told}", stacklevel=2)
+        # A study takes this from the run's identity for its findings.
+        warnings.warn(f"weights {path}: {chosen.description}", stacklevel=2)
     return chosen.state
 
 
 def chosen_set(path: str | Path, key: str | None = None) -> Choice | None:
-    """Which set of weights `read_state` takes; None where a file holds one, and no other is asked for."""
+    """The set of weights that `read_state` takes; None if the file holds only one and `key` is not given."""
     if key is None and state_file(Path(path)).suffix.lower() not in PICKLED:
-        return None  # these hold one
+        return None  # other formats hold one set
     chosen = _choice(Path(path), key, mapped=True)
     return chosen if chosen.others or key is not None else None
 
 
 def state_file(path: Path) -> Path:
-    """The file that holds the weights, or their index: itself, or that of a folder.
+    """The file that holds the weights or their index: `path` itself, or a file in that folder.
 
     Raises
     ------
@@ -93,22 +102,22 @@ def state_file(path: Path) -> Path:
         if not path.is_file():
             raise BequeathError(f"weights {path}: the file does not exist; give a .safetensors or .pt file")
         return path
-    found = [path / name for name in FOLDER_FILES if (path / name).is_file()]
+    files = [path / name for name in FOLDER_FILES if (path / name).is_file()]
     if is_adapter(path):
-        if found:
+        if files:
             raise BequeathError(
-                f"weights {path}: holds a model ({found[0].name}) and an adapter on one; give the file itself, or give "
-                "the adapter's base (base: in a study file)"
+                f"weights {path}: holds both a model ({files[0].name}) and an adapter; give the model's file, or the "
+                "adapter's base (base: in a study file)"
             )
         raise BequeathError(
-            f"weights {path}: is a PEFT adapter, not a whole model; give the base that it was trained on too (base: "
+            f"weights {path}: is a PEFT adapter, not a whole model; give also the base that it was trained on (base: "
             "in a study file, load_adapter in Python)"
         )
-    if not found:
+    if not files:
         raise BequeathError(
             f"weights {path}: no model.safetensors or pytorch_model.bin in this folder; give the file itself"
         )
-    return found[0]
+    return files[0]
 
 
 def is_adapter(path: str | Path) -> bool:
@@ -144,7 +153,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_shards(index: Path) -> dict[str, Tensor]:
-    """Every tensor that the index lists, from the files that it names."""
+    """All tensors that an index lists, from the files that it names."""
     try:
         files: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = sorted(set(files.values()))
@@ -156,10 +165,10 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
         ) from error
     state: dict[str, Tensor] = {}
     for name in names:
-        # An index names files of its own folder; a path in it would read from anywhere.
+        # An index may name files of its own folder only; with a path it could read any file.
         if Path(name).name != name or not (index.parent / name).is_file():
             raise BequeathError(
-                f"weights {index}: {name}, which it names, is not in this folder; copy it there"
+                f"weights {index}: it names {name}, which is not in this folder; copy it there"
             )
         shard = index.parent / name
         state |= _read_safetensors(shard) if shard.suffix == ".safetensors" else read_pickled(shard)
@@ -173,13 +182,18 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
 
 
 def read_pickled(path: Path, *, mapped: bool = False) -> Any:
-    """What a file of `torch.save` holds: tensors and plain values; nothing else is built, and no code is run.
+    """Read a file of `torch.save` that holds tensors and plain values only. No code in the file is run.
 
     Parameters
     ----------
     path : Path
     mapped : bool
-        Whether values may stay on the disk until they are looked at.
+        Whether tensors may stay on the disk until they are used.
+
+    Returns
+    -------
+    object
+        What was saved.
 
     Raises
     ------
@@ -192,21 +206,21 @@ def read_pickled(path: Path, *, mapped: bool = False) -> Any:
             if mapped:
                 try:
                     return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-                except RuntimeError:  # the format before zip files, which cannot be mapped
+                except RuntimeError:  # torch's old format, which is no zip file, cannot be mapped
                     pass
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        if found:
+        refused = re.search(r"GLOBAL (\S+)", str(error))
+        if refused:
             raise BequeathError(
-                f"weights {path}: refused, since it holds {found[1]} and reading that could run code; where "
+                f"weights {path}: refused, since it holds {refused[1]} and reading that could run code; if "
                 f"you trust the file, convert it: state = torch.load({path.name!r}, weights_only=False), "
                 "then save_file of its state_dict with safetensors.torch"
             ) from error
         raise BequeathError(
             f"weights {path}: not a file of torch.save; give a .safetensors or .pt file"
         ) from error
-    except Exception as error:  # the reader's errors on damaged files are of every kind
+    except Exception as error:  # damaged files make the reader raise errors of many types
         reason = f"{type(error).__name__}: {error}".split("\n")[0].split(". ")[0]
         raise BequeathError(
             f"weights {path}: damaged, or not a file of torch.save ({reason}); save it again"
@@ -214,21 +228,21 @@ def read_pickled(path: Path, *, mapped: bool = False) -> Any:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse the zip files that look like those of `torch.save` and are programs."""
+    """Refuse zip files that are not of `torch.save`, such as TorchScript programs."""
     try:
         if not zipfile.is_zipfile(path):
             return
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except Exception:  # damaged, in whatever way: told by torch's own reader
+    except Exception:  # torch's own reader reports the damage
         return
     if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
         raise BequeathError(
-            f"weights {path}: a TorchScript program, not a state dict; where you trust the file, convert it: "
+            f"weights {path}: a TorchScript program, not a state dict; if you trust the file, convert it: "
             f"torch.save(torch.jit.load({path.name!r}).state_dict(), 'weights.pt')"
         )
     if names and not any(name.endswith("data.pkl") for name in names):
         raise BequeathError(
-            f"weights {path}: a zip file, but none of torch.save (it holds {', '.join(names[:3])}); save "
+            f"weights {path}: a zip file that torch.save did not write (it holds {', '.join(names[:3])}); save "
             "model.state_dict() with torch.save"
         )

@@ -1,4 +1,4 @@
-"""A named state into a model: what does not fit is told, and what cannot be meant is refused."""
+"""Loads a state dict into a model, reports what does not fit, and refuses what cannot be meant."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bequeath.models.heads import find_heads
 from bequeath.models.state_names import INCIDENTAL
 from bequeath.models.state_sets import words
 
-# What is trained beside a model, and is no part of what it computes.
-_BESIDE = frozenset({"loss", "losses", "criterion", "criterions", "metric", "metrics"})
-# What adapters put into names, and what quantisation does.
+# Names of what is trained along with a model but is no part of it.
+_NOT_THE_MODEL = frozenset({"loss", "losses", "criterion", "criterions", "metric", "metrics"})
+# Parts of names that adapters add, and that quantisation adds.
 _ADAPTED = re.compile(r"\.(lora_\w+|base_layer|modules_to_save|original_module)\b")
 _QUANTISED = re.compile(r"(_packed_params|zero_point|SCB|qweight|qzeros|absmax|quant_map)\b")
 
@@ -30,18 +30,27 @@ def fit_state(
     skip: Sequence[str] = (),
     allowed: set[str] | frozenset[str] = frozenset(),
 ) -> nn.Module:
-    """Load what fits of a state under the model's names, in place, and report the rest.
+    """Load a state dict into a model, in place. Names that do not fit are an error, or are left out with a warning.
 
     Parameters
     ----------
-    model, state, place
-        What is loaded into what, and the state's name in errors.
+    model : nn.Module
+        Gets the values.
+    state : mapping of str to Tensor
+        Under the model's names.
+    place : str
+        Begins the errors.
     strict : bool
         Whether missing and unexpected names are errors.
     skip : sequence of str
-        Submodules that keep what they have.
+        Submodules that keep their weights.
     allowed : set of str
-        Names that may be missing, and keep what they have.
+        Names that are not loaded and may be missing.
+
+    Returns
+    -------
+    nn.Module
+        The same model.
 
     Raises
     ------
@@ -54,12 +63,12 @@ def fit_state(
     fitting = {name: value for name, value in state.items() if name in target and name not in allowed}
     if not fitting:
         raise BequeathError(
-            f"{place}: none of its {len(state)} names fits {type(model).__name__} (there: "
-            f"{few(list(state), 3)}; needed: {few(list(target), 3)}); {_remedy(state)}"
+            f"{place}: none of its {len(state)} names fits {type(model).__name__} (the file has: "
+            f"{few(list(state), 3)}; the model needs: {few(list(target), 3)}); {_remedy(state)}"
         )
     _check_numbers(place, fitting, target)
     _check_shapes(place, fitting, model)
-    # Tensors that share memory are saved under one of their names only.
+    # Tied weights share memory and are saved under one of their names only.
     loaded = {target[name].data_ptr() for name in fitting}
     missing = [
         name
@@ -73,8 +82,8 @@ def fit_state(
     foreign = [] if missing else _foreign(model, {name: state[name] for name in unexpected})
     if strict and (missing or len(foreign) < len(unexpected)):
         parts = [
-            f"{len(names)} {what} ({few(names, 3)})"
-            for names, what in (
+            f"{len(names)} {problem} ({few(names, 3)})"
+            for names, problem in (
                 (missing, "missing from the file"),
                 ([name for name in unexpected if name not in foreign], "not in the model"),
             )
@@ -85,11 +94,13 @@ def fit_state(
         )
     if strict and foreign:
         warnings.warn(
-            f"{place}: not of the model, left out: {few(foreign, 4)}", BequeathWarning, stacklevel=3
+            f"{place}: left out, since they are not the model's: {few(foreign, 4)}",
+            BequeathWarning,
+            stacklevel=3,
         )
     try:
         model.load_state_dict({name: _dense(value) for name, value in fitting.items()}, strict=False)
-    except (RuntimeError, NotImplementedError) as error:  # tensors of a kind that nobody computes with
+    except (RuntimeError, NotImplementedError) as error:  # rare kinds of tensors that torch cannot copy
         raise BequeathError(
             f"{place}: cannot be copied into {type(model).__name__} ({first_line(error)}); save plain tensors"
         ) from error
@@ -101,30 +112,32 @@ def _dense(value: Tensor) -> Tensor:
 
 
 def _foreign(model: nn.Module, unexpected: Mapping[str, Tensor]) -> list[str]:
-    """Names of losses, metrics and counters: parts that the model does not have, and that look like no layer of it."""
-    own = {name.partition(".")[0] for name in model.state_dict()} | {
+    """Names of losses, metrics and counters: top-level parts that the model lacks and that look like no layer of it."""
+    own_parts = {name.partition(".")[0] for name in model.state_dict()} | {
         name for name, _ in model.named_children()
     }
-    stems = {_stem(name) for name in own}
+    stems = {_stem(name) for name in own_parts}
     parts: dict[str, dict[str, Tensor]] = {}
     for name, value in unexpected.items():
         parts.setdefault(name.partition(".")[0], {})[name] = value
     return [
         name
         for part, values in parts.items()
-        if part not in own
-        and (words(part) & _BESIDE or not (_stem(part) in stems or part.isdigit() or _is_layer(values)))
+        if part not in own_parts
+        and (
+            words(part) & _NOT_THE_MODEL or not (_stem(part) in stems or part.isdigit() or _is_layer(values))
+        )
         for name in values
     ]
 
 
 def _stem(name: str) -> str:
-    """A name without its number: conv2 stands beside conv1."""
+    """A name without its final number: conv2 is a sibling of conv1."""
     return name.rstrip("0123456789_")
 
 
 def _is_layer(values: Mapping[str, Tensor]) -> bool:
-    """Whether there are weights such as layers have: matrices, or a norm's two vectors."""
+    """Whether the tensors look like a layer: a matrix, or the two vectors of a norm."""
     ends = {name.rpartition(".")[2] for name, value in values.items() if value.ndim == 1}
     matrix = any(value.ndim > 1 and value.is_floating_point() for value in values.values())
     return matrix or {"weight", "bias"} <= ends or "running_mean" in ends
@@ -137,7 +150,7 @@ def _remedy(state: Mapping[str, Tensor]) -> str:
             "model.merge_and_unload().state_dict()"
         )
     if any(_QUANTISED.search(name) or _is_quantised(value) for name, value in state.items()):
-        return "it looks quantised: give the float weights that it was made of"
+        return "it looks quantised: give the float weights that it was made from"
     return "check the architecture"
 
 
@@ -146,29 +159,28 @@ def _is_quantised(value: Tensor) -> bool:
 
 
 def _check_numbers(place: str, fitting: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
-    """Refuse numbers of another kind: whole numbers without their scales are no weights."""
+    """Refuse numbers of another type: integers without their scales are no weights."""
     for name, value in fitting.items():
         if name.endswith(INCIDENTAL) or value.is_meta:
             continue
         own = target[name]
-        holds, needs = (str(one.dtype).removeprefix("torch.") for one in (value, own))
-        real = (
-            value.is_floating_point() and value.element_size() > 1
-        )  # numbers of one byte have scales beside them
+        holds, needs = (str(tensor.dtype).removeprefix("torch.") for tensor in (value, own))
+        # 8-bit floats come with scales, so they are no weights by themselves.
+        real = value.is_floating_point() and value.element_size() > 1
         if own.is_floating_point() and not real:
-            remedy = (
-                "quantised weights mean nothing without their scales; give the float weights of the model"
-            )
+            remedy = "quantised weights are useless without their scales; give the float weights of the model"
             if value.is_complex():
                 remedy = "give real weights"
             raise BequeathError(f"{place}: {name} holds {holds}, the model computes with {needs}; {remedy}")
-        # Tables of positions that were halved with the weights do no harm where nothing got lost.
-        whole_there = not (own.is_floating_point() or own.is_complex())
-        if whole_there and real and value.shape == own.shape:
-            whole = value.to(own.dtype)
-            if not torch.equal(whole.to(value.dtype), value) or not torch.equal(whole, own.cpu()):
+        # Integer buffers (tables of positions) may have been saved as floats along with the weights. They are
+        # harmless if their values are the model's.
+        model_has_integers = not (own.is_floating_point() or own.is_complex())
+        if model_has_integers and real and value.shape == own.shape:
+            integers = value.to(own.dtype)
+            if not torch.equal(integers.to(value.dtype), value) or not torch.equal(integers, own.cpu()):
                 raise BequeathError(
-                    f"{place}: {name} holds {holds}, the model {needs}, and they differ; save it as it is in the model"
+                    f"{place}: {name} holds {holds}, the model has {needs}, and the values differ; save it with the "
+                    "model's dtype"
                 )
 
 
@@ -181,8 +193,8 @@ def _check_shapes(place: str, fitting: dict[str, Tensor], model: nn.Module) -> N
     }
     if not wrong:
         return
-    linear = any(name and isinstance(module, nn.Linear) for name, module in model.named_modules())
-    heads = find_heads(model) if linear else ()
+    has_linear = any(name and isinstance(module, nn.Linear) for name, module in model.named_modules())
+    heads = find_heads(model) if has_linear else ()
     if all(
         name.rpartition(".")[0] in heads and saved[1:] == needed[1:]
         for name, (saved, needed) in wrong.items()
@@ -190,7 +202,7 @@ def _check_shapes(place: str, fitting: dict[str, Tensor], model: nn.Module) -> N
         name, (saved, needed) = next(iter(wrong.items()))
         raise BequeathError(
             f"{place}: the saved model has {saved[0]} outputs ({name}), the labels need {needed[0]}; "
-            "give weights trained on these classes, or use it as a backbone whose head a probe replaces"
+            "give weights trained on these classes, or use it as a backbone with a probe as its head"
         )
     shown = ", ".join(f"{name} {saved} for {needed}" for name, (saved, needed) in list(wrong.items())[:3])
     raise BequeathError(

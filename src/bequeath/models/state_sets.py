@@ -1,4 +1,4 @@
-"""The sets of weights that one file holds, and which of them is taken: as the library that wrote it would."""
+"""The sets of weights in one file, and the choice of one: the set that the library which wrote the file would load."""
 
 from __future__ import annotations
 
@@ -13,23 +13,20 @@ from bequeath.errors import BequeathError, few
 
 State: TypeAlias = dict[str, Tensor]
 
-# Marks that a library leaves in its checkpoints, and what its own loading takes, whatever stands beside it.
+# Keys that identify the library which wrote a checkpoint, and the set that this library loads.
 WRITERS = {
-    "pytorch-lightning_version": ("state_dict", "Lightning"),  # averages that callbacks keep are their own
-    "message_hub": (
-        "state_dict",
-        "MMEngine",
-    ),  # which puts the average there, the raw weights into ema_state_dict
+    "pytorch-lightning_version": ("state_dict", "Lightning"),  # averages of its callbacks are not the model
+    "message_hub": ("state_dict", "MMEngine"),  # holds the average; the raw weights are in ema_state_dict
 }
-# What a key may be made of that says "the model" and nothing more.
+# Words of a key that means "the model" and nothing more.
 _PLAIN = frozenset(
     {"model", "net", "network", "module", "state", "dict", "weights", "weight", "params", "parameters"}
 )
 _FIRST = ("state_dict", "model", "model_state_dict")
 _AVERAGE = frozenset({"ema", "ewma", "swa", "averaged", "average", "avg", "polyak", "shadow"})
-# Keys within keys at most.
+# The largest depth of nested keys.
 _DEPTH = 30
-# What data parallelism, `AveragedModel` and `torch.compile` put into names.
+# Parts of names that data parallelism, `AveragedModel` and `torch.compile` add.
 WRAPPERS = frozenset({"module", "_orig_mod"})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -42,11 +39,11 @@ class Choice:
     ----------
     state : dict of str to Tensor
     taken : str
-        Key of the set: keys within keys are joined by dots; "" is the file itself.
+        Key of the set. Nested keys are joined by dots; "" is the top level of the file.
     others : tuple of str
-        Keys of the sets that were left.
+        Keys of the other sets.
     why : str
-        What the choice follows; empty where there was none.
+        The rule that chose; empty if there was no choice.
     """
 
     state: State
@@ -55,17 +52,18 @@ class Choice:
     why: str = ""
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """The choice in words."""
+        taken = repr(self.taken) if self.taken else "the one at the top level"
         others = few([repr(other) for other in self.others], 4)
         return (
-            f"of the sets of weights in its file {self.taken or 'the one at its top'!r} is taken ({self.why}), not "
-            f"{others}; weights_key chooses"
+            f"the file holds several sets of weights; {taken} is taken ({self.why}), not {others}; choose another "
+            "with weights_key"
         )
 
 
 def canonical(name: str) -> str:
-    """A name without what wrappers put into it, wherever that stands."""
+    """A name without the parts that wrappers add, wherever they are."""
     return ".".join(part for part in name.split(".") if part not in WRAPPERS)
 
 
@@ -75,89 +73,94 @@ def words(name: str) -> frozenset[str]:
 
 
 def choose(place: str, content: Any, key: str | None) -> Choice:
-    """The weights within what a file holds.
+    """Choose one set of weights from the content of a file.
 
     Parameters
     ----------
     place : str
         Begins every error.
     content
-        As `torch.load` gives it.
+        As `torch.load` returns it.
     key : str, optional
-        Which set, where the user says it: keys within keys, numbers in lists and beginnings of names, joined by dots.
+        The user's choice: nested keys, numbers in lists and prefixes of names, joined by dots.
+
+    Returns
+    -------
+    Choice
 
     Raises
     ------
     BequeathError
-        If there are no tensors, there is no such key, or there are several sets and no rule says which is meant.
+        If there are no tensors, the key does not exist, or there are several sets and no rule says which to take.
     """
     sets = weight_sets(content)
     if not sets:
         raise BequeathError(
-            f"{place}: no state dict found in it but {_described(content)}; save model.state_dict(), plain or as "
-            "'state_dict'"
+            f"{place}: it holds no state dict but {_described(content)}; save model.state_dict(), alone or under the "
+            "key 'state_dict'"
         )
     if key is not None:
         return Choice(_under(place, sets, key), key)
-    # Generators' states, best scores and the like are no weights where something else is.
+    # States of random generators, best scores and the like are not weights if there is a set with a matrix.
     real = {path: state for path, state in sets.items() if _has_matrix(state)} or sets
     if len(real) == 1:
         ((path, state),) = real.items()
-        average = next((at for at in _nameless(content) if words(at) & _AVERAGE), None)
+        average = next((path for path in _unnamed_lists(content) if words(path) & _AVERAGE), None)
         if average is None:
             return Choice(state, path)
-        return Choice(state, path, (average,), "since the other is a list without names")
+        return Choice(state, path, (average,), "the other is a list without names")
     chosen = _preferred(content, real)
     if chosen is None:
         raise BequeathError(
-            f"{place}: holds several sets of weights: {_listed(real)}; say which is meant by weights_key, such as "
+            f"{place}: holds several sets of weights: {_listed(real)}; choose with weights_key, such as "
             f"weights_key: {next(path for path in real if path)}"
         )
     return chosen
 
 
 def weight_sets(content: Any) -> dict[str, State]:
-    """Every mapping of names to tensors in what a file holds, by its keys; optimizers' are left out."""
-    found: dict[str, State] = {}
-    for path, inner in _mappings(content):
-        tensors = {name: value for name, value in inner.items() if isinstance(value, Tensor)}
+    """All mappings of names to tensors in a file's content, by their keys; those of optimizers are left out."""
+    sets: dict[str, State] = {}
+    for path, mapping in _mappings(content):
+        tensors = {name: value for name, value in mapping.items() if isinstance(value, Tensor)}
         if tensors and all(isinstance(name, str) for name in tensors):
-            found[".".join(path)] = tensors
-    return found
+            sets[".".join(path)] = tensors
+    return sets
 
 
 def _mappings(content: Any) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
-    """Mappings within mappings and lists, each once: what a file holds may contain itself."""
-    left: list[tuple[tuple[str, ...], Any]] = [((), content)]
-    seen: set[int] = set()
-    while left:
-        path, at = left.pop()
-        if id(at) in seen or len(path) > _DEPTH:
+    """All mappings nested in mappings and lists, each once, with its keys: the content may contain itself."""
+    pending: list[tuple[tuple[str, ...], Any]] = [((), content)]
+    visited: set[int] = set()
+    while pending:
+        path, node = pending.pop()
+        if id(node) in visited or len(path) > _DEPTH:
             continue
-        seen.add(id(at))
-        if isinstance(at, Mapping):
-            if {"state", "param_groups"} <= at.keys():  # an optimizer's
+        visited.add(id(node))
+        items: Iterable[tuple[Any, Any]] = ()
+        if isinstance(node, Mapping):
+            if {"state", "param_groups"} <= node.keys():  # an optimizer's state
                 continue
-            yield path, at
-        inner = (
-            at.items() if isinstance(at, Mapping) else enumerate(at) if isinstance(at, (list, tuple)) else ()
-        )
-        below = [
-            ((*path, str(key)), value) for key, value in inner if isinstance(value, (Mapping, list, tuple))
+            yield path, node
+            items = node.items()
+        elif isinstance(node, (list, tuple)):
+            items = enumerate(node)
+        children = [
+            ((*path, str(key)), value) for key, value in items if isinstance(value, (Mapping, list, tuple))
         ]
-        left.extend(reversed(below))
+        pending.extend(reversed(children))
 
 
-def _nameless(content: Any) -> Iterator[str]:
-    """Keys of lists of tensors: some keep averages so, in the order of the model's parameters."""
-    for at, inner in _mappings(content):
-        for name, value in inner.items():
-            if isinstance(value, (list, tuple)) and value and all(isinstance(one, Tensor) for one in value):
-                yield ".".join((*at, str(name)))
+def _unnamed_lists(content: Any) -> Iterator[str]:
+    """Keys of lists of tensors: some libraries keep averages so, in the order of the model's parameters."""
+    for path, mapping in _mappings(content):
+        for name, value in mapping.items():
+            if isinstance(value, (list, tuple)) and value and all(isinstance(v, Tensor) for v in value):
+                yield ".".join((*path, str(name)))
 
 
 def _preferred(content: Any, sets: dict[str, State]) -> Choice | None:
-    """The set that the file's own library would load; None where that cannot be known."""
+    """The set that the library which wrote the file would load; None if that is not known."""
 
     def chosen(path: str, why: str, state: State | None = None) -> Choice:
         others = tuple(other for other in sets if other != path)
@@ -174,14 +177,14 @@ def _preferred(content: Any, sets: dict[str, State]) -> Choice | None:
         return chosen(plain[0], "by its name") if plain else None
     if len(averages) > 1 or not (plain or len(others) == 1):
         return None
-    # Its names say that it is the same model's: an average is what timm, torchvision and Ultralytics evaluate.
+    # If both have the same names, it is the same model; timm, torchvision and Ultralytics evaluate the average.
     average, raw = averages[0], plain[0] if plain else others[0]
     mean, last = _bare(sets[average]), _bare(sets[raw])
     if mean.keys() == last.keys():
         return chosen(average, "the average over training, as timm does")
     if mean.keys() < last.keys() and 2 * len(mean) > len(last):
-        # Of parameters alone; such averages are put over the model, whose buffers stay.
-        why = f"the average over training, as timm does, and what it lacks is that of {raw!r}"
+        # An average of the parameters only: the buffers are those of the raw weights.
+        why = f"the average over training, as timm does, with the missing tensors of {raw!r}"
         return chosen(average, why, last | mean)
     return None
 
@@ -195,26 +198,27 @@ def _has_matrix(state: State) -> bool:
 
 
 def _under(place: str, sets: dict[str, State], key: str) -> State:
-    """All tensors whose whole name begins with a key, without it; or, where that is one set, those in a set."""
-    start = f"{key}." if key else ""
+    """All tensors whose full name begins with a key, or, if that holds in one set only, whose name in it does."""
+    prefix = f"{key}." if key else ""
     named = {
         f"{path}.{name}" if path else name: value
         for path, state in sets.items()
         for name, value in state.items()
     }
-    inside = [_behind(state, start) for state in sets.values()]
-    found = _behind(named, start)
-    if not found and sum(map(bool, inside)) == 1:
-        found = next(state for state in inside if state)
-    if not found:
-        there = [path for path in sets if path]
-        there = there or sorted({name.partition(".")[0] for name in named})
-        raise BequeathError(f"{place}: weights_key: no {key!r} in it; there are {_listed(there)}")
-    return found
+    in_sets = [_with_prefix(state, prefix) for state in sets.values()]
+    chosen = _with_prefix(named, prefix)
+    if not chosen and sum(map(bool, in_sets)) == 1:
+        chosen = next(state for state in in_sets if state)
+    if not chosen:
+        known = [path for path in sets if path]
+        known = known or sorted({name.partition(".")[0] for name in named})
+        raise BequeathError(f"{place}: weights_key: no {key!r} in it; there are {_listed(known)}")
+    return chosen
 
 
-def _behind(state: State, start: str) -> State:
-    return {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
+def _with_prefix(state: State, prefix: str) -> State:
+    """The tensors whose name begins with a prefix, under their names without it."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 def _described(content: Any) -> str:

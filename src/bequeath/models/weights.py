@@ -1,4 +1,4 @@
-"""Weights from local files and hubs into a model, with clear reports."""
+"""Loads weights from local files and hubs into a model."""
 
 from __future__ import annotations
 
@@ -38,20 +38,22 @@ def load_model(
     Parameters
     ----------
     architecture : str
-        As for `bequeath.models.build`, to which `kwargs` go too.
+        As for `bequeath.models.build`.
     weights : str, Path or None
         A local file or folder, as for `load_weights`; "hub" for the pre-trained weights that the architecture's
         library publishes, "hub:NAME" for one of several (torchvision: ``hub:IMAGENET1K_V1``; timm: a tag;
-        transformers: a revision). None is for a ``module:function`` that loads weights itself.
+        transformers: a revision). None is for a ``module:function`` that loads its weights itself.
     num_classes : int
         Number of classes of the data.
     modality : "image", "text" or "table"
-        What it classifies.
+        What the model classifies.
     new_head : bool, optional
-        Whether the head may stay at its random start (the same on every load) where the weights have none for
-        these classes: a warning then says so. By default hub weights may, local files may not.
+        Whether the head may keep random weights (the same on every load) if the weights have no head for these
+        classes; a warning then says so. By default this is allowed for hub weights, not for local files.
     weights_key : str, optional
         Which of several sets of weights in a file, as for `read_state`.
+    **kwargs
+        Passed to the builder of the architecture.
 
     Returns
     -------
@@ -61,12 +63,17 @@ def load_model(
     Raises
     ------
     BequeathError
-        As `build` and `load_weights` do, or if no weights are given where the architecture brings none.
+        As `build` and `load_weights` do, or if `weights` is None for an architecture of a known library.
+
+    Examples
+    --------
+    >>> load_model("timm:vit_tiny_patch16_224", "vit.safetensors", 2, "image", img_size=96)
+    >>> load_model("torchvision:resnet18", "hub:IMAGENET1K_V1", 1000, "image")
     """
     if weights is None:
         if architecture.partition(":")[0] in SOURCES:
             raise BequeathError(
-                f"weights of {architecture}: none given, it would be a random start; give a .safetensors or .pt "
+                f"weights of {architecture}: none given, so they would be random; give a .safetensors or .pt "
                 'file, or "hub"'
             )
         return in_eval_mode(build(architecture, num_classes, modality, **kwargs).cpu())
@@ -83,12 +90,17 @@ def load_model(
 def saved_outputs(
     architecture: str, weights: str | Path, modality: Modality, weights_key: str | None = None, **kwargs: Any
 ) -> int | None:
-    """How many outputs the saved head of a model has; None where the weights have no head.
+    """Count the outputs of a model's saved head.
 
     Parameters
     ----------
     architecture, weights, modality, weights_key, **kwargs
         As for `load_model`.
+
+    Returns
+    -------
+    int or None
+        None if the weights have no head.
 
     Raises
     ------
@@ -97,7 +109,7 @@ def saved_outputs(
     """
     model, state, place = seeded_build(architecture, weights, 2, modality, kwargs, weights_key)
     heads = find_heads(model)
-    # Another architecture's weights are no weights without a head.
+    # Weights of another architecture must raise an error, not count as weights without a head.
     load_body(model, state, place, heads, keep_heads=False)
     saved = state.get(f"{heads[0]}.weight")
     return None if saved is None else len(saved)
@@ -111,14 +123,28 @@ def seeded_build(
     kwargs: dict[str, Any],
     weights_key: str | None = None,
 ) -> tuple[nn.Module, dict[str, Tensor], str]:
-    """The model at a random start that is the same on every load, the state for it, and the state's name."""
+    """Build a model with random weights, the same on every load, and read the state dict for it.
+
+    Returns
+    -------
+    model : nn.Module
+    state : dict of str to Tensor
+        Under the model's names.
+    place : str
+        What to call the state in errors.
+
+    Raises
+    ------
+    BequeathError
+        As `build` and `read_state` do, or if `weights_key` is given for hub weights.
+    """
     entry = hub_entry(weights)
     place = f"weights {weights}"
     if entry is None:
         state = read_state(weights, weights_key)
     else:
         if weights_key is not None:
-            raise BequeathError(f"{place}: weights_key is for files of several sets of weights; leave it out")
+            raise BequeathError(f"{place}: weights_key is for local files; leave it out")
         kwargs = {**hub_options(architecture), **kwargs}
         state = hub_state(architecture, entry, kwargs)
         place += f" of {architecture}"
@@ -137,11 +163,11 @@ def load_weights(
 ) -> nn.Module:
     """Load a local state file into a model, in place.
 
-    Wrappings are taken off: a state dict within a training checkpoint, a beginning that all names of the model have
-    in common (Lightning's ``model.``), and what data parallelism, averaging and `torch.compile` put into names.
-    What belongs to no part of the model, such as a loss or a counter, is left out, and a warning says so. A
-    transformers backbone saved without its prefix finds its place in the classifier, and names of older versions are
-    renamed as transformers and timm do it.
+    A state dict nested in a training checkpoint is found. A prefix that all names share (Lightning's ``model.``) is
+    removed, and so is what data parallelism, averaging and `torch.compile` add to names. Tensors that belong to no
+    part of the model, such as a loss or a counter, are left out, and a warning says so. A transformers backbone that
+    was saved without its prefix is loaded into the classifier. Names of older versions are renamed as transformers
+    and timm do.
 
     Parameters
     ----------
@@ -150,10 +176,10 @@ def load_weights(
     path : str or Path
         As for `read_state`.
     strict : bool
-        Whether missing and unexpected names are errors. Wrong shapes, and a file of which nothing fits,
-        always are.
+        Whether missing and unexpected names are errors. Wrong shapes are always errors, and so is a file of which
+        nothing fits.
     skip : sequence of str
-        Submodules, such as a head that is to be replaced, that keep what they have.
+        Submodules that keep their weights, such as a head that will be replaced.
     weights_key : str, optional
         Which of several sets of weights in the file, as for `read_state`.
 
@@ -165,7 +191,11 @@ def load_weights(
     Raises
     ------
     BequeathError
-        If the file cannot be read or does not fit; names, numbers and shapes are told.
+        If the file cannot be read or does not fit. The message lists names, their number, and shapes.
+
+    Examples
+    --------
+    >>> load_weights(mobilenet_v2(10), "runs/ft/step-000400.safetensors")
     """
     place = f"weights {path}"
     state = as_named_by(model, read_state(path, weights_key), place, asked=weights_key is not None)
@@ -175,20 +205,34 @@ def load_weights(
 def load_body(
     model: nn.Module, state: dict[str, Tensor], place: str, heads: Sequence[str], *, keep_heads: bool
 ) -> nn.Module:
-    """Load a state, under the model's names, into all of a model but what it lacks at the model's end, in place.
+    """Load a state dict into a model, in place; parts at the model's end may be missing from it.
 
-    From the first part of the head that the state does not have (the dense layer of RoBERTa's, say), everything
-    keeps what it has, and a warning says so. The body must be there whole. Heads of other tasks in the state are
-    left out.
+    The head begins with the layers before its last layer, such as RoBERTa's dense layer. From the first part of the
+    head that the state lacks, everything keeps its weights, and a warning says so. The rest of the model must be
+    complete. Heads of other tasks in the state are left out.
 
     Parameters
     ----------
-    model, state, place
-        What is loaded into what, and the state's name in errors.
+    model : nn.Module
+        Gets the values.
+    state : dict of str to Tensor
+        Under the model's names.
+    place : str
+        Begins the errors.
     heads : sequence of str
         Paths of the last layers.
     keep_heads : bool
-        Whether the last layers are loaded too, where they are there in the right shape.
+        Whether the last layers are loaded too, if the state has them in the right shape.
+
+    Returns
+    -------
+    nn.Module
+        The same model.
+
+    Raises
+    ------
+    BequeathError
+        If the rest of the model is incomplete or does not fit, or the state holds a head alone.
     """
     own = model.state_dict()
     tops = _head_parts(model, heads)
@@ -196,7 +240,7 @@ def load_body(
     head_names = [name for name in own if _below(name, tops) and not name.endswith(INCIDENTAL)]
 
     def lacks(name: str) -> bool:
-        # A body layer of another shape is no missing part but another architecture.
+        # A layer of the body with another shape is not missing: it means another architecture.
         other = name in state and state[name].shape != own[name].shape
         return name not in state or (other and name.startswith((*last, "aux", "AuxLogits")))
 
@@ -206,16 +250,18 @@ def load_body(
     ends = [name for name in own if name.startswith(last)]
     if not keep_heads or any(lacks(name) for name in ends):
         skipped |= set(ends)
-    beyond = [name for name in state if name not in own and _is_other_task(model, name, tops)]
-    reduced = {name: value for name, value in state.items() if name not in skipped and name not in beyond}
+    other_tasks = [name for name in state if name not in own and _is_other_task(model, name, tops)]
+    reduced = {
+        name: value for name, value in state.items() if name not in skipped and name not in other_tasks
+    }
     if not reduced and any(name.startswith(last) for name in state):
-        raise BequeathError(f"{place}: holds a head alone, no layer below it; give the whole model's weights")
+        raise BequeathError(f"{place}: holds only a head, no layer below it; give the whole model's weights")
     fit_state(model, reduced, place, allowed=skipped)
-    told = sorted(skipped if keep_heads else skipped - set(ends))
-    if told:
-        unused = f"; not used: {few(beyond, 3)}" if beyond else ""
+    random = sorted(skipped if keep_heads else skipped - set(ends))
+    if random:
+        unused = f"; not used: {few(other_tasks, 3)}" if other_tasks else ""
         warnings.warn(
-            f"{place}: {few(told, 4)} of {type(model).__name__} not in it for these classes, left at a random "
+            f"{place}: {few(random, 4)} of {type(model).__name__} not in it for these classes, left at a random "
             f"start (the same on every load){unused}",
             BequeathWarning,
             stacklevel=3,
@@ -224,7 +270,7 @@ def load_body(
 
 
 def _head_parts(model: nn.Module, heads: Sequence[str]) -> tuple[str, ...]:
-    """Modules that belong to the head: its top-level module, and in transformers all beside the base model."""
+    """Modules that belong to the head: its top-level module; in transformers all modules except the base model."""
     base = getattr(model, "base_model_prefix", "")
     children = [name for name, _ in model.named_children()]
     if base in children:
@@ -238,7 +284,7 @@ def _below(name: str, parts: Sequence[str]) -> bool:
 
 
 def _is_other_task(model: nn.Module, name: str, heads: Sequence[str]) -> bool:
-    """Whether a name that the model lacks is another head's, not a layer of a larger body."""
+    """Whether a name that the model lacks belongs to the head of another task, not to a layer of a larger body."""
     base = getattr(model, "base_model_prefix", "")
     if _below(name, heads):
         return True
@@ -251,7 +297,7 @@ def _is_other_task(model: nn.Module, name: str, heads: Sequence[str]) -> bool:
 
 @contextmanager
 def _seed(seed: int) -> Iterator[None]:
-    """Random numbers from a seed of their own; torch's generator is left as it was."""
+    """Seed torch's random numbers while the `with` statement lasts; its generator is then as before."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

@@ -1,1 +1,1 @@
-"""Which pre-trained model to fine-tune: candidates' frozen features, measured on the user's own labels."""
+"""Ranks pre-trained models for fine-tuning, by how well their frozen features predict the user's own labels."""

@@ -1,4 +1,4 @@
-"""Candidates as they are given on the command line: what each one is, and a name for it."""
+"""Candidates as the command line gives them: architecture, weights, and a name for each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Candidate:
     options : mapping
         Keyword arguments of the architecture.
     preprocessing : Preprocessing or None
-        How it is given pictures; None: as its library or folder says.
+        How pictures are prepared for it; None means as its library or folder says.
     """
 
     name: str
@@ -43,53 +43,62 @@ class Candidate:
 
 
 def candidates(given: Sequence[str]) -> list[Candidate]:
-    """What is given, in its order, with names made from it.
+    """Read candidates, in their order, and make names for them.
+
+    Parameters
+    ----------
+    given : sequence of str
+        As `bequeath rank` takes them (docs/rank.md).
 
     Raises
     ------
     BequeathError
-        If one has no such form or no such file, is given twice, or there are fewer than two.
+        If there are fewer than two, or one has an unknown form, names no existing file, or is given twice.
+
+    Examples
+    --------
+    >>> [candidate.name for candidate in candidates(["torchvision:resnet18", "timm:vit_tiny_patch16_224"])]
+    ['resnet18', 'vit_tiny_patch16_224']
     """
     if len(given) < 2:
         raise BequeathError(f"candidates: {len(given)} given; a ranking needs two or more")
-    twice = [text for place, text in enumerate(given) if text in given[:place]]
+    twice = [text for index, text in enumerate(given) if text in given[:index]]
     if twice:
         raise BequeathError(f"candidate {twice[0]!r}: given twice; give each once")
-    found = [_section(text) for text in given]
-    short = [_short(one["architecture"], one["weights"]) for one in found]
+    sections = [_section(text) for text in given]
+    short = [_short(section["architecture"], section["weights"]) for section in sections]
     names = [
-        one if short.count(one) == 1 else text for one, text in zip(short, map(printable, given), strict=True)
+        name if short.count(name) == 1 else text
+        for name, text in zip(short, map(printable, given), strict=True)
     ]
     return [
-        Candidate(name, text, one["architecture"], one["weights"], one.get("options", {}))
-        for name, text, one in zip(names, given, found, strict=True)
+        Candidate(name, text, section["architecture"], section["weights"], section.get("options", {}))
+        for name, text, section in zip(names, given, sections, strict=True)
     ]
 
 
 def _section(text: str) -> dict[str, Any]:
-    """What a study file would say of it, with the weights of a backbone."""
+    """The section of a study file for a candidate, with weights for its backbone."""
     place = f"candidate {text!r}"
     if Path(text).expanduser().is_file():
-        raise BequeathError(
-            f"{place}: a file alone does not say what it belongs to; give ARCHITECTURE={text}"
-        )
+        raise BequeathError(f"{place}: a file alone does not say its architecture; give ARCHITECTURE={text}")
     source, _, name = text.partition(":")
     if source == "bequeath":
         check_known(place, name.partition("=")[0], OURS)
-    found = model_source("candidate", text, None)
-    if found.adapter:
-        raise BequeathError(f"{place}: a PEFT adapter, not a whole model; give the model that it is put onto")
-    if found.section.get("weights") is None:
-        raise BequeathError(f"{place}: its weights are not said; give {text}=STATE_FILE")
-    return found.section
+    source_of_model = model_source("candidate", text, None)
+    if source_of_model.adapter:
+        raise BequeathError(f"{place}: a PEFT adapter, not a whole model; give the model that it adapts")
+    if source_of_model.section.get("weights") is None:
+        raise BequeathError(f"{place}: its weights are not given; give {text}=STATE_FILE")
+    return source_of_model.section
 
 
 def _short(architecture: str, weights: str) -> str:
-    """The last part of the architecture's name, and of its weights where they are a file."""
-    last = Path(architecture.partition(":")[2]).name or architecture
+    """A short name: the last part of the architecture's name and, unless they are the default, of the weights'."""
+    model = Path(architecture.partition(":")[2]).name or architecture
     if weights == HUB:
-        return printable(last)
+        return printable(model)
     path = Path(weights)
-    own = path.name if path.is_dir() else path.stem
-    own = weights.partition(":")[2] if hub_entry(weights) is not None else own
-    return printable(own if own.startswith(last) else f"{last}={own}")
+    state = path.name if path.is_dir() else path.stem
+    state = weights.partition(":")[2] if hub_entry(weights) is not None else state
+    return printable(state if state.startswith(model) else f"{model}={state}")

@@ -1,4 +1,4 @@
-"""A candidate loaded: its backbone, its own preprocessing or tokenizer, and what its features depend on."""
+"""Loads a candidate: its backbone, and its own preprocessing or tokenizer."""
 
 from __future__ import annotations
 
@@ -25,36 +25,37 @@ from bequeath.study.loading.digests import file_digest, key_of, state_digest
 from bequeath.study.loading.inputs import model_inputs
 from bequeath.study.loading.tokens import load_tokenizer
 
-# So many samples show whether a model can be given the data at all.
+# Number of samples that test whether a model accepts the data.
 _TRIAL = 2
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A candidate that is ready to be run.
+    """A candidate that is ready to run.
 
     Attributes
     ----------
+    candidate : Candidate
     model : nn.Module
-        With a head that is not its own.
+        The backbone, under a head with random weights.
     head : str
         Path of that head.
     source : tuple of Tensor or None
-        Weight and bias of the head that its weights came with.
+        Weight (source classes, features) and bias (source classes,) of the head that its weights came with.
     no_source : str or None
         Why there is no such head.
     dataset : Dataset
-        The samples as this model wants them.
+        All training samples, prepared for this model.
     preprocessing : Preprocessing or None
         Of pictures.
     tokenizer
-        Of texts, or None.
+        Of texts; None for pictures.
     parameters : int
-        Of the model without its head.
+        Number of parameters without the head.
     digest : str
-        Of its weights, the head's too.
+        Of its weights, including the head's.
     notes : tuple of str
-        What a reader of its numbers must know.
+        What a reader of its results must know.
     """
 
     candidate: Candidate
@@ -70,7 +71,7 @@ class Loaded:
     notes: tuple[str, ...]
 
     def key(self, samples: Samples) -> str:
-        """A short name for all that its features depend on."""
+        """A digest of everything that the features depend on."""
         code = None
         if self.candidate.architecture.partition(":")[0] not in SOURCES:
             code = file_digest(source_of(self.candidate.architecture))
@@ -84,31 +85,38 @@ class Loaded:
         )
 
     def batches(self, indices: Sequence[int], size: int | None, device: str) -> Iterator[Inputs]:
-        """The samples as model inputs, batch after batch."""
+        """Model inputs of the samples, in batches of `size` (None: all in one batch), on a device."""
         step = size or len(indices)
         for first in range(0, len(indices), step):
-            some = [self.dataset[i] for i in indices[first : first + step]]
-            yield model_inputs(some, self.tokenizer, "{}", device)
+            batch = [self.dataset[i] for i in indices[first : first + step]]
+            yield model_inputs(batch, self.tokenizer, "{}", device)
 
 
 def load(candidate: Candidate, samples: Samples, device: str | None = None) -> Loaded:
-    """Load a candidate and give it two samples.
+    """Load a candidate and run it on two samples.
+
+    Parameters
+    ----------
+    candidate : Candidate
+    samples : Samples
+    device : str, optional
+        By default cuda if there is a GPU.
 
     Raises
     ------
     BequeathError
-        Naming it: if it is unknown, for other data, or gives no features.
+        If the candidate is unknown, is for other data, or gives no features; names the candidate.
     """
-    with of_candidate(candidate), _told() as warned:
-        found = _loaded(candidate, samples)
+    with of_candidate(candidate), _collected_warnings() as warned:
+        loaded = _loaded(candidate, samples)
         how = EvaluationConfig(device=device).make(None)
-        trial = found.batches(samples.indices[:_TRIAL], None, str(how.device))
-        features(found.model.to(how.device), found.head, trial)
-    return replace(found, notes=(*found.notes, *warned))
+        trial = loaded.batches(samples.indices[:_TRIAL], None, str(how.device))
+        features(loaded.model.to(how.device), loaded.head, trial)
+    return replace(loaded, notes=(*loaded.notes, *warned))
 
 
 def _loaded(candidate: Candidate, samples: Samples) -> Loaded:
-    # First the model: one for other data is to be told of as such, whatever else it lacks.
+    # Build the model first, so that a model for other data gets that error, not one about its tokenizer.
     model, head, source = load_with_source_head(
         candidate.architecture,
         candidate.weights,
@@ -121,19 +129,19 @@ def _loaded(candidate: Candidate, samples: Samples) -> Loaded:
         own = own or preprocessing_of(candidate.architecture, candidate.weights)
         if own is None:
             notes.append(
-                "which pictures it was trained on is not known: it gets ImageNet's mean and deviation"
+                "its own preprocessing is not known: pictures get ImageNet's mean and standard deviation"
             )
     else:
         tokenizer = _tokenizer(candidate, samples)
         config = config_of(model)
         if config is not None:
-            # Classifiers of causal models find a text's end by it.
+            # Classifiers built on causal models use it to find a text's last token.
             config.pad_token_id = tokenizer.pad_token_id
     dataset = samples.prepared(own)
     no_source = None if source is not None else "its weights have no head of one layer"
     if source is not None and len(source[0]) < 2:
         source, no_source = None, "its own head has one output"
-    of_head = sum(one.numel() for one in model.get_submodule(head).parameters())
+    in_head = sum(parameter.numel() for parameter in model.get_submodule(head).parameters())
     return Loaded(
         candidate,
         model,
@@ -143,7 +151,7 @@ def _loaded(candidate: Candidate, samples: Samples) -> Loaded:
         dataset,
         getattr(dataset, "preprocessing", None),
         tokenizer,
-        sum(one.numel() for one in model.parameters()) - of_head,
+        sum(parameter.numel() for parameter in model.parameters()) - in_head,
         _digest(model, head, source),
         tuple(notes),
     )
@@ -152,17 +160,22 @@ def _loaded(candidate: Candidate, samples: Samples) -> Loaded:
 def _tokenizer(candidate: Candidate, samples: Samples) -> Any:
     source = candidate.architecture.partition(":")[0]
     if not source.startswith("transformers"):
-        raise BequeathError("has no tokenizer of its own; for texts give transformers:NAME or a folder")
+        raise BequeathError("has no tokenizer; for texts give transformers:NAME or a folder")
     return load_tokenizer(samples.config, candidate.architecture, [candidate.architecture])
 
 
 def check_different(loaded: Sequence[tuple[str, str]]) -> None:
-    """Refuse two candidates, (name, digest), of the same weights.
+    """Refuse two candidates with the same weights, since equal results would look like agreement.
+
+    Parameters
+    ----------
+    loaded : sequence of (str, str)
+        Name and digest of each candidate.
 
     Raises
     ------
     BequeathError
-        Naming both.
+        Names both.
     """
     names: dict[str, str] = {}
     for name, digest in loaded:
@@ -173,7 +186,7 @@ def check_different(loaded: Sequence[tuple[str, str]]) -> None:
 
 @contextmanager
 def of_candidate(candidate: Candidate) -> Iterator[None]:
-    """Errors of the block begin with the candidate's name."""
+    """Let errors within the `with` statement begin with the candidate's name."""
     try:
         yield
     except BequeathError as error:
@@ -181,23 +194,23 @@ def of_candidate(candidate: Candidate) -> Iterator[None]:
 
 
 @contextmanager
-def _told() -> Iterator[list[str]]:
-    """What is warned of within the block, added to the list at its end."""
+def _collected_warnings() -> Iterator[list[str]]:
+    """Collect our warnings within the `with` statement; the list is filled at its end."""
     notes: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield notes
     notes += [
-        str(one.message)
-        for one in caught
-        if issubclass(one.category, BequeathWarning) or str(one.message).startswith("weights ")
+        str(warning.message)
+        for warning in caught
+        if issubclass(warning.category, BequeathWarning) or str(warning.message).startswith("weights ")
     ]
 
 
 def _digest(model: nn.Module, head: str, source: tuple[Tensor, Tensor] | None) -> str:
-    """Of the backbone's parameters and buffers, and of the head that its weights came with."""
+    """A digest of the backbone's parameters and buffers, and of the head that its weights came with."""
     state = model.state_dict()
-    kept = {name: value for name, value in state.items() if not name.startswith(f"{head}.")}
+    weights = {name: value for name, value in state.items() if not name.startswith(f"{head}.")}
     if source is not None:
-        kept |= dict(zip(("source.weight", "source.bias"), source, strict=True))
-    return state_digest(type(model).__name__, kept)
+        weights |= dict(zip(("source.weight", "source.bias"), source, strict=True))
+    return state_digest(type(model).__name__, weights)

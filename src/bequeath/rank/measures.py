@@ -1,10 +1,11 @@
-"""Everything that is measured of each candidate: values with intervals, what they would be by chance, and seconds."""
+"""All measures of a candidate: values with intervals, chance levels, and seconds."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,13 @@ from bequeath.knowledge.transferability import PERMUTATIONS, Score, h_score, lee
 from bequeath.models.probe import fit_probe
 from bequeath.rank.features import Features
 
-# Similarity is computed from all pairs of samples: of these, two million.
+# Similarity compares all pairs of samples: two million pairs of 2,000 samples.
 MOST_PAIRED = 2000
 _GROUPS = 10
 
 Labels = NDArray[np.int64]
 
-BOOTSTRAP = "95%, BCa bootstrap over samples, each predicted by the folds that it is not in"
+BOOTSTRAP = "95%, BCa bootstrap over samples; each sample is predicted from the folds that do not hold it"
 JACKKNIFE = f"95%, jackknife over {_GROUPS} groups of samples, or as many as the smallest class has samples"
 BY_CHANCE = f"mean over {PERMUTATIONS} random orders of the labels"
 ABOUT: Mapping[str, Mapping[str, str]] = {
@@ -60,23 +61,23 @@ ABOUT: Mapping[str, Mapping[str, str]] = {
         "interval": JACKKNIFE,
     },
 }
-"""What is to be known of each measure; of all of them higher is better."""
+"""Title, unit, chance level and kind of interval of each measure. Higher is better for all of them."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure of one candidate.
+    """One measure of one candidate.
 
     Attributes
     ----------
     value, low, high : float or None
-        With its 95% interval.
+        The value and its 95% interval.
     reference : float or None
-        What it is where nothing is known of the labels.
+        The chance level: its value if the features say nothing about the labels.
     n : int
-        Samples.
+        Number of samples.
     seconds : float
-        With its interval.
+        Time to compute the value and its interval.
     reason : str or None
         Why there is no value.
     """
@@ -92,28 +93,29 @@ class Measure:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """All of one candidate; `correct` has for each sample whether the probe is right."""
+    """All measures of one candidate. `correct` (samples,) is 1 where the linear probe is right, else 0."""
 
     measures: Mapping[str, Measure]
     correct: NDArray[np.float64]
 
 
-def measure(found: Features, no_source: str | None, labels: Labels, count: int, seed: int) -> Measured:
+def measure(computed: Features, no_source: str | None, labels: Labels, count: int, seed: int) -> Measured:
     """Measure one candidate.
 
     Parameters
     ----------
-    found : Features
+    computed : Features
+        Features and logits of the samples.
     no_source : str or None
         Why there are no logits of source classes.
     labels : ndarray
-        (samples,).
+        int64, (samples,).
     count : int
-        Folds.
+        Number of folds.
     seed : int
         Of folds, groups and the probe.
     """
-    x, n = found.features.astype(np.float64), len(labels)
+    x, n = computed.features.astype(np.float64), len(labels)
     parts, groups = folds(labels, count, seed), _groups(labels, seed)
     measures: dict[str, Measure] = {}
     begin = time.perf_counter()
@@ -122,46 +124,57 @@ def measure(found: Features, no_source: str | None, labels: Labels, count: int, 
     begin = time.perf_counter()
     measures["knn"] = _accuracy(held_out_correct(x, labels, parts, nearest_neighbours), labels, begin)
     scores: dict[str, Callable[[Labels, int], Score]] = {
-        "logme": lambda some, many: logme(x[some], labels[some], permutations=many, seed=seed),
-        "h_score": lambda some, many: h_score(x[some], labels[some], permutations=many, seed=seed),
+        "logme": lambda chosen, count: logme(x[chosen], labels[chosen], permutations=count, seed=seed),
+        "h_score": lambda chosen, count: h_score(x[chosen], labels[chosen], permutations=count, seed=seed),
     }
-    if found.logits is None:
+    if computed.logits is None:
         measures["leep"] = Measure(None, None, None, None, n, 0.0, no_source)
     else:
-        probabilities = softmax(found.logits.astype(np.float64), axis=1)
-        scores["leep"] = lambda some, many: leep(
-            probabilities[some], labels[some], permutations=many, seed=seed
+        probabilities = softmax(computed.logits.astype(np.float64), axis=1)
+        scores["leep"] = lambda chosen, count: leep(
+            probabilities[chosen], labels[chosen], permutations=count, seed=seed
         )
     for name, score in scores.items():
         measures[name] = _score(score, groups, n)
     return Measured({name: measures[name] for name in ABOUT}, correct)
 
 
-def similarities(found: Mapping[str, Features], seed: int) -> list[dict[str, Any]]:
-    """Debiased linear CKA of each pair of candidates, over 2,000 samples at most: names, value, interval, seconds."""
-    order = np.random.default_rng(seed).permutation(len(next(iter(found.values())).features))
-    some = np.sort(order[:MOST_PAIRED])
-    grams = {name: gram(one.features[some]) for name, one in found.items()}
-    groups = np.array_split(np.random.default_rng(seed).permutation(len(some)), min(_GROUPS, len(some)))
-    names, rows = list(found), []
-    for place, first in enumerate(names):
-        for second in names[place + 1 :]:
-            pair = (grams[first], grams[second])
+def similarities(computed: Mapping[str, Features], seed: int) -> list[dict[str, Any]]:
+    """Debiased linear CKA of each pair of candidates, over at most 2,000 samples.
 
-            def alike(kept: Labels, pair: tuple[Any, Any] = pair) -> float:
-                return cka(*(one[np.ix_(kept, kept)] for one in pair))
+    Parameters
+    ----------
+    computed : mapping of str to Features
+        By the candidate's name.
+    seed : int
+        Of the choice of samples and of the jackknife's groups.
 
-            one = _score(lambda kept, _: Score(alike(kept), 0.0), groups, len(some))
-            if one.value is None:
-                one = replace(one, reason="the features of one show no structure above noise")
-            rows.append({"first": first, "second": second, **vars(one)})
+    Returns
+    -------
+    list of dict
+        A row per pair: ``first`` and ``second`` (names), and the fields of a `Measure`.
+    """
+    order = np.random.default_rng(seed).permutation(len(next(iter(computed.values())).features))
+    chosen = np.sort(order[:MOST_PAIRED])
+    grams = {name: gram(candidate.features[chosen]) for name, candidate in computed.items()}
+    groups = np.array_split(np.random.default_rng(seed).permutation(len(chosen)), min(_GROUPS, len(chosen)))
+    rows = []
+    for first, second in combinations(computed, 2):
+
+        def score(kept: Labels, _: int, pair: tuple[str, str] = (first, second)) -> Score:
+            return Score(cka(*(grams[name][np.ix_(kept, kept)] for name in pair)), 0.0)
+
+        measured = _score(score, groups, len(chosen))
+        if measured.value is None:
+            measured = replace(measured, reason="the features of one show no structure above noise")
+        rows.append({"first": first, "second": second, **vars(measured)})
     return rows
 
 
 def _probe(seed: int) -> Callable[[NDArray[Any], Labels, NDArray[Any]], Labels]:
-    def classify(features: NDArray[Any], labels: Labels, given: NDArray[Any]) -> Labels:
+    def classify(features: NDArray[Any], labels: Labels, held_out: NDArray[Any]) -> Labels:
         weight, bias = fit_probe(features, labels, seed)
-        return np.asarray((given @ weight.T + bias).argmax(1), dtype=np.int64)
+        return np.asarray((held_out @ weight.T + bias).argmax(1), dtype=np.int64)
 
     return classify
 
@@ -178,12 +191,14 @@ def _accuracy(correct: NDArray[np.float64], labels: Labels, begin: float) -> Mea
 
 
 def _score(score: Callable[[Labels, int], Score], groups: list[Labels], n: int) -> Measure:
-    """A score of samples, by chance too, from a function that is given samples and a number of permutations."""
+    """A measure from a function of sample indices and a number of label permutations, which give the chance level."""
     begin = time.perf_counter()
     try:
         whole = score(np.arange(n), PERMUTATIONS)
-        low, high = jackknife(lambda some: score(some, 0).value, groups, whole.value)
+        low, high = jackknife(lambda chosen: score(chosen, 0).value, groups, whole.value)
     except ValueError as error:
         return Measure(None, None, None, None, n, time.perf_counter() - begin, str(error))
-    numbers = [float(one) if np.isfinite(one) else None for one in (whole.value, low, high, whole.reference)]
-    return Measure(numbers[0], numbers[1], numbers[2], numbers[3], n, time.perf_counter() - begin)
+    value, lower, upper, reference = (
+        float(number) if np.isfinite(number) else None for number in (whole.value, low, high, whole.reference)
+    )
+    return Measure(value, lower, upper, reference, n, time.perf_counter() - begin)

@@ -1,4 +1,4 @@
-"""Which candidate to fine-tune first, why, and how sure that is: no more than the paired intervals say."""
+"""Recommends which candidate to fine-tune first. It claims no more than the paired intervals support."""
 
 from __future__ import annotations
 
@@ -12,50 +12,52 @@ from bequeath.knowledge.paired import Ranking, paired_difference, ranking
 from bequeath.rank.measures import ABOUT, Measured
 from bequeath.report.text import number, percent, points
 
-# What another measure's first place is called in a sentence.
+# Titles of the measures other than the linear probe.
 _OTHERS = {name: about["title"] for name, about in ABOUT.items() if name != "probe"}
 
 
 def recommend(
     measured: Mapping[str, Measured], labels: Any, parameters: Mapping[str, int]
 ) -> tuple[Ranking, dict[str, Any]]:
-    """The ranking by the linear probe, and the advice.
+    """Rank candidates by the linear probe, and recommend one.
 
     Parameters
     ----------
-    measured : mapping
-        Of each candidate.
+    measured : mapping of str to Measured
+        By the candidate's name.
     labels : ndarray
-        (samples,).
-    parameters : mapping
-        Of each candidate, without its head.
+        int64, (samples,).
+    parameters : mapping of str to int
+        Number of parameters without the head, by the candidate's name.
 
     Returns
     -------
     Ranking
     dict
-        ``choice``: the candidate's name, or None where no one is clearly the best; ``not_apart``: those that are not
-        clearly behind the first; ``better_than_chance``: whether the first is; ``measure``; ``text``: sentences.
+        ``choice``: the recommended candidate's name, or None if no candidate is clearly the best; ``not_apart``: those
+        that are not clearly behind the first; ``better_than_chance``: whether the first is; ``measure``; ``text``:
+        sentences.
     """
-    ranked = ranking({name: one.correct for name, one in measured.items()})
+    ranked = ranking({name: candidate.correct for name, candidate in measured.items()})
     first = ranked.order[0]
-    named = np.asarray(labels) == np.bincount(labels).argmax()
-    # The best of several is above chance by luck more often than one alone.
-    skill = paired_difference(measured[first].correct, named, len(measured))
+    in_largest_class = np.asarray(labels) == np.bincount(labels).argmax()
+    # Corrected for the choice: the best of several exceeds the chance level by luck more often than a single one.
+    skill = paired_difference(measured[first].correct, in_largest_class, len(measured))
     useful, clear = skill.low > 0, not ranked.not_apart
     text = [_best(first, measured)]
     if not useful:
         text.append(
-            f"No candidate is recommended: {first} is not clearly better than naming the largest class "
-            f"({_apart(skill)})."
+            f"No candidate is recommended: {first} is not clearly better than always naming the largest class "
+            f"({_difference(skill)})."
         )
     else:
         text.append(_against_next(ranked, clear))
         text.append(_advice(ranked, parameters))
     text.append(_agreement(measured, first))
     text.append(
-        "The intervals are 95%, over these samples; those of differences hold for all comparisons with the first "
-        "together. All of this is of frozen features: fine-tuning can change the order, and so can other samples."
+        "Intervals are 95% intervals over these samples. Those of differences hold jointly for all comparisons with "
+        "the first candidate. All measures are of frozen features: fine-tuning can change the order, and so can other "
+        "samples."
     )
     return ranked, {
         "choice": first if useful and clear else None,
@@ -67,26 +69,26 @@ def recommend(
 
 
 def _best(first: str, measured: Mapping[str, Measured]) -> str:
-    one = measured[first].measures["probe"]
+    probe = measured[first].measures["probe"]
     return (
-        f"The linear probe on {first} is right in {percent(one.value)} [{percent(one.low)}, {percent(one.high)}] of "
-        f"{one.n} samples, the best of {len(measured)} candidates; always naming the largest class is right in "
-        f"{percent(one.reference)}."
+        f"The linear probe on {first} is right in {percent(probe.value)} [{percent(probe.low)}, {percent(probe.high)}] "
+        f"of {probe.n} samples, the best of {len(measured)} candidates; always naming the largest class is right in "
+        f"{percent(probe.reference)}."
     )
 
 
-def _apart(difference: Any) -> str:
+def _difference(difference: Any) -> str:
     ends = f"[{points(difference.low)}, {points(difference.high)}]"
     return f"{points(difference.mean)} points {ends} on the same {difference.n} samples"
 
 
 def _against_next(ranked: Ranking, clear: bool) -> str:
     first, second = ranked.order[:2]
-    told = "clearly ahead of" if ranked.behind[second].low > 0 else "not clearly apart from"
-    sentence = f"{first} is {told} the next, {second}: {_apart(ranked.behind[second])}."
+    verdict = "clearly ahead of" if ranked.behind[second].low > 0 else "not clearly ahead of"
+    sentence = f"{first} is {verdict} the next, {second}: {_difference(ranked.behind[second])}."
     if not clear and ranked.behind[second].low > 0:
-        # A smaller difference can be the surer one.
-        sentence += f" It is not clearly apart from {few(ranked.not_apart)}."
+        # A larger difference, to a candidate further behind, can have a wider interval.
+        sentence += f" It is not clearly ahead of {few(ranked.not_apart)}."
     return sentence
 
 
@@ -99,22 +101,23 @@ def _advice(ranked: Ranking, parameters: Mapping[str, int]) -> str:
     smallest = min(possible, key=lambda name: parameters[name])
     size = f"{number(parameters[smallest] / 1e6)} million parameters"
     return (
-        f"These samples do not say which of {few(possible)} is the best; the smallest of them is {smallest} ({size}). "
-        "Fine-tune some of them, or rank on more samples."
+        f"These samples do not show which of {few(possible)} is the best; the smallest of them is {smallest} ({size}). "
+        "Fine-tune several of them, or rank on more samples."
     )
 
 
 def _agreement(measured: Mapping[str, Measured], first: str) -> str:
-    """Which candidate each other measure puts first."""
+    """Which candidate each of the other measures puts first."""
     tops: dict[str, list[str]] = {}
-    for name, title in _OTHERS.items():
-        values = {who: one.measures[name].value for who, one in measured.items()}
-        known = {who: value for who, value in values.items() if value is not None}
-        if len(known) == len(values):  # else some were not asked
-            top = max(known, key=lambda who: known[who])
+    for measure, title in _OTHERS.items():
+        values = {name: candidate.measures[measure].value for name, candidate in measured.items()}
+        known = {name: value for name, value in values.items() if value is not None}
+        if len(known) == len(values):  # a measure that some candidates lack cannot rank them
+            top = max(known, key=lambda name: known[name])
             tops.setdefault(top, []).append(title)
-    parts = [f"{', '.join(titles)}: {who}" for who, titles in tops.items()]
-    if not parts:
-        return "No other measure could be had of all candidates."
-    same = "too" if list(tops) == [first] else "by value alone"
-    return f"First by other measures, {same}: {'; '.join(parts)}."
+    if not tops:
+        return "No other measure has a value for all candidates."
+    if list(tops) == [first]:
+        return f"The other measures also put {first} first: {', '.join(tops[first])}."
+    parts = [f"{', '.join(titles)}: {name}" for name, titles in tops.items()]
+    return f"First by the other measures, going by their values alone: {'; '.join(parts)}."

@@ -1,4 +1,4 @@
-"""From candidates and data to a ranking in a folder: rank.json, a picture and a page."""
+"""Ranks candidates on data, and writes rank.json, a picture and a page into a folder."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SCHEMA = "bequeath.rank/1"
 
 
 @dataclass(frozen=True)
-class _Known:
-    """What of a loaded candidate is needed after its model is gone."""
+class _Description:
+    """What is needed of a candidate after its model was dropped from memory."""
 
     candidate: Candidate
     file: Path
@@ -47,10 +47,10 @@ def rank(
     device: str | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Rank candidates, and write what came out into a folder.
+    """Rank candidates, and write the results into a folder.
 
-    Every candidate is loaded and given two samples before the long work starts. Features that the folder holds already
-    are not computed again.
+    Every candidate is loaded and run on two samples before the long work starts. Features that are already in the
+    folder are not computed again.
 
     Parameters
     ----------
@@ -58,11 +58,11 @@ def rank(
         Two or more.
     samples : Samples
     out : Path
-        A folder of its own.
+        A folder for this ranking alone.
     device : str, optional
-        By default cuda where there is one.
+        By default cuda if there is a GPU.
     progress : bool
-        Whether bars on the terminal show how far it is.
+        Whether to show progress bars on the terminal.
 
     Returns
     -------
@@ -72,17 +72,17 @@ def rank(
     Raises
     ------
     BequeathError
-        If a candidate cannot be used, or the folder.
+        If a candidate or the folder cannot be used.
     """
     device = EvaluationConfig(device=device).make(None).device
     claim_plain(out, FOLDER, "a ranking's")
     with only_one(out):
-        known = [_known(load(one, samples, device), out, samples) for one in candidates]
-        check_different([(one.candidate.given, one.digest) for one in known])
-        # Not before: an error in what is given is one line alone.
+        described = [_describe(load(candidate, samples, device), out, samples) for candidate in candidates]
+        check_different([(one.candidate.given, one.digest) for one in described])
+        # The bars start only now, so that wrong input gives a single line.
         with bars(progress) as shown:
-            found = {one.candidate.name: _features(one, samples, device, shown) for one in known}
-            document = _document(known, found, samples, shown)
+            features = {one.candidate.name: _features(one, samples, device, shown) for one in described}
+            document = _document(described, features, samples, shown)
         write(out, document)
     return document
 
@@ -91,14 +91,14 @@ def write(out: Path, document: dict[str, Any]) -> None:
     """Write a ranking's document, its picture and its page."""
     with writable(out):
         write_whole(out / RANK, json.dumps(document, indent=1, allow_nan=False) + "\n")
-        told = " ".join(document["recommendation"]["text"])
-        drawn = to_svg(accuracies(document), "rank", "Candidates by accuracy", told, inline=False)
-        write_whole(out / PICTURE, drawn + "\n")
+        description = " ".join(document["recommendation"]["text"])
+        picture = to_svg(accuracies(document), "rank", "Candidates by accuracy", description, inline=False)
+        write_whole(out / PICTURE, picture + "\n")
         write_whole(out / PAGE, page(document))
 
 
-def _known(loaded: Loaded, out: Path, samples: Samples) -> _Known:
-    """A model is dropped as soon as all that is to be told of it is known: candidates may be large."""
+def _describe(loaded: Loaded, out: Path, samples: Samples) -> _Description:
+    """Keep what the results need of a candidate, so that its model, which may be large, can be dropped."""
     candidate = loaded.candidate
     entry = {
         "given": candidate.given,
@@ -110,38 +110,41 @@ def _known(loaded: Loaded, out: Path, samples: Samples) -> _Known:
         "preprocessing": plain(loaded.preprocessing),
         "notes": list(loaded.notes),
     }
-    return _Known(candidate, features_file(out, loaded, samples), entry, loaded.no_source, loaded.digest)
+    return _Description(
+        candidate, features_file(out, loaded, samples), entry, loaded.no_source, loaded.digest
+    )
 
 
-def _features(known: _Known, samples: Samples, device: str | None, progress: Bars) -> Features:
-    found = kept(known.file, samples)
-    if found is None:
-        tick = progress.bar(f"features, {known.candidate.name}", len(samples.labels))
-        found = compute(load(known.candidate, samples, device), samples, known.file, tick, device)
-    return found
+def _features(described: _Description, samples: Samples, device: str | None, progress: Bars) -> Features:
+    features = kept(described.file, samples)
+    if features is None:
+        candidate = described.candidate
+        tick = progress.bar(f"features of {candidate.name}", len(samples.labels))
+        features = compute(load(candidate, samples, device), samples, described.file, tick, device)
+    return features
 
 
 def _document(
-    known: Sequence[_Known], found: dict[str, Features], samples: Samples, progress: Bars
+    described: Sequence[_Description], features: dict[str, Features], samples: Samples, progress: Bars
 ) -> dict[str, Any]:
     choice = samples.choice
-    tick = progress.bar("measured", len(known))
+    tick = progress.bar("measures", len(described))
+    by_name = {one.candidate.name: one for one in described}
     measured = {}
-    for one in known:
-        name = one.candidate.name
-        measured[name] = measure(found[name], one.no_source, samples.labels, choice.folds, choice.seed)
+    for name, one in by_name.items():
+        measured[name] = measure(features[name], one.no_source, samples.labels, choice.folds, choice.seed)
         tick(1)
-    parameters = {one.candidate.name: one.entry["parameters"] for one in known}
+    parameters = {name: one.entry["parameters"] for name, one in by_name.items()}
     ranked, advice = recommend(measured, samples.labels, parameters)
     entries = {
-        one.candidate.name: one.entry
+        name: one.entry
         | {
-            "features": found[one.candidate.name].features.shape[1],
-            "features_seconds": found[one.candidate.name].seconds,
-            "behind_first": ranked.behind.get(one.candidate.name),
-            "measures": {key: vars(m) for key, m in measured[one.candidate.name].measures.items()},
+            "features": features[name].features.shape[1],
+            "features_seconds": features[name].seconds,
+            "behind_first": ranked.behind.get(name),
+            "measures": {key: vars(value) for key, value in measured[name].measures.items()},
         }
-        for one in known
+        for name, one in by_name.items()
     }
     document: dict[str, Any] = plain(
         {
@@ -161,7 +164,7 @@ def _document(
             "measures": ABOUT,
             "order": ranked.order,
             "candidates": {name: entries[name] for name in ranked.order},
-            "similarity": similarities(found, choice.seed),
+            "similarity": similarities(features, choice.seed),
             "recommendation": advice,
         }
     )

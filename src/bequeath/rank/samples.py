@@ -1,4 +1,4 @@
-"""The labelled samples that candidates are measured on: the same for all, prepared for each as it wants them."""
+"""The labelled samples on which candidates are measured: the same for all, prepared for each as it needs them."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ from bequeath.study.direct.data import data_section
 from bequeath.study.loading.digests import samples_digest
 
 USUAL = 1000
-"""Samples that are taken where no number is given, if there are so many."""
+"""The number of samples if the user gives none and there are so many."""
 
 
 @dataclass(frozen=True)
 class DataChoice:
-    """What the user says about the data.
+    """The user's choice of data.
 
     Attributes
     ----------
     data : str
-        A folder with one folder a class, or of training and held-out data; a file of texts; or KIND:FOLDER.
+        A folder with one folder per class, or with folders of training and held-out data; a file of texts; or
+        KIND:FOLDER.
     text, label : str or None
-        Columns of the file, by name, or by number where it has no header; the usual names are found.
+        Columns of the file, by name, or by number if it has no header. None looks for the usual names.
     size : int or None
-        Pixels that pictures are brought to, instead of each model's own.
+        Size of pictures in pixels; None means each model's own.
     samples : int or None
-        How many, equally over the classes; None: `USUAL`, or all where there are fewer.
+        How many samples, equally over the classes; None means `USUAL`, or all if there are fewer.
     folds : int
-        Parts of the cross-validation.
+        Folds of the cross-validation.
     seed : int
-        Of the choice of samples and folds.
+        Of the choice of samples and of the folds.
     """
 
     data: str
@@ -56,20 +57,20 @@ class Samples:
     ----------
     choice : DataChoice
     config : DataConfig
-        The same as a study's section.
+        The data section of a study file that means the same.
     modality : "image" or "text"
     classes : tuple of str
     source : str
         Where the samples come from, in words.
     indices : list of int
-        The samples chosen.
+        The chosen samples.
     labels : ndarray
-        (samples,), those of the chosen ones.
+        int64, (samples,): labels of the chosen samples.
 
     Raises
     ------
     BequeathError
-        If the data cannot be read, have one class, or too few samples of one.
+        If the data cannot be read, have a single class, or have too few samples of a class.
     """
 
     def __init__(self, choice: DataChoice) -> None:
@@ -80,12 +81,12 @@ class Samples:
         self.classes, self.source = whole.classes, whole.source
         if len(self.classes) < 2:
             raise BequeathError(
-                f"--data {choice.data}: one class ({self.classes[0]}) only; give data of two classes or more"
+                f"--data {choice.data}: only one class ({self.classes[0]}); give data with two or more classes"
             )
         count = min(USUAL, len(whole)) if choice.samples is None else choice.samples
         if count > len(whole):
             raise BequeathError(
-                f"--samples {count}: there are {len(whole)} ({whole.source}); give at most so many"
+                f"--samples {count}: there are only {len(whole)} ({whole.source}); give a smaller number"
             )
         self.indices = balanced(whole, count, choice.seed)
         self.labels: NDArray[np.int64] = np.array([whole.labels[i] for i in self.indices])
@@ -99,11 +100,11 @@ class Samples:
 
     @property
     def majority(self) -> float:
-        """The share of the largest class: how often naming it always is right."""
+        """Share of the largest class: the accuracy of always naming it."""
         return max(self.counts) / len(self.labels)
 
     def prepared(self, own: Preprocessing | None) -> Dataset:
-        """All training samples, pictures prepared as a model wants them but for the size that the user gave."""
+        """All training samples, with pictures prepared as a model needs them, except for a size that the user gave."""
         try:
             held_out, train = self.config.load(own, self.choice.seed)
         except BequeathError as error:
@@ -113,10 +114,10 @@ class Samples:
     def _check_counts(self) -> None:
         counts, folds = self.counts, self.choice.folds
         if min(counts) < folds:
-            few = self.classes[counts.index(min(counts))]
+            smallest = self.classes[counts.index(min(counts))]
             raise BequeathError(
-                f"--data {self.choice.data}: class {few!r} has {min(counts)} of {len(self.labels)} samples, and "
-                f"{folds} folds need {folds} of each class; give more samples, or fewer --folds (3 at least)"
+                f"--data {self.choice.data}: class {smallest!r} has {min(counts)} of {len(self.labels)} samples, but "
+                f"{folds} folds need {folds} of each class; give more samples, or fewer --folds (at least 3)"
             )
 
 
@@ -130,9 +131,11 @@ def _config(choice: DataChoice) -> DataConfig:
         raise BequeathError(f"--data {choice.data}: {error.errors()[0]['msg']}") from None
     if modality(config) == "table":
         raise BequeathError(
-            f"--data {choice.data}: numbers; candidates are models of pictures or texts: say by --text which column "
-            "holds texts"
+            f"--data {choice.data}: a table of numbers, but candidates are models of pictures or texts; if a column "
+            "holds texts, name it with --text"
         )
     if modality(config) != "image" and choice.size is not None:
-        raise BequeathError(f"--size {choice.size}: is of pictures; {choice.data} holds none; leave it out")
+        raise BequeathError(
+            f"--size {choice.size}: is for pictures, but {choice.data} holds none; leave it out"
+        )
     return config

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from bequeath.errors import BequeathError
 from bequeath.printable import all_printable
-from bequeath.report import curves, examples, figures, models, scales, style, tables, text
+from bequeath.report import curves, figures, models, samples, scales, style, tables, text
 from bequeath.report.templates import environment
 
-SCHEMA = "bequeath.findings/6"
+SCHEMA = "bequeath.findings/7"
 
 
 def _figures(findings: dict[str, Any]) -> dict[str, Markup]:
@@ -109,11 +109,8 @@ def render(findings: dict[str, Any]) -> str:
         )
     findings = all_printable(findings, keep="\n\t")
     every, called = models.models(findings), models.compared(findings)
-    samples = {sample["id"]: sample for sample in findings["samples"]}
     # Before the figures, which take long: a picture that cannot be shown is refused at once.
-    shown = [examples.prepare(one, n, samples, called) for n, one in enumerate(findings["examples"])]
-    flipped = [one for one in findings["forgotten"]["samples"] if one["scene"] is not None]
-    changed = [examples.prepare_flipped(one, n, samples, called) for n, one in enumerate(flipped)]
+    explored = samples.explored(findings, called)
     parts = ("before", "preserved", "discarded", "after", "new", "control", "relearned")
     return (
         environment()
@@ -129,9 +126,9 @@ def render(findings: dict[str, Any]) -> str:
             pairs={(pair["first"], pair["second_model"]): pair for pair in findings["knowledge"]["pairs"]},
             region=lambda members: models.region(members, called),
             regions=figures.ordered_regions(findings),
-            examples=shown,
-            changed=changed,
-            width=examples.WIDTH,
+            explored=explored,
+            readable={sample["id"] for sample in findings["samples"]},
+            verdicts=samples.VERDICTS,
             colours=style.COLOURS,
             dark=style.DARK,
             shades=style.SHADES,

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bequeath.knowledge.claims import VERDICTS
+from bequeath.knowledge.verdicts import VERDICTS
 from bequeath.report import text
 from bequeath.report.models import ROLES, compared, region
 from bequeath.suite import figures

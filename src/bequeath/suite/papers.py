@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bequeath.knowledge.claims import paper_verdict
+from bequeath.knowledge.verdicts import paper_verdict
 from bequeath.study.config import StudyConfig, checkpoint_files
 
 Json = dict[str, Any]

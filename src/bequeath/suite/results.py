@@ -9,7 +9,7 @@ from typing import Any
 
 from bequeath.errors import BequeathError, IncompleteRun
 from bequeath.files import write_whole
-from bequeath.knowledge.claims import VERDICTS
+from bequeath.knowledge.verdicts import VERDICTS
 from bequeath.printable import all_printable
 from bequeath.report import style
 from bequeath.study.findings.plain import plain

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from bequeath.training.in_transformers import TransformersCheckpoints
     from bequeath.training.live import Live
 
-# What they need takes seconds to import, and not everybody has all of it.
-_HOME = {
+# Imported on first use: their libraries take seconds to import, and some may not be installed.
+_MODULES = {
     "Checkpoints": "checkpoints",
     "LightningCheckpoints": "in_lightning",
     "Live": "live",
@@ -21,9 +21,9 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module 'bequeath.training' has no attribute {name!r}")
-    return getattr(import_module(f"bequeath.training.{_HOME[name]}"), name)
+    return getattr(import_module(f"bequeath.training.{_MODULES[name]}"), name)
 
 
 __all__ = ["Checkpoints", "LightningCheckpoints", "Live", "TransformersCheckpoints"]

@@ -1,4 +1,4 @@
-"""BatchNorm statistics of a model in the middle of its training."""
+"""BatchNorm statistics of a model during its training."""
 
 from __future__ import annotations
 
@@ -10,15 +10,27 @@ from torch import Tensor, nn
 
 
 def with_fresh_batch_norm(model: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
-    """A copy of the model whose BatchNorm statistics are the plain averages over `batches`.
+    """Copy a model and take its BatchNorm statistics anew, as the plain averages over some batches.
 
-    Running averages lag far behind the weights in the first steps of a run: read as they are, early checkpoints
-    would say more about the lag than about what was learned. Layers in eval mode (frozen ones) keep theirs.
+    Running averages lag far behind the weights in the first steps of a run: without new statistics, early checkpoints
+    would show the lag rather than what was learned. Layers in eval mode (frozen ones) keep their statistics.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Left as it is.
+    batches : iterable of Tensor
+        Training inputs, each (batch, ...).
+
+    Returns
+    -------
+    nn.Module
+        In eval mode.
     """
     fresh = copy.deepcopy(model)
     for module in fresh.modules():
-        learning, module.training = module.training, False
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and learning:
+        was_training, module.training = module.training, False
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and was_training:
             module.training = True
             module.reset_running_stats()
             module.momentum = None  # cumulative average

@@ -1,4 +1,4 @@
-"""Disturbing what a model was given: a third of its backbone back at a random start, or labels at random."""
+"""Disturbed pre-training: a third of the backbone set back to random weights, or shuffled labels."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ THIRDS: tuple[Third, ...] = ("early", "middle", "late")
 
 
 def reinitialise(model: nn.Module, fresh: nn.Module, third: Third) -> list[str]:
-    """Put a third of a model's backbone back at a random start, in place.
+    """Set a third of a model's backbone back to random weights, in place.
 
-    The layers that have parameters or buffers of their own, in the order in which the model defines them and without
-    its heads, are parted into three runs as equal in number as can be.
+    The layers with parameters or buffers of their own, without the heads and in the order in which the model defines
+    them, are divided into three runs of (nearly) equal length.
 
     Parameters
     ----------
     model : nn.Module
-        Gets the values.
+        Gets the random weights.
     fresh : nn.Module
-        The same architecture at a random start, from which they are taken.
+        The same architecture with random weights, which are copied.
     third : {"early", "middle", "late"}
         Which run of layers.
 
     Returns
     -------
     list of str
-        Names of the layers that were put back ("" is the model's own parameters).
+        Names of the layers that were set back ("" means the model's own parameters).
 
     Raises
     ------
@@ -50,7 +50,8 @@ def reinitialise(model: nn.Module, fresh: nn.Module, third: Third) -> list[str]:
     ]
     if len(layers) < len(THIRDS):
         raise BequeathError(
-            f"disturbed: {type(model).__name__} has {len(layers)} layers below its head; 3 are needed"
+            f"disturbed: {type(model).__name__} has {len(layers)} layers below its head; 3 are needed: give a "
+            "deeper model"
         )
     chosen = [str(name) for name in np.array_split(np.array(layers, dtype=object), 3)[THIRDS.index(third)]]
     with torch.no_grad():
@@ -63,7 +64,7 @@ def reinitialise(model: nn.Module, fresh: nn.Module, third: Third) -> list[str]:
 
 
 class ShuffledLabels:
-    """A data set with its labels dealt out anew at random: pictures as before, and nothing that they would tell.
+    """A data set whose labels are randomly permuted, so that inputs say nothing about labels.
 
     Parameters
     ----------

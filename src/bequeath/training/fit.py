@@ -1,4 +1,4 @@
-"""Classifiers of images and rows, trained by Lightning for a fixed number of steps."""
+"""Trains classifiers of images and rows with Lightning, for a fixed number of steps."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from bequeath.training.in_lightning import LightningCheckpoints
 from bequeath.training.parts import keep_frozen
 from bequeath.training.schedule import UNFINISHED, Schedule
 
-# Batches on which BatchNorm statistics are taken again for each checkpoint.
+# Number of batches on which BatchNorm statistics are taken anew for each checkpoint.
 _BATCH_NORM_BATCHES = 4
-# Larger data are read again in each epoch.
+# In bytes: larger data are read again in each epoch.
 _IN_MEMORY = 2**31
 
 
@@ -39,22 +39,25 @@ def fit(
     progress: Callable[[int], None] = lambda steps: None,
     **kept: Any,
 ) -> None:
-    """Train `model` in place, on the GPU where there is one, and save checkpoints along the way.
+    """Train `model` in place, on a GPU if there is one, and save checkpoints during training.
 
-    A run that broke off goes on from where it was, on the same samples in the same order, to the same weights.
+    An interrupted run resumes where it stopped, on the same samples in the same order, and ends with the same weights.
 
     Parameters
     ----------
     model : nn.Module
-        Images (batch, channels, height, width) or rows (batch, columns) -> logits; one logit for two classes will do.
+        Images (batch, channels, height, width) or rows (batch, columns) -> logits. For two classes, one logit is
+        enough.
     data : Dataset
         Samples to train on.
+    schedule : Schedule
+        Steps, learning rate, batch size and checkpoints.
     folder : Path
-        Gets ``step-000123.safetensors`` files, and for as long as the run is not finished a folder ``unfinished``.
+        Gets ``step-000123.safetensors`` files, and a folder ``unfinished`` until the run is finished.
     seed : int
-        Of the order of samples and of what is random in the model.
+        Decides the order of samples and the random numbers of the model.
     progress : callable
-        Called with the number of steps just done.
+        Called with the number of steps done since the last call.
     **kept
         For `Checkpoints`: architecture, options, base.
     """
@@ -67,13 +70,13 @@ def fit(
             module.momentum = schedule.batch_norm_momentum
     if samples[0][0].ndim == 3:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    some = balanced(data, min(len(data), _BATCH_NORM_BATCHES * size), seed)
-    # Classes take turns: one class's statistics would not do.
-    turns = by_turns([data.labels[i] for i in some])
-    mixed = torch.stack([samples[some[i]][0] for i in turns])
+    chosen = balanced(data, min(len(data), _BATCH_NORM_BATCHES * size), seed)
+    # Classes take turns, because a batch of one class would give wrong statistics.
+    turns = by_turns([data.labels[i] for i in chosen])
+    mixed = torch.stack([samples[chosen[i]][0] for i in turns])
     unfinished = folder / UNFINISHED
     last = unfinished / "last.ckpt"
-    own = ModelCheckpoint(
+    resumable = ModelCheckpoint(
         unfinished, "last", every_n_train_steps=schedule.keep_every, enable_version_counter=False
     )
     keep = LightningCheckpoints(
@@ -86,22 +89,22 @@ def fit(
         overwrite=True,
         **kept,
     )
-    begun = 0
+    done = 0
     if last.exists():
-        begun = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])
-        progress(begun)
-    loader = DataLoader(samples, batch_sampler=_Order(len(samples), size, schedule.steps, begun, seed))
+        done = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])
+        progress(done)
+    loader = DataLoader(samples, batch_sampler=_Order(len(samples), size, schedule.steps, done, seed))
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with torch.random.fork_rng(), warnings.catch_warnings():
-        # Lightning's advice on workers and loggers is not for so small a loop.
+        # Lightning's advice on workers and loggers does not apply to so small a loop.
         warnings.simplefilter("ignore")
         trainer = lightning.Trainer(
             max_steps=schedule.steps,
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[keep, own, _Ticks(progress)],
+            callbacks=[keep, resumable, _Ticks(progress)],
         )
         classifier = _Classifier(model, schedule, seed)
         with _interrupts_kept():
@@ -112,7 +115,7 @@ def fit(
 
 @contextmanager
 def _interrupts_kept() -> Iterator[None]:
-    """Lightning makes an interrupt its own end of the process, and ignores further ones: here it stays one."""
+    """Keep an interrupt a KeyboardInterrupt: Lightning would end the process, and ignore further interrupts."""
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -134,7 +137,7 @@ class _Classifier(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         x, labels = batch
-        # What is random in a step depends on the step alone: a run that goes on meets the same.
+        # The random numbers of a step depend on the step alone, so a resumed run gets the same ones.
         torch.manual_seed(_mixed(self.seed, self.global_step))
         x = augmented(x, self.schedule.augment)
         if x.ndim == 4:
@@ -161,7 +164,20 @@ class _Ticks(lightning.Callback):
 
 
 def augmented(x: Tensor, how: str) -> Tensor:
-    """Images (batch, channels, height, width) mirrored, or mirrored and shifted, at random; rows as they are."""
+    """Augment a batch at random.
+
+    Parameters
+    ----------
+    x : Tensor
+        Images (batch, channels, height, width), or rows (batch, columns), which stay as they are.
+    how : {"none", "flip", "crop"}
+        "flip" mirrors half of the images; "crop" also shifts each by up to an eighth of its size.
+
+    Returns
+    -------
+    Tensor
+        Of the same shape.
+    """
     if how == "none" or x.ndim != 4:
         return x
     mirrored = torch.rand(len(x)) < 0.5
@@ -173,63 +189,69 @@ def augmented(x: Tensor, how: str) -> Tensor:
     padded = nn.functional.pad(x, (most[1], most[1], most[0], most[0]), mode="reflect")
     down, right = (torch.randint(0, 2 * m + 1, (len(x),)).tolist() for m in most)
     return torch.stack(
-        [one[:, i : i + height, j : j + width] for one, i, j in zip(padded, down, right, strict=True)]
+        [image[:, i : i + height, j : j + width] for image, i, j in zip(padded, down, right, strict=True)]
     )
 
 
 def by_turns(labels: Sequence[int]) -> list[int]:
-    """An order of the samples in which the classes take turns."""
-    seen: dict[int, int] = {}
+    """An order of the samples in which the classes take turns.
+
+    Examples
+    --------
+    >>> by_turns([0, 0, 0, 1, 1])
+    [0, 3, 1, 4, 2]
+    """
+    count: dict[int, int] = {}
     turns = []
     for label in labels:
-        turns.append(seen.get(label, 0))
-        seen[label] = turns[-1] + 1
+        turns.append(count.get(label, 0))
+        count[label] = turns[-1] + 1
     order: list[int] = torch.tensor(turns).argsort(stable=True).tolist()
     return order
 
 
 class _Samples(torch.utils.data.Dataset[tuple[Tensor, int]]):
-    """Inputs and labels; kept in memory once read, where there is room for all."""
+    """Inputs and labels. Samples that were read stay in memory, if all of them fit."""
 
     def __init__(self, data: Dataset) -> None:
         self._data = data
         first = data[0].x
         assert isinstance(first, Tensor)
-        self._kept: dict[int, Tensor] | None = {} if first.nbytes * len(data) <= _IN_MEMORY else None
+        self._cache: dict[int, Tensor] | None = {} if first.nbytes * len(data) <= _IN_MEMORY else None
 
     def __len__(self) -> int:
         return len(self._data)
 
     def __getitem__(self, i: int) -> tuple[Tensor, int]:
-        if self._kept is not None and i in self._kept:
-            return self._kept[i], self._data.labels[i]
+        if self._cache is not None and i in self._cache:
+            return self._cache[i], self._data.labels[i]
         x = self._data[i].x
         assert isinstance(x, Tensor)
-        if self._kept is not None:
-            self._kept[i] = x
+        if self._cache is not None:
+            self._cache[i] = x
         return x, self._data.labels[i]
 
 
 class _Order(Sampler[list[int]]):
-    """Batches of a whole run, epoch after epoch in an order of its own, from any step on."""
+    """Batches of a whole run, each epoch in its own random order, starting after the steps that are done."""
 
-    def __init__(self, count: int, size: int, steps: int, begun: int, seed: int) -> None:
-        self.count, self.size, self.steps, self.begun, self.seed = count, size, steps, begun, seed
+    def __init__(self, count: int, size: int, steps: int, done: int, seed: int) -> None:
+        self.count, self.size, self.steps, self.done, self.seed = count, size, steps, done, seed
 
     def __len__(self) -> int:
         return self.steps
 
     def __iter__(self) -> Iterator[list[int]]:
-        each = self.count // self.size
+        batches_per_epoch = self.count // self.size
         order: Tensor | None = None
-        for step in range(self.begun, self.steps):
-            epoch, place = divmod(step, each)
-            if order is None or place == 0:
+        for step in range(self.done, self.steps):
+            epoch, batch = divmod(step, batches_per_epoch)
+            if order is None or batch == 0:
                 generator = torch.Generator().manual_seed(_mixed(self.seed, epoch))
                 order = torch.randperm(self.count, generator=generator)
-            yield order[place * self.size : (place + 1) * self.size].tolist()
+            yield order[batch * self.size : (batch + 1) * self.size].tolist()
 
 
 def _mixed(seed: int, number: int) -> int:
-    """A seed of its own for each number; torch's generators spread neighbouring ones out."""
+    """A separate seed for each number. Neighbouring seeds are enough, because torch's generators mix them well."""
     return (seed * 1_000_003 + number) % 2**31

@@ -1,4 +1,4 @@
-"""Classifiers of texts, trained by transformers' Trainer for a fixed number of steps."""
+"""Trains classifiers of texts with transformers' Trainer, for a fixed number of steps."""
 
 from __future__ import annotations
 
@@ -33,20 +33,28 @@ def fit_text(
     progress: Callable[[int], None] = lambda steps: None,
     **kept: Any,
 ) -> None:
-    """Train `model` in place, on the GPU where there is one, and save checkpoints along the way.
+    """Train `model` in place, on a GPU if there is one, and save checkpoints during training.
 
-    A run that broke off goes on from the last tenth that was done.
+    The state of a run is saved after each tenth of its steps. An interrupted run resumes from the last one.
 
     Parameters
     ----------
     model : nn.Module
-        transformers' classifier of texts, or PEFT's adapter of one.
+        A text classifier of transformers, or such a classifier with a PEFT adapter.
     data : Dataset
-        Texts to train on; the model reads each within `prompt`, in the place of its ``{}``.
+        Texts to train on.
+    tokenizer
+        transformers' tokenizer of the model.
+    schedule : Schedule
+        Steps, learning rate, batch size and checkpoints.
     folder : Path
-        Gets the checkpoints, and for as long as the run is not finished a folder ``unfinished``.
+        Gets the checkpoints, and a folder ``unfinished`` until the run is finished.
+    seed : int
+        Decides the order of samples and the random numbers of the model.
+    prompt : str
+        The model reads this text, with the sample's text in place of ``{}``.
     progress : callable
-        Called with the number of steps just done.
+        Called with the number of steps done since the last call.
     **kept
         For `TransformersCheckpoints`: architecture, options, base.
     """
@@ -81,23 +89,25 @@ def fit_text(
     TransformersCheckpoints(
         folder, count=schedule.checkpoints, first=schedule.first_checkpoint, overwrite=True, **kept
     ).attach(trainer)
-    there = _last_whole(unfinished)
+    last_state = _last_complete(unfinished)
     with warnings.catch_warnings(), quiet_transformers():
         warnings.simplefilter("ignore")
-        trainer.train(resume_from_checkpoint=there)
+        trainer.train(resume_from_checkpoint=last_state)
     model.cpu()
     discard(unfinished)
 
 
-def _last_whole(unfinished: Path) -> str | None:
-    """The last state to go on from. The Trainer writes its own state last: a folder without it was cut off."""
+def _last_complete(unfinished: Path) -> str | None:
+    """The last state to resume from. A folder without trainer_state.json, which is written last, is incomplete."""
     for folder in unfinished.glob("checkpoint-*"):
         try:
             int(json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))["global_step"])
         except (OSError, ValueError, KeyError, TypeError):
             remove(folder)
-    found: str | None = get_last_checkpoint(str(unfinished)) if unfinished.is_dir() else None  # type: ignore[no-untyped-call]
-    return found
+    if not unfinished.is_dir():
+        return None
+    last: str | None = get_last_checkpoint(str(unfinished))  # type: ignore[no-untyped-call]
+    return last
 
 
 class _Ticks(TrainerCallback):

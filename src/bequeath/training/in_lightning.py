@@ -1,4 +1,4 @@
-"""A callback for Lightning."""
+"""A callback that saves checkpoints of a model that Lightning trains."""
 
 from __future__ import annotations
 
@@ -13,14 +13,23 @@ from bequeath.training.checkpoints import Checkpoints
 
 
 class LightningCheckpoints(lightning.Callback):
-    """Saves log-spaced checkpoints of a classifier that Lightning trains into a folder that a study file can name.
+    """Saves log-spaced checkpoints of a classifier that Lightning trains.
+
+    The folder is then a model of a study file: ``finetuned: runs/ft``. A run that resumes from a checkpoint of
+    Lightning's own continues here as well.
 
     Parameters
     ----------
     folder, **kwargs
-        As of `Checkpoints`; give `architecture`, or the study file must. Live measures go to the Trainer's loggers.
+        As for `Checkpoints`. If `architecture` is not given, the study file must name it. By default live measures go
+        to the loggers of Lightning's Trainer.
     module : str, optional
-        Name of the classifier within the LightningModule, such as ``"model"``; by default the LightningModule itself.
+        Name of the classifier in the LightningModule, such as ``"model"``; by default the LightningModule itself.
+
+    Raises
+    ------
+    BequeathError
+        As `Checkpoints` does; on training's begin, as `Checkpoints.begin` does.
 
     Examples
     --------
@@ -33,7 +42,7 @@ class LightningCheckpoints(lightning.Callback):
         self._module = module
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Begin, or go on."""
+        """Start saving, in a new or a resumed run."""
         if not trainer.is_global_zero:
             return
         if self.checkpoints.log is None and trainer.loggers:
@@ -45,26 +54,26 @@ class LightningCheckpoints(lightning.Callback):
         self.checkpoints.begin(self._model(pl_module), last, epochs=last / updates, at=trainer.global_step)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
-        """Save if it is time; batches that only add to a gradient are no steps."""
+        """Save if a checkpoint is due. A batch that only accumulates gradients is no step."""
         if trainer.is_global_zero and self.checkpoints.due(trainer.global_step):
             self.checkpoints.after(self._model(pl_module), trainer.global_step, _numbers(trainer))
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: Any) -> None:
-        """What Lightning will go on from must not be ahead of what is on the disk here."""
+        """Wait for our checkpoints: the state that Lightning resumes from must not be ahead of them."""
         self.checkpoints.wait()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Of a run that breaks off, what was saved is whole on the disk before anyone looks, or goes on."""
+        """Wait until our checkpoints are complete, because training fails here and may be resumed."""
         self.checkpoints.wait()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Save the end, also where it came early."""
+        """Save the last step, even if training ended early."""
         if trainer.is_global_zero:
             self.checkpoints.end(self._model(pl_module), trainer.global_step, _numbers(trainer))
 
     def _model(self, pl_module: Any) -> nn.Module:
-        found: nn.Module = pl_module if self._module is None else pl_module.get_submodule(self._module)
-        return found
+        model: nn.Module = pl_module if self._module is None else pl_module.get_submodule(self._module)
+        return model
 
 
 def _numbers(trainer: Any) -> dict[str, float]:

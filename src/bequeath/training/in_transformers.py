@@ -1,4 +1,4 @@
-"""A callback for transformers' Trainer."""
+"""A callback that saves checkpoints of a model that transformers' Trainer trains."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from bequeath.training.checkpoints import Checkpoints
 
 
 class TransformersCheckpoints(TrainerCallback):
-    """Saves log-spaced checkpoints of a Trainer's model into a folder that a study file can name.
+    """Saves log-spaced checkpoints of a model that transformers' Trainer trains.
 
-    The model's configuration and the tokenizer are saved beside, so nothing else is needed: ``finetuned: runs/ft``. A
-    run that goes on from one of the Trainer's own checkpoints goes on here as well.
+    The model's configuration and its tokenizer are saved as well, so the folder is a complete model of a study file:
+    ``finetuned: runs/ft``. A run that resumes from a checkpoint of the Trainer's own continues here as well.
 
     Parameters
     ----------
     folder, **kwargs
-        As of `Checkpoints`. The seed is the Trainer's unless given; live measures go to the Trainer's logs
-        (TensorBoard, W&B, ...) if the callback is added by `attach`.
+        As for `Checkpoints`. The seed is the Trainer's, unless another is given. Live measures go to the Trainer's
+        logs (TensorBoard, W&B, ...) if the callback is added by `attach`.
+
+    Raises
+    ------
+    BequeathError
+        As `Checkpoints` does; on training's begin, as `Checkpoints.begin` does.
 
     Examples
     --------
@@ -32,14 +37,24 @@ class TransformersCheckpoints(TrainerCallback):
         self.checkpoints = Checkpoints(folder, **kwargs)
 
     def attach(self, trainer: Any) -> TransformersCheckpoints:
-        """Add the callback to a Trainer, and send live measures to its logs."""
+        """Add the callback to a Trainer, and send live measures to its logs.
+
+        Parameters
+        ----------
+        trainer : transformers.Trainer
+
+        Returns
+        -------
+        TransformersCheckpoints
+            The callback itself.
+        """
         trainer.add_callback(self)
         if self.checkpoints.log is None:
             self.checkpoints.log = lambda measured, step: trainer.log(dict(measured))
         return self
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Begin, or go on."""
+        """Start saving, in a new or a resumed run."""
         if not state.is_world_process_zero:
             return
         checkpoints = self.checkpoints
@@ -52,21 +67,21 @@ class TransformersCheckpoints(TrainerCallback):
         )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Save if it is time."""
+        """Save if a checkpoint is due."""
         if state.is_world_process_zero and self.checkpoints.due(state.global_step):
             self.checkpoints.after(kwargs["model"], state.global_step, _latest(state.log_history))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """What the Trainer will go on from must not be ahead of what is on the disk here."""
+        """Wait for our checkpoints: the state that the Trainer resumes from must not be ahead of them."""
         self.checkpoints.wait()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Save the end, also where it came early."""
+        """Save the last step, even if training ended early."""
         if state.is_world_process_zero:
             self.checkpoints.end(kwargs["model"], state.global_step, _latest(state.log_history))
 
     def _describe(self, model: Any, tokenizer: Any) -> None:
-        """Architecture, base and tokenizer, as far as they were not given and the model tells them."""
+        """Take architecture, base and tokenizer from the model, unless they were given."""
         checkpoints = self.checkpoints
         adapted = hasattr(model, "peft_config")
         plain = model.get_base_model() if adapted else model
@@ -81,7 +96,7 @@ class TransformersCheckpoints(TrainerCallback):
             )
             name = getattr(config, "_name_or_path", "")
             if adapted and checkpoints.base is None and name:
-                # A folder, or a name on the hub, whose weights are then found by the architecture's name.
+                # The base is a folder, or else a hub name; the architecture's name then leads to its weights.
                 checkpoints.base = name if Path(name).is_dir() else "hub"
                 if checkpoints.base == "hub" and checkpoints.architecture is None:
                     checkpoints.architecture = f"{source}:{name}"
@@ -90,8 +105,8 @@ class TransformersCheckpoints(TrainerCallback):
 
 
 def _latest(entries: list[dict[str, Any]]) -> dict[str, float]:
-    """The numbers of a training log, the newest of each name."""
-    found: dict[str, float] = {}
+    """The latest number under each name of a training log."""
+    latest: dict[str, float] = {}
     for entry in entries:
-        found |= {key: float(value) for key, value in entry.items() if isinstance(value, (int, float))}
-    return {key: value for key, value in found.items() if key not in ("step", "epoch")}
+        latest |= {key: float(value) for key, value in entry.items() if isinstance(value, (int, float))}
+    return {key: value for key, value in latest.items() if key not in ("step", "epoch")}

@@ -1,4 +1,4 @@
-"""Interactions of a few samples, measured while the model is being trained."""
+"""Measures the interactions of a few samples while the model is being trained."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bequeath.lattice.subsets import orders, players_of
 
 @dataclass
 class Live:
-    """Measures a few samples at each checkpoint; costs 2**n evaluations for each.
+    """Measures the interactions of a few samples at each checkpoint. Each sample costs 2**n evaluations.
 
     Parameters
     ----------
@@ -30,16 +30,21 @@ class Live:
     labels : sequence of int
         Their true classes.
     players, baseline
-        As of `Game`.
+        As for `Game`; n is the number of players.
     value : callable
-        Label -> value function; log-odds of the true class by default.
+        Label -> value function; by default the log-odds of the true class.
     kind : {"and-or", "and", "or"}
         Decomposition.
+
+    Raises
+    ------
+    BequeathError
+        If there are no inputs, or not one label for each.
 
     Examples
     --------
     >>> live = Live(images, labels, bq.players.grid(3, 3), bq.baselines.mean())
-    >>> Checkpoints("runs/ft", live=live, log=lambda told, step: writer.add_scalars("bequeath", told, step))
+    >>> Checkpoints("runs/ft", live=live, log=lambda measures, step: writer.add_scalars("bequeath", measures, step))
     """
 
     inputs: Sequence[Any]
@@ -48,23 +53,25 @@ class Live:
     baseline: Any
     value: Callable[[int], Callable[[Tensor], Tensor]] = values.log_odds
     kind: Literal["and-or", "and", "or"] = "and-or"
-    _before: Tensor | None = field(default=None, init=False, repr=False)
+    _previous: Tensor | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.inputs or len(self.inputs) != len(self.labels):
             raise BequeathError(
-                f"live: {len(self.inputs)} inputs and {len(self.labels)} labels; give one at least, with its label"
+                f"live: {len(self.inputs)} inputs and {len(self.labels)} labels; give at least one input, and "
+                "one label for each"
             )
 
     def measure(self, model: nn.Module) -> dict[str, float]:
-        """Measure a model and leave it, and random numbers, as they were.
+        """Measure a model. Its mode and all random numbers are restored afterwards.
 
         Returns
         -------
-        dict
-            Means over the samples: ``value`` (of the whole sample), ``strength`` (sum of absolute effects),
-            ``strength_order_K``, and ``similarity_to_last``: to the interactions at the measurement before (METHOD
-            6, in [0, 1]; near 1: knowledge has settled), from the second one on.
+        dict of str to float
+            Means over the samples, in units of the value function: ``value`` (of the whole sample), ``strength`` (sum
+            of absolute effects) and ``strength_order_K``. From the second measurement on also ``similarity_to_last``:
+            the similarity to the interactions of the previous measurement (METHOD 6), in [0, 1]. Near 1, knowledge
+            has settled.
         """
         devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
         with torch.random.fork_rng(devices=devices), modes_kept(model):
@@ -74,12 +81,12 @@ class Live:
             )
             tables = evaluate(games, channels_last=False)
         effects = decompose(tables, self.kind).values
-        of = orders(players_of(tables))
+        order_of = orders(players_of(tables))
         strength = effects.abs().sum(1).mean(0)
-        told = {"value": tables[:, -1].mean().item(), "strength": strength.sum().item()}
-        for order in range(1, int(of.max()) + 1):
-            told[f"strength_order_{order}"] = strength[of == order].sum().item()
-        if self._before is not None:
-            told["similarity_to_last"] = similarity(effects, self._before, of)[:, 0].mean().item()
-        self._before = effects
-        return told
+        measures = {"value": tables[:, -1].mean().item(), "strength": strength.sum().item()}
+        for order in range(1, int(order_of.max()) + 1):
+            measures[f"strength_order_{order}"] = strength[order_of == order].sum().item()
+        if self._previous is not None:
+            measures["similarity_to_last"] = similarity(effects, self._previous, order_of)[:, 0].mean().item()
+        self._previous = effects
+        return measures

@@ -1,4 +1,4 @@
-"""Which part of a model is trained: all of it, from a layer on, its head, or an adapter."""
+"""Limits training to a part of a model: the layers after a given one, the head, or an adapter."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from bequeath.models.named import library, reason
 
 
 def freeze(model: nn.Module, up_to: str) -> None:
-    """Freeze all layers from the first to one of this name, in the order in which the model defines them.
+    """Freeze all layers up to and including a given one, in the order in which the model defines them.
 
-    Weights of the modules around them that belong to no layer, such as positions and class tokens, are frozen, too.
+    Weights that belong to no layer, such as positions and class tokens of the modules around these, are frozen, too.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Changed in place.
+    up_to : str
+        Path of the last module to freeze.
 
     Raises
     ------
@@ -25,12 +32,12 @@ def freeze(model: nn.Module, up_to: str) -> None:
     if up_to not in names:
         tops = ", ".join(name for name, _ in model.named_children())
         raise BequeathError(
-            f"freeze: no layer {up_to!r} in {type(model).__name__}; its parts are {tops}, and theirs"
+            f"freeze: no layer {up_to!r} in {type(model).__name__}; give one of {tops}, or a layer in one of them"
         )
-    last = max(place for place, name in enumerate(names) if name == up_to or name.startswith(f"{up_to}."))
-    begun = {"", *names[: last + 1]}
+    last = max(index for index, name in enumerate(names) if name == up_to or name.startswith(f"{up_to}."))
+    frozen = {"", *names[: last + 1]}
     for name, module in model.named_modules():
-        if name in begun:
+        if name in frozen:
             for parameter in module.parameters(recurse=False):
                 parameter.requires_grad_(False)
     if not any(p.requires_grad for p in model.parameters()):
@@ -47,9 +54,21 @@ def only_heads(model: nn.Module) -> None:
 
 
 def with_lora(model: nn.Module, targets: Sequence[str] | str, rank: int = 8, alpha: int = 16) -> nn.Module:
-    """The model with low-rank adapters (PEFT) on some layers, everything but them and the head frozen.
+    """Add low-rank adapters (PEFT) to some layers, and freeze all but these and the head.
 
-    `targets` are names of layers, or the ends of their names; or a regular expression.
+    Parameters
+    ----------
+    model : nn.Module
+        Changed in place by PEFT.
+    targets : sequence of str, or str
+        Names of layers, or the ends of their names; a single string is a regular expression.
+    rank, alpha : int
+        Rank of the adapters, and their scale: a change is multiplied by alpha / rank.
+
+    Returns
+    -------
+    nn.Module
+        PEFT's model.
 
     Raises
     ------
@@ -62,14 +81,14 @@ def with_lora(model: nn.Module, targets: Sequence[str] | str, rank: int = 8, alp
         config = peft.LoraConfig(
             r=rank, lora_alpha=alpha, target_modules=targets, modules_to_save=list(find_heads(model))
         )
-        found: nn.Module = peft.get_peft_model(model, config)
+        adapted: nn.Module = peft.get_peft_model(model, config)
     except ValueError as error:
-        raise BequeathError(f"lora.targets: {targets}: {reason(error)}") from error
-    return found
+        raise BequeathError(f"lora.targets: {targets}: {reason(error)}; give names of its layers") from error
+    return adapted
 
 
 def keep_frozen(model: nn.Module) -> None:
-    """Put BatchNorm whose weights are frozen into eval mode: its statistics are not to move either."""
+    """Put BatchNorm with frozen weights into eval mode, so that its statistics do not change either."""
     for module in model.modules():
         own = list(module.parameters(recurse=False))
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and own and not own[0].requires_grad:

@@ -1,4 +1,4 @@
-"""How long, how fast and on what a model is trained."""
+"""The schedule of a training run: steps, learning rate, batches and checkpoints."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Optimizer = Literal["adamw", "sgd"]
 Decay = Literal["cosine", "linear", "constant"]
 Augment = Literal["none", "flip", "crop"]
 
-# Where a run keeps what it would go on from, for as long as it is not finished.
+# Folder of the state that an unfinished run can resume from.
 UNFINISHED = "unfinished"
-# A run that breaks off loses at most this share of its steps.
-_KEPT = 0.1
+# An interrupted run loses at most this share of its steps.
+_SAVE_INTERVAL = 0.1
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A budget of steps under a learning rate that warms up and decays; log-spaced checkpoints from the first one on.
+    """Steps under a learning rate that warms up and decays, with log-spaced checkpoints.
 
     Attributes
     ----------
@@ -29,12 +29,23 @@ class Schedule:
         Optimizer steps.
     learning_rate : float
         The largest.
+    batch_size : int
+        Samples in a step.
+    optimizer : {"adamw", "sgd"}
+    decay : {"cosine", "linear", "constant"}
+        How the learning rate falls after the warm-up.
     warm_up : float
-        Share of the steps over which it rises, linearly from 0.
+        Share of the steps over which the learning rate rises linearly from 0.
+    weight_decay : float
+        Of matrices; biases and norms do not decay.
     augment : {"none", "flip", "crop"}
-        Of images: mirrored at random; or mirrored and shifted by up to an eighth of their size.
+        Of images: "flip" mirrors at random, "crop" also shifts by up to an eighth of their size.
     batch_norm_momentum : float
-        The usual 0.1 does not get away from its start within a hundred steps.
+        Of running averages. torch's 0.1 keeps too much of the initial statistics in a run of a hundred steps.
+    checkpoints : int
+        The largest number of checkpoints.
+    first_checkpoint : int
+        The first step to save.
     """
 
     steps: int
@@ -51,11 +62,11 @@ class Schedule:
 
     @property
     def keep_every(self) -> int:
-        """Steps between two states that a run which broke off can go on from."""
-        return max(1, int(_KEPT * self.steps))
+        """Steps between two saved states that an interrupted run can resume from."""
+        return max(1, int(_SAVE_INTERVAL * self.steps))
 
     def factor(self, step: int) -> float:
-        """Learning rate after so many steps, as a share of the largest."""
+        """Learning rate after `step` steps, as a share of the largest."""
         rise = self.warm_up * self.steps
         if step < rise:
             return (step + 1) / (rise + 1)
@@ -65,11 +76,11 @@ class Schedule:
         return 1.0 if self.decay == "constant" else max(0.0, 1 - part)
 
     def make(self, model: nn.Module) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
-        """Optimizer and scheduler (one tick a step) of what is not frozen; biases and norms do not decay."""
-        learned = [p for p in model.parameters() if p.requires_grad]
+        """Optimizer of the parameters that are not frozen, and its scheduler, which advances once a step."""
+        trained = [p for p in model.parameters() if p.requires_grad]
         groups = [
-            {"params": [p for p in learned if p.ndim > 1], "weight_decay": self.weight_decay},
-            {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
         optimizer: torch.optim.Optimizer
         if self.optimizer == "sgd":

@@ -1,4 +1,4 @@
-"""What is saved of a model: its weights, or its adapter's alone, copied at once and written in the background."""
+"""Snapshots of a model's weights (or its adapter's), copied at once and written in the background."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bequeath.models.state_files import ADAPTER_CONFIG, ADAPTER_FILES
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A copy of what a model has learned, apart from the model that goes on learning."""
+    """A copy of a model's weights, independent of the model, whose training continues."""
 
     state: dict[str, Tensor]
     adapter: dict[str, Any] | None
-    """PEFT's configuration where the model is an adapter on a base; the state is then the adapter's."""
+    """PEFT's configuration if the model is an adapter on a base; the state is then the adapter's. None otherwise."""
 
     def write(self, path: Path, metadata: dict[str, str]) -> None:
-        """Write ``path.safetensors``, or for an adapter the folder ``path``: whole or not at all."""
+        """Write ``path.safetensors``, or for an adapter the folder ``path``, complete or not at all."""
         if self.adapter is None:
             with replacing(path.with_name(path.name + ".safetensors")) as partial:
                 save_file(self.state, partial, metadata=metadata)
@@ -38,7 +38,7 @@ class Snapshot:
 
 
 def snapshot(model: nn.Module) -> Snapshot:
-    """Copy a model's state to the CPU: only the adapter's, and what is trained beside it, of a PEFT model.
+    """Copy a model's state dict to the CPU. Of a PEFT model only the adapter, and layers trained with it, are copied.
 
     Raises
     ------
@@ -59,20 +59,20 @@ def snapshot(model: nn.Module) -> Snapshot:
 
         state = get_peft_model_state_dict(model, save_embedding_layers=False)
         adapter = _adapter_config(model)
-    seen: set[tuple[Any, ...]] = set()
+    copied_storages: set[tuple[Any, ...]] = set()
     copied = {}
     for name, value in state.items():
-        place = (value.data_ptr(), value.shape, value.stride())
-        # Tied weights are saved once; readers tie them again.
-        if value.numel() and place in seen:
+        storage = (value.data_ptr(), value.shape, value.stride())
+        # Tied weights are saved once; loading ties them again.
+        if value.numel() and storage in copied_storages:
             continue
-        seen.add(place)
+        copied_storages.add(storage)
         copied[name] = value.detach().to("cpu", copy=True).contiguous()
     return Snapshot(copied, adapter)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The model within `torch.compile` and data parallelism."""
+    """The model inside the wrappers of `torch.compile` and data parallelism."""
     while True:
         inner = getattr(model, "_orig_mod", None)
         if inner is None and isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
@@ -85,9 +85,12 @@ def unwrapped(model: nn.Module) -> nn.Module:
 def _adapter_config(model: Any) -> dict[str, Any]:
     names = model.active_adapters if not callable(model.active_adapters) else model.active_adapters()
     if len(names) != 1:
-        raise BequeathError(f"{len(names)} adapters are active ({', '.join(names)}); one can be saved")
-    found: dict[str, Any] = {**model.peft_config[names[0]].to_dict(), "inference_mode": True}
-    return found
+        raise BequeathError(
+            f"{type(model).__name__}: {len(names)} adapters are active ({', '.join(names)}), but only one can be "
+            "saved; activate one"
+        )
+    config: dict[str, Any] = {**model.peft_config[names[0]].to_dict(), "inference_mode": True}
+    return config
 
 
 def _plain(value: Any) -> Any:
@@ -102,12 +105,12 @@ class Writer:
         self._last: Future[None] | None = None
 
     def write(self, taken: Snapshot, path: Path, metadata: dict[str, str]) -> None:
-        """Begin to write, after the one before has been written; its error, if any, comes up here."""
+        """Start writing a snapshot, once the previous one is written. An error of the previous one is raised here."""
         self.wait()
         self._last = self._pool.submit(taken.write, path, metadata)
 
     def wait(self) -> None:
-        """Until everything is on the disk."""
+        """Wait until everything is on the disk."""
         last, self._last = self._last, None
         if last is not None:
             last.result()

@@ -1,4 +1,4 @@
-"""Data sets in the layouts that they are published in."""
+"""Data sets in the layouts in which they are published."""
 
 from bequeath.data.layouts.cars import stanford_cars
 from bequeath.data.layouts.cifar import cifar10, cifar100

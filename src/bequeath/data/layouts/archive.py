@@ -1,4 +1,4 @@
-"""An unpacked archive: its folder, its parts, and where it is had from when one is missing."""
+"""An unpacked archive: its folder and files, and errors that say where to get it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Archive:
     Attributes
     ----------
     name : str
-        What the data set is called; begins the errors.
+        Name of the data set; begins the errors.
     home : str
-        Where it is had from, for the errors.
+        Where it can be downloaded, for the errors.
     root : Path
-        The folder that its files are relative to.
+        Folder of its files; paths are relative to it.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Archive:
     root: Path
 
     def need(self, relative: str) -> Path:
-        """A file or folder of the archive.
+        """The path of a file or folder of the archive.
 
         Raises
         ------
@@ -44,12 +44,12 @@ class Archive:
         return path
 
     def need_all(self, relatives: Sequence[str]) -> list[Path]:
-        """Files of the archive, such as all images of a list.
+        """The paths of files of the archive, such as all images of a list.
 
         Raises
         ------
         BequeathError
-            If some are missing, naming the first and their number.
+            If some are missing, naming the first and how many there are.
         """
         paths = [self.root / relative for relative in relatives]
         absent = [path for path in paths if not path.is_file()]
@@ -63,7 +63,7 @@ class Archive:
         return BequeathError(f"{self.name}: {path} does not exist{more}; unpack the archive from {self.home}")
 
     def fields(self, relative: str, count: int, separator: str | None = None) -> list[list[str]]:
-        """The lines of a text file as `count` fields each; the last may hold separators.
+        """Read the lines of a text file as `count` fields each; the last field may hold separators.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Archive:
         return rows
 
     def damaged(self, path: Path, why: str) -> BequeathError:
-        """The error for a part that does not hold what it should."""
+        """The error for a file with the wrong content."""
         return BequeathError(f"{self.name}: {path}: {why}; unpack the archive from {self.home} again")
 
     def images(
@@ -100,12 +100,36 @@ class Archive:
         folder: str,
         box: Callable[[int], Box] | None = None,
     ) -> ImageFiles:
-        """The images of some classes; `labels` index `known`, `box` gives that of file i, `folder` begins no id."""
+        """The images of some classes.
+
+        Parameters
+        ----------
+        files : sequence of str
+            Paths of all images, relative to `root`.
+        labels : sequence of int
+            One index into `known` per file.
+        known : sequence of str
+            All class names.
+        preprocessing : Preprocessing
+        split : str
+            For the description of the source.
+        classes : sequence of str or None
+            Classes to use; None means all.
+        folder : str
+            Folder of the images. Ids are paths relative to it.
+        box : callable, optional
+            Gives the box of file i.
+
+        Raises
+        ------
+        BequeathError
+            If a class is unknown or a file is missing.
+        """
         names, kept, labels = choose_classes(self.name, known, labels, classes)
         boxes = None if box is None else [box(i) for i in kept]
         source = f"{self.name}, {len(kept)} {split} images of {len(names)} classes in {self.root}"
-        found = self.need_all([files[i] for i in kept])
-        return ImageFiles(found, labels, names, preprocessing, source, self.root / folder, boxes)
+        paths = self.need_all([files[i] for i in kept])
+        return ImageFiles(paths, labels, names, preprocessing, source, self.root / folder, boxes)
 
     def _text(self, path: Path) -> str:
         try:
@@ -115,7 +139,7 @@ class Archive:
 
 
 def unpacked(name: str, home: str, path: str | Path, folder: str) -> Archive:
-    """The archive at `path`, which is its folder or the one that it was unpacked in.
+    """The archive at `path`, which is its folder or the parent of its folder.
 
     Raises
     ------
@@ -124,19 +148,19 @@ def unpacked(name: str, home: str, path: str | Path, folder: str) -> Archive:
     """
     path = Path(path)
     if not path.is_dir():
-        what = "is a file, not a folder" if path.exists() else "does not exist"
-        raise BequeathError(f"{name}: {path} {what}; give the folder {folder} of the archive from {home}")
+        problem = "is a file, not a folder" if path.exists() else "does not exist"
+        raise BequeathError(f"{name}: {path} {problem}; give the folder {folder} of the archive from {home}")
     inner = path / folder
     return Archive(name, home, inner if inner.is_dir() else path)
 
 
 def check_split(name: str, split: str, splits: Sequence[str], hint: str = "") -> None:
-    """Refuse a split that is none of those published with labels.
+    """Refuse a split that is not published with labels.
 
     Raises
     ------
     BequeathError
-        Naming those that are.
+        Lists the allowed splits.
     """
     if split not in splits:
         raise BequeathError(f"{name}: split is one of {', '.join(splits)}, not {split!r}{hint}")

@@ -30,25 +30,34 @@ def stanford_cars(
     classes: Sequence[str] | None = None,
     crop: bool = False,
 ) -> ImageFiles:
-    """Cars of 196 models: 8,144 training and 8,041 test pictures.
+    """Load Stanford Cars: 196 car models, 8,144 training and 8,041 test pictures.
 
     Parameters
     ----------
     path : str or Path
-        The folder that holds devkit/ (cars_meta.mat, cars_train_annos.mat), cars_train/ and cars_test/, or one above
-        it named stanford_cars. The test labels, cars_test_annos_withlabels.mat, may lie in devkit/ or beside it.
+        The folder with devkit/ (cars_meta.mat, cars_train_annos.mat), cars_train/ and cars_test/, or the parent of
+        such a folder named stanford_cars. The test labels, cars_test_annos_withlabels.mat, may lie in devkit/ or
+        beside it.
     split : "train" or "test"
     preprocessing : Preprocessing
-        From a picture to the model's input.
+        Turns a picture into the model's input.
     classes : sequence of str, optional
         Classes to use, named as in cars_meta.mat ("Audi S6 Sedan 2011"), in the order of the model's outputs.
     crop : bool
-        Whether to cut each picture to its box.
+        Whether to crop each picture to its box.
+
+    Returns
+    -------
+    ImageFiles
 
     Raises
     ------
     BequeathError
-        If a part is missing or damaged, naming it, or the test annotations come without labels.
+        If a file is missing or damaged, naming it, or the test annotations have no labels.
+
+    Examples
+    --------
+    >>> stanford_cars("data/stanford_cars", "test", crop=True)
     """
     check_split(_NAME, split, ("train", "test"))
     archive = unpacked(_NAME, _HOME, path, "stanford_cars")
@@ -66,7 +75,7 @@ def stanford_cars(
         raise archive.damaged(file, f"a class or a box is no number ({error})") from error
     if not all(0 <= label < len(known) for label in labels):
         raise archive.damaged(file, f"a class is not in 1..{len(known)}, the classes of {meta.name}")
-    # Pixels are counted from 1, and the last one belongs to the box.
+    # Boxes count pixels from 1, and include the last one.
     boxes = [(left - 1, top - 1, right, bottom) for left, top, right, bottom in corners]
     folder = f"cars_{split}"
     files = [f"{folder}/{name}" for name in rows["fname"]]
@@ -94,7 +103,7 @@ def _read(archive: Archive, file: Path, variable: str) -> NDArray[Any]:
 
     try:
         content = loadmat(file, squeeze_me=True, variable_names=[variable])
-    # What loadmat raises on files that are damaged or not MATLAB's.
+    # loadmat raises these for files that are damaged or not MATLAB's.
     except (OSError, ValueError, TypeError, KeyError, EOFError, NotImplementedError, MatReadError) as error:
         raise archive.damaged(file, f"cannot be read ({first_line(error)})") from error
     if variable not in content:

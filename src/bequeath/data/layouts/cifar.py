@@ -29,16 +29,16 @@ def cifar10(
     preprocessing: Preprocessing = DEFAULT,
     classes: Sequence[str] | None = None,
 ) -> ImageArray:
-    """60,000 pictures of 32 x 32 pixels, 10 classes, 10,000 of them for tests.
+    """Load CIFAR-10: 50,000 training and 10,000 test pictures of 32 x 32 pixels, in 10 classes.
 
     Parameters
     ----------
     path : str or Path
-        cifar-10-batches-bin or cifar-10-batches-py, or the folder that holds one of them. The Python version is a
-        pickle: of it nothing is run, and only pixels and plain values are taken.
+        cifar-10-batches-bin or cifar-10-batches-py, or the folder that holds one of them. The Python version consists
+        of pickles; no code in them is run, and only pixels and plain values are read.
     split : "train" or "test"
     preprocessing : Preprocessing
-        From a picture to the model's input.
+        Turns a picture into the model's input.
     classes : sequence of str, optional
         Classes to use, in the order of the model's outputs.
 
@@ -50,7 +50,11 @@ def cifar10(
     Raises
     ------
     BequeathError
-        If a part is missing or damaged, naming it.
+        If a file is missing or damaged, naming it.
+
+    Examples
+    --------
+    >>> cifar10("data/cifar-10-batches-bin", "test", Preprocessing(size=32), classes=["cat", "dog"])
     """
     place = "CIFAR-10"
     check_split(place, split, ("train", "test"))
@@ -72,7 +76,7 @@ def cifar100(
     classes: Sequence[str] | None = None,
     labels: Literal["fine", "coarse"] = "fine",
 ) -> ImageArray:
-    """60,000 pictures of 32 x 32 pixels, 100 classes in 20 groups, 10,000 of them for tests.
+    """Load CIFAR-100: 50,000 training and 10,000 test pictures of 32 x 32 pixels, in 100 classes and 20 groups.
 
     Parameters
     ----------
@@ -83,10 +87,19 @@ def cifar100(
     labels : "fine" or "coarse"
         The 100 classes or the 20 groups.
 
+    Returns
+    -------
+    ImageArray
+        Its ids are file and position, such as "train/17".
+
     Raises
     ------
     BequeathError
-        If a part is missing or damaged, naming it.
+        If a file is missing or damaged, naming it.
+
+    Examples
+    --------
+    >>> cifar100("data/cifar-100-binary", "train", labels="coarse")
     """
     place = "CIFAR-100"
     check_split(place, split, ("train", "test"))
@@ -103,7 +116,7 @@ def cifar100(
 
 
 def _version(place: str, path: str | Path, binary: str, python: str, meta: str) -> tuple[Archive, bool]:
-    """The archive, and whether it is the binary version, which comes first where both are there."""
+    """The archive, and whether it is the binary version; if both versions are there, the binary one is used."""
     archive = unpacked(place, _HOME, path, binary)
     if archive.root == Path(path) and (Path(path) / python).is_dir():
         archive = unpacked(place, _HOME, path, python)
@@ -111,7 +124,7 @@ def _version(place: str, path: str | Path, binary: str, python: str, meta: str) 
 
 
 def _records(archive: Archive, name: str, labels: int, which: int) -> _Part:
-    """A binary file: records of some label bytes and the pixels."""
+    """Read a binary file: records of one or two label bytes and the pixels."""
     file = archive.need(name)
     content = np.fromfile(file, dtype=np.uint8)
     if not len(content) or len(content) % (labels + _PIXELS):
@@ -123,7 +136,7 @@ def _records(archive: Archive, name: str, labels: int, which: int) -> _Part:
 
 
 def _batch(archive: Archive, name: str, key: str) -> _Part:
-    """A file of the Python version."""
+    """Read a file of the Python version."""
     file = archive.need(name)
     content = read_pickle(archive, file)
     data, labels = content.get("data"), content.get(key)
@@ -155,7 +168,7 @@ def _array(
     wanted: Sequence[str] | None,
 ) -> ImageArray:
     pixels = np.concatenate([data for data, _ in parts])
-    labels = [label for _, some in parts for label in some]
+    labels = [label for _, part_labels in parts for label in part_labels]
     ids = [f"{file}/{i}" for file, (data, _) in zip(files, parts, strict=True) for i in range(len(data))]
     check_labels(place, "image", len(pixels), labels, known)
     classes, kept, labels = choose_classes(place, known, labels, wanted)

@@ -21,25 +21,33 @@ def cub200(
     classes: Sequence[str] | None = None,
     crop: bool = False,
 ) -> ImageFiles:
-    """Birds of 200 species: 5,994 training and 5,794 test pictures.
+    """Load CUB-200-2011: birds of 200 species, 5,994 training and 5,794 test pictures.
 
     Parameters
     ----------
     path : str or Path
-        CUB_200_2011, or the folder that holds it: images.txt, image_class_labels.txt, classes.txt,
-        train_test_split.txt, images/.
+        CUB_200_2011 (images.txt, image_class_labels.txt, classes.txt, train_test_split.txt, images/), or the folder
+        that holds it.
     split : "train" or "test"
     preprocessing : Preprocessing
-        From a picture to the model's input.
+        Turns a picture into the model's input.
     classes : sequence of str, optional
         Classes to use, named as in classes.txt ("001.Black_footed_Albatross"), in the order of the model's outputs.
     crop : bool
-        Whether to cut each picture to its box in bounding_boxes.txt.
+        Whether to crop each picture to its box in bounding_boxes.txt.
+
+    Returns
+    -------
+    ImageFiles
 
     Raises
     ------
     BequeathError
-        If a part is missing or damaged, naming it.
+        If a file is missing or damaged, naming it.
+
+    Examples
+    --------
+    >>> cub200("data/CUB_200_2011", "train", crop=True)
     """
     check_split(_NAME, split, ("train", "test"))
     archive = unpacked(_NAME, _HOME, path, "CUB_200_2011")

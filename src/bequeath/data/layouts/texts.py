@@ -14,20 +14,28 @@ _AG_NEWS_HOME = "https://github.com/mhjabreel/CharCnn_Keras/tree/master/data/ag_
 
 
 def sst2(path: str | Path, split: Literal["train", "dev", "test"]) -> TextTable:
-    """Sentences of film reviews, negative or positive.
+    """Load SST-2: sentences of film reviews, negative or positive.
 
     Parameters
     ----------
     path : str or Path
-        SST-2 or sst2, or the folder that holds SST-2: train.tsv, dev.tsv and test.tsv, with GLUE's header "sentence,
-        label" or with the two columns alone.
+        SST-2 or sst2 (train.tsv, dev.tsv and test.tsv, with GLUE's header "sentence, label" or without a header), or
+        the folder that holds SST-2.
     split : "train", "dev" or "test"
         GLUE publishes no labels for its test sentences.
+
+    Returns
+    -------
+    TextTable
 
     Raises
     ------
     BequeathError
         If the file is missing or damaged, or has no labels.
+
+    Examples
+    --------
+    >>> sst2("data/SST-2", "dev")
     """
     check_split("SST-2", split, ("train", "dev", "test"))
     archive = unpacked("SST-2", _SST2_HOME, path, "SST-2")
@@ -35,7 +43,7 @@ def sst2(path: str | Path, split: Literal["train", "dev", "test"]) -> TextTable:
     with file.open("rb") as stream:
         header = stream.readline().removeprefix(b"\xef\xbb\xbf").strip()
     if header == b"index\tsentence":
-        raise BequeathError(f'SST-2: {file} is GLUE\'s, which comes without labels; use split "dev"')
+        raise BequeathError(f'SST-2: {file} is GLUE\'s test file, which has no labels; use split "dev"')
     named = header == b"sentence\tlabel"
     return TextTable(
         file,
@@ -47,19 +55,27 @@ def sst2(path: str | Path, split: Literal["train", "dev", "test"]) -> TextTable:
 
 
 def ag_news(path: str | Path, split: Literal["train", "test"]) -> TextTable:
-    """Title and first lines of news, of four topics: 120,000 for training and 7,600 for tests.
+    """Load AG News: titles and first lines of news on four topics, 120,000 for training and 7,600 for testing.
 
     Parameters
     ----------
     path : str or Path
-        ag_news_csv, or the folder that holds it: train.csv and test.csv (class from 1, title, text; no header) and
-        classes.txt.
+        ag_news_csv (classes.txt; train.csv and test.csv with the columns class from 1, title, text, and no header), or
+        the folder that holds it.
     split : "train" or "test"
+
+    Returns
+    -------
+    TextTable
 
     Raises
     ------
     BequeathError
         If a file is missing or damaged, or only the other split is there.
+
+    Examples
+    --------
+    >>> ag_news("data/ag_news_csv", "test")
     """
     check_split("AG News", split, ("train", "test"))
     archive = unpacked("AG News", _AG_NEWS_HOME, path, "ag_news_csv")
@@ -72,7 +88,7 @@ def _news(archive: Archive, split: str) -> Path:
     other = archive.root / ("test.csv" if split == "train" else "train.csv")
     if not file.is_file() and other.is_file():
         raise BequeathError(
-            f"AG News: {archive.root} holds {other.name} alone, not {file.name}; get it from {archive.home}, or part "
+            f"AG News: {archive.root} holds {other.name} but not {file.name}; get it from {archive.home}, or split "
             f"{other.name} with bequeath.data.split"
         )
     return archive.need(file.name)

@@ -21,27 +21,35 @@ def tiny_imagenet(
     preprocessing: Preprocessing = DEFAULT,
     classes: Sequence[str] | None = None,
 ) -> ImageFiles:
-    """100,000 training and 10,000 validation pictures of 200 of ImageNet's classes.
+    """Load Tiny ImageNet: 100,000 training and 10,000 validation pictures of 200 of ImageNet's classes.
 
-    The classes are in the order of their WordNet numbers ("n01443537", ...), as everywhere where the training folder
-    is read as a folder of classes, and carry the first name that words.txt has for each.
+    Classes are ordered by WordNet number ("n01443537", ...), as when the training folder is read as a folder of
+    classes. A class has the first name that words.txt lists for its number.
 
     Parameters
     ----------
     path : str or Path
-        tiny-imagenet-200, or the folder that holds it: wnids.txt, words.txt, train/<wnid>/images/, val/images/ and
-        val/val_annotations.txt.
+        tiny-imagenet-200 (wnids.txt, words.txt, train/<wnid>/images/, val/images/ and val/val_annotations.txt), or the
+        folder that holds it.
     split : "train" or "val"
         The published test pictures have no labels.
     preprocessing : Preprocessing
-        From a picture to the model's input.
+        Turns a picture into the model's input.
     classes : sequence of str, optional
         Classes to use, by name or WordNet number, in the order of the model's outputs.
+
+    Returns
+    -------
+    ImageFiles
 
     Raises
     ------
     BequeathError
-        If a part is missing or damaged, naming it.
+        If a file is missing or damaged, naming it.
+
+    Examples
+    --------
+    >>> tiny_imagenet("data/tiny-imagenet-200", "val", Preprocessing(size=64))
     """
     check_split(_NAME, split, ("train", "val"), "; the test pictures are published without labels")
     archive = unpacked(_NAME, _HOME, path, "tiny-imagenet-200")
@@ -81,9 +89,11 @@ def _validation(archive: Archive, numbers: list[str]) -> list[tuple[str, int]]:
     name = "val/val_annotations.txt"
     index = {number: label for label, number in enumerate(numbers)}
     listed = []
-    # The rest of a line is a box.
+    # The remaining fields of a line are a box.
     for file, number, _ in archive.fields(name, 3, "\t"):
         if number not in index:
-            raise archive.damaged(archive.root / name, f"{file} is of class {number}, which wnids.txt lacks")
+            raise archive.damaged(
+                archive.root / name, f"{file} has the class {number}, which is not in wnids.txt"
+            )
         listed.append((f"val/images/{file}", index[number]))
     return listed

@@ -1,4 +1,4 @@
-"""The pickles of CIFAR's Python version, read without running anything that they name."""
+"""Reads the pickles of CIFAR's Python version without running any code that they name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bequeath.errors import BequeathError, first_line
 
 
 class _Type:
-    """Stands for numpy.dtype: keeps the name, takes no part of its state."""
+    """Replaces numpy.dtype: keeps the name and ignores the state."""
 
     def __init__(self, name: object = None, *_: object) -> None:
         self.name = name
@@ -24,7 +24,7 @@ class _Type:
 
 
 class _Pixels:
-    """Stands for numpy.ndarray and its constructor: takes bytes of unsigned 8-bit numbers alone."""
+    """Replaces numpy.ndarray and its constructor: accepts only unsigned 8-bit numbers."""
 
     array: NDArray[np.uint8]
 
@@ -35,12 +35,12 @@ class _Pixels:
         _version, shape, dtype, by_column, content = state
         if not isinstance(dtype, _Type) or dtype.name not in ("u1", "uint8"):
             raise pickle.UnpicklingError("an array that is not of unsigned bytes")
-        # Python 2 wrote bytes as its strings.
+        # Python 2 wrote bytes as strings.
         raw = content.encode("latin1") if isinstance(content, str) else content
         self.array = np.frombuffer(raw, np.uint8).reshape(shape, order="F" if by_column else "C")
 
 
-# All have __setstate__, so that a pickle can change none of them, only their instances.
+# All of them define __setstate__, so that a pickle can only change instances, not the classes.
 _ADMITTED: dict[tuple[str, str], type] = {
     ("numpy", "dtype"): _Type,
     ("numpy", "ndarray"): _Pixels,
@@ -55,27 +55,27 @@ class _Refused(pickle.UnpicklingError):
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type:
-        """Every object that a pickle names, other than plain values, is looked up here."""
+        """Look up an object that a pickle names; only the replacements are allowed."""
         if (module, name) not in _ADMITTED:
             raise _Refused(f"{module}.{name}")
         return _ADMITTED[module, name]
 
 
 def read_pickle(archive: Archive, file: Path) -> dict[str, Any]:
-    """A pickled dictionary of plain values and arrays of unsigned bytes.
+    """Read a pickled dictionary of plain values and arrays of unsigned bytes.
 
     Raises
     ------
     BequeathError
-        If the pickle names anything else, which is not run, or is damaged.
+        If the pickle names any other object (its code is not run), or is damaged.
     """
     try:
         with file.open("rb") as stream:
             content = _Unpickler(stream, encoding="latin1").load()
     except _Refused as error:
         raise BequeathError(
-            f"{archive.name}: {file}: a pickle that asks for {error}, beyond pixels and plain values; nothing of it "
-            f"was run; do not trust this file, take the archive from {archive.home}"
+            f"{archive.name}: {file}: this pickle names {error}, not pixels or a plain value; it was not run: do "
+            f"not trust this file, get the archive from {archive.home}"
         ) from error
     except Exception as error:  # a damaged pickle may raise anything
         raise archive.damaged(file, f"cannot be read ({first_line(error)})") from error

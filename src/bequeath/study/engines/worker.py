@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from bequeath.games.runner import Runner
-from bequeath.knowledge.bounds import BOUNDS, preserved_bounds
+from bequeath.knowledge.bounds import preserved_bounds
+from bequeath.knowledge.identifiability import BOUNDS
 from bequeath.lattice.exact.decompose import decompose, decompose_jointly
 from bequeath.lattice.interactions import Interactions
 from bequeath.study.config import StudyConfig

@@ -106,7 +106,9 @@ def _change(evidence: Evidence, row: int, terms: Sequence[TermChange]) -> Json:
     total = after - before
     # A share of what is no larger than the readings' error would be a share of noise.
     told = abs(total) > _error(evidence, row)
-    sums = {what: sum(one.change for one in terms if one.what == what) for what in ("lost", "came", "turned")}
+    sums = {
+        what: sum(one.change for one in terms if one.direction == what) for what in ("lost", "came", "turned")
+    }
     return {
         "before": before,
         "after": after,
@@ -117,7 +119,7 @@ def _change(evidence: Evidence, row: int, terms: Sequence[TermChange]) -> Json:
             {
                 "type": one.kind,
                 "players": list(one.players),
-                "what": one.what,
+                "what": one.direction,
                 "before": one.before,
                 "after": one.after,
                 "share": one.change / total if told else None,

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 import torch
 
+from bequeath.games.players import Players
 from bequeath.knowledge.share import SIGNIFICANT
 from bequeath.knowledge.statistics import mean_estimate
 from bequeath.lattice.sparse.growth import Look, why_enough
@@ -32,6 +33,8 @@ def study(evidence: Evidence, parts: StudyParts) -> Json:
         "modality": parts.inputs.modality,
         **parts.games.described,
         "n_players": parts.games.n_players,
+        "player_names": list(evidence.comparison.players),
+        "boxes": boxes(parts.games.players()),
         "orders": evidence.comparison.most,
         "decomposition": _decomposition(evidence),
         "normalise": config.normalise,
@@ -42,6 +45,12 @@ def study(evidence: Evidence, parts: StudyParts) -> Json:
         "n_samples": len(evidence.samples),
         "retest": _retest(evidence, parts),
     }
+
+
+def boxes(players: Players) -> list[list[float]] | None:
+    """(x0, y0, x1, y1) of each player as fractions of the picture; None where players are no boxes."""
+    given = players.boxes()
+    return None if given is None else [[round(side, 4) for side in box] for box in given]
 
 
 def preprocessing(parts: StudyParts) -> Json | None:
@@ -126,20 +135,6 @@ def certificates(evidence: Evidence) -> Json | None:
         # Where the gap alone was asked for, nothing was settled.
         "worst_resolution": plain(resolutions.max().item()),
     }
-
-
-def samples(evidence: Evidence) -> list[Json]:
-    """The samples and the models' values on them."""
-    ends = {name: evidence.ends(name) for name in evidence.models}
-    return [
-        {
-            "id": sample,
-            "class": label,
-            "v_full": {name: full[row].item() for name, (_, full) in ends.items()},
-            "v_empty": {name: empty[row].item() for name, (empty, _) in ends.items()},
-        }
-        for row, (sample, label) in enumerate(zip(evidence.samples, evidence.classes, strict=True))
-    ]
 
 
 def evaluation(parts: StudyParts, precision: Json) -> Json:

@@ -9,16 +9,16 @@ from bequeath.knowledge.statistics import mean_estimate
 from bequeath.knowledge.summaries import order_rows, region_rows
 from bequeath.study.findings import describe
 from bequeath.study.findings.evidence import Evidence
-from bequeath.study.findings.examples import examples
 from bequeath.study.findings.forgotten import forgotten
 from bequeath.study.findings.known import findings_of
 from bequeath.study.findings.plain import Json, plain
+from bequeath.study.findings.samples import samples
 from bequeath.study.findings.stopping import along_runs
 from bequeath.study.findings.summary import summary
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
 
-SCHEMA = "bequeath.findings/6"
+SCHEMA = "bequeath.findings/7"
 
 
 def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: Json, hidden: Json) -> Json:
@@ -61,8 +61,7 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: J
         "masks": describe.masks(evidence),
         "faithfulness": _faithfulness(evidence),
         "certificates": describe.certificates(evidence),
-        "samples": describe.samples(evidence),
-        "examples": examples(evidence, parts, plan.samples),
+        "samples": samples(evidence, parts, plan),
         "evaluation": describe.evaluation(parts, meaning["precision"]),
         "missing": evidence.missing,
         "provenance": describe.provenance(evidence),

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from bequeath.knowledge.forgetting import Flips, again, flips, flips_by_class
+from bequeath.knowledge.forgetting import Flips, flips, flips_by_class, flips_in_twin
 from bequeath.study.findings.changes import changes
 from bequeath.study.findings.evidence import Evidence
-from bequeath.study.findings.examples import scene
 from bequeath.study.findings.plain import Json, plain
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
-
-# Samples that are drawn: more crowd the page.
-_SCENES = 6
 
 
 def forgotten(evidence: Evidence, parts: StudyParts, plan: Plan, hidden: Json) -> Json:
@@ -25,7 +21,7 @@ def forgotten(evidence: Evidence, parts: StudyParts, plan: Plan, hidden: Json) -
     ids = [data.ids[i] for i in plan.accuracy_samples]
     labels = [data.labels[i] for i in plan.accuracy_samples]
     twins = {
-        name: again(before, after, evidence.correct[evidence.final(name)])
+        name: flips_in_twin(before, after, evidence.correct[evidence.final(name)])
         for name in evidence.config.roles.twins.get("after", ())
     }
     changed, check = changes(evidence, ids, hidden)
@@ -35,7 +31,6 @@ def forgotten(evidence: Evidence, parts: StudyParts, plan: Plan, hidden: Json) -
             "class": classes[label],
             "flip": "forgotten" if was else "learned",
             "change": changed.get(name),
-            "scene": None,
         }
         for name, label, was, now in zip(ids, labels, before, after, strict=True)
         if was != now
@@ -43,10 +38,6 @@ def forgotten(evidence: Evidence, parts: StudyParts, plan: Plan, hidden: Json) -
     samples.sort(
         key=lambda one: (one["change"] is None, one["flip"], classes.index(one["class"]), one["sample"])
     )
-    places = dict(zip(ids, plan.accuracy_samples, strict=True))
-    read = [one for one in samples if one["change"] is not None]
-    for one in sorted(read, key=lambda one: -abs(one["change"]["total"]))[:_SCENES]:
-        one["scene"] = scene(parts, places[one["sample"]])
     return {
         **_counts(flips(before, after)),
         "by_class": [

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bequeath.knowledge.approach import HALF_WAY
-from bequeath.knowledge.bounds import identifiability
 from bequeath.knowledge.claims import Readings, judge
 from bequeath.knowledge.crossings import Array
 from bequeath.knowledge.dynamics import Dynamics, lead
+from bequeath.knowledge.identifiability import identifiability
 from bequeath.knowledge.ledger import Ledger
 from bequeath.knowledge.repeats import Second
 from bequeath.knowledge.shares import Strengths

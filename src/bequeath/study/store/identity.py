@@ -106,7 +106,9 @@ def _set(model: ModelConfig, file: str | None) -> Json:
     if whole is None or hub_entry(whole) is not None:
         return {}
     chosen = chosen_set(whole, model.weights_key)
-    return {} if chosen is None else {"set": chosen.taken, "chosen": chosen.told if chosen.why else None}
+    return (
+        {} if chosen is None else {"set": chosen.taken, "chosen": chosen.description if chosen.why else None}
+    )
 
 
 def _other_game(config: StudyConfig, train: str | None) -> Json:

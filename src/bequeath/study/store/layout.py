@@ -12,7 +12,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from bequeath.knowledge.bounds import BOUNDS
+from bequeath.knowledge.identifiability import BOUNDS
 from bequeath.lattice.interactions import TYPES
 from bequeath.lattice.subsets import orders
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bequeath.errors import BequeathError
-from bequeath.knowledge.bounds import BOUNDS
+from bequeath.knowledge.identifiability import BOUNDS
 from bequeath.lattice.interactions import TYPES
 from bequeath.lattice.sparse.masks import draw_masks
 from bequeath.lattice.subsets import orders
