@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bequeath.games.explain import explain
     from bequeath.games.game import Game
     from bequeath.games.influence import most_influential
-    from bequeath.games.runner import Evaluation
+    from bequeath.games.options import Evaluation
     from bequeath.knowledge.bounds import ShareBounds, preserved_bounds
     from bequeath.knowledge.comparison import Comparison, compare
     from bequeath.knowledge.dynamics import dynamics, similarity
@@ -49,7 +49,7 @@ _HOME = {
     "explain": "games.explain",
     "Game": "games.game",
     "most_influential": "games.influence",
-    "Evaluation": "games.runner",
+    "Evaluation": "games.options",
     "dynamics": "knowledge.dynamics",
     "similarity": "knowledge.dynamics",
     "ledger": "knowledge.ledger",

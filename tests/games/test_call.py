@@ -115,7 +115,7 @@ class Sized(Plain):
         (
             Text(),
             TEXT | {"input_ids": torch.tensor([[9]])},
-            "IndexError.*; a text of this length, or a token's number",
+            "IndexError.*; the text may be longer, or a token's number larger",
         ),
     ],
 )

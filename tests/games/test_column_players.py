@@ -59,11 +59,14 @@ def test_groups_by_number_need_no_names_and_any_row_that_is_wide_enough():
         (lambda: bq.players.columns(NAMES, {"g": []}), "group 'g' is empty"),
         (lambda: bq.players.columns(NAMES, {}), "no groups given"),
         (lambda: bq.players.columns([]), "no names"),
-        (lambda: bind(bq.players.columns(NAMES), ROW[:4]), "made for rows of 5 columns, this one has 4"),
-        (lambda: bind(bq.players.columns(groups={"g": [4]}), ROW[:4]), "made for rows of 5 .*this one has 4"),
-        (lambda: bind(bq.players.columns(), ROW[:0]), "a row .* needed"),
-        (lambda: bind(bq.players.columns(), ROW[None]), r"a row \(columns,\) is needed, not \(1, 5\)"),
-        (lambda: bind(bq.players.columns(), [1.0]), "a row .* not list"),
+        (lambda: bind(bq.players.columns(NAMES), ROW[:4]), "this row has 4 columns; give rows of 5"),
+        (
+            lambda: bind(bq.players.columns(groups={"g": [4]}), ROW[:4]),
+            "this row has 4 columns; give rows of 5",
+        ),
+        (lambda: bind(bq.players.columns(), ROW[:0]), r"\(0,\) given; give a row"),
+        (lambda: bind(bq.players.columns(), ROW[None]), r"\(1, 5\) given; give a row \(columns,\)"),
+        (lambda: bind(bq.players.columns(), [1.0]), "list given; give a row"),
     ],
 )
 def test_bad_columns_are_named(make, message):

@@ -90,7 +90,7 @@ def test_players_inside_the_network_are_not_compiled():
     game = bq.Game(
         model, torch.randn(3, 9, 9), bq.players.positions("conv", 2, 2), bq.baselines.zero(), VALUE
     )
-    with pytest.raises(bq.BequeathError, match="compile does not go with players inside the network"):
+    with pytest.raises(bq.BequeathError, match="compile does not work with players inside the network"):
         bq.evaluate([game], compile=True)
 
 
@@ -193,7 +193,7 @@ class OwnKind:
 
     def bind(self, x, baseline, model):
         class Own(bq.players.MaskedTensor):
-            def kin(self):
+            def batch_key(self):
                 return id(self)
 
             def to(self, device):

@@ -180,7 +180,7 @@ class Twice(nn.Module):
         (Residual, bq.players.positions("stam", 2, 2), r"layer 'stam': no such module in Residual; .*stem"),
         (Twice, bq.players.positions("conv", 2, 2), "called 2 times"),
         (Twice, bq.players.positions("unused", 2, 2), "called 0 times"),
-        (Residual, bq.players.positions("head", 2, 2), "no feature map .* give an earlier layer"),
+        (Residual, bq.players.positions("head", 2, 2), "not a feature map .* give an earlier layer"),
         (Residual, bq.players.positions("one", 9, 2), "9 x 2 cells on the 8 x 8 positions of layer 'one'"),
         (Residual, bq.players.channels("one", 7), "7 groups of the 6 channels"),
     ],

@@ -89,7 +89,7 @@ def test_a_nan_names_sample_and_mask():
             lambda: image_game(players=bq.players.grid(5, 5)).table(),
             r"33,554,432 model evaluations and 268,435,456 bytes",
         ),
-        (lambda: image_game(image=torch.zeros(8, 8)), r"image tensor .* not \(8, 8\)"),
+        (lambda: image_game(image=torch.zeros(8, 8)), r"\(8, 8\) given; give an image tensor"),
         (lambda: image_game(image=torch.zeros(3, 1, 8)), "2 x 2 cells on 1 x 8 pixels"),
         (lambda: image_game(baseline=bq.baselines.mask_token()), "mask_token: does not fit image players"),
         (lambda: image_game(nn.Flatten(2)).table(), "output has shape"),

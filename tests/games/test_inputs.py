@@ -84,10 +84,10 @@ class Gives(nn.Module):
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ((torch.zeros(2, 3),), r"model Gives: gives a tuple; it must give logits"),
-        ({"logits": torch.zeros(2, 3)}, "gives a dict"),
-        (None, "gives a NoneType"),
-        (SimpleNamespace(logits=None), "gives a SimpleNamespace"),
+        ((torch.zeros(2, 3),), r"model Gives: returns a tuple; it must return logits"),
+        ({"logits": torch.zeros(2, 3)}, "returns a dict"),
+        (None, "returns a NoneType"),
+        (SimpleNamespace(logits=None), "returns a SimpleNamespace"),
         (torch.zeros(2), r"output has shape \(2,\) for 2 inputs"),
         (torch.zeros(3, 2), r"output has shape \(3, 2\) for 2 inputs"),
         (torch.zeros(2, 5, 3), r"output has shape \(2, 5, 3\)"),

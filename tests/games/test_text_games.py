@@ -89,5 +89,5 @@ def test_an_exact_table_of_too_many_words_is_refused(encoder):
 
 
 def test_an_image_is_no_text(encoder):
-    with pytest.raises(bq.BequeathError, match="a text is needed, not Tensor"):
+    with pytest.raises(bq.BequeathError, match="players words: Tensor given; give a text"):
         game(encoder, torch.zeros(3, 4, 4))

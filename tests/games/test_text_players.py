@@ -202,7 +202,10 @@ def bound(players, text="the plot was bad"):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: bq.players.words(slow_tokenizer()), "CanineTokenizer does not tell .* use a fast tokenizer"),
+        (
+            lambda: bq.players.words(slow_tokenizer()),
+            "CanineTokenizer does not give the places .* use a fast tokenizer",
+        ),
         (lambda: bq.players.words(wordpiece(), prompt="no place"), "'no place' needs {} once"),
         (lambda: bq.players.words(wordpiece(), prompt="{} {}"), "needs {} once"),
         (lambda: bq.players.words(wordpiece(), 0), "n_players = 0; give at least 1"),
@@ -226,7 +229,7 @@ def bound(players, text="the plot was bad"):
             "more than the 6 tokens",
         ),
         (lambda: bound(bq.players.tokens(wordpiece(model_max_length=5), 2)), "more than the 5 tokens"),
-        (lambda: bound(bq.players.words(wordpiece()), 3), "a text is needed, not int"),
+        (lambda: bound(bq.players.words(wordpiece()), 3), "int given; give a text"),
     ],
 )
 def test_bad_texts_are_named(make, message):

@@ -97,7 +97,7 @@ def test_a_single_output_is_refused(name):
     [
         (lambda: VALUES.margin(0, 3)(torch.zeros(1, 3)), "margin: label 3"),
         (lambda: VALUES.margin(1, 1), "label and other are both 1"),
-        (lambda: VALUES.binary_logit(2), "label 2; a binary classifier has 0 and 1"),
+        (lambda: VALUES.binary_logit(2), "label 2; give 0 or 1"),
         (lambda: VALUES.binary_logit()(torch.zeros(1, 2)), "gives 2 outputs, not 1; use log_odds"),
         (lambda: VALUES.label_logit(2)(torch.zeros(1, 2)), "label 2 with a model of 2 labels"),
         (lambda: VALUES.label_logit(-1)(torch.zeros(1, 2)), "label -1"),
@@ -137,5 +137,5 @@ def test_a_value_function_of_ones_own():
     ],
 )
 def test_values_of_another_shape_are_refused(value, given):
-    with pytest.raises(bq.BequeathError, match=f"row 7: the value function gives .*{given} for 8 rows"):
+    with pytest.raises(bq.BequeathError, match=f"row 7: the value function returns .*{given} for 8 rows"):
         played(value).table()

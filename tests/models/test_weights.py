@@ -268,7 +268,7 @@ def test_logits_of_the_usual_forms(tiny: TinyNet, images: Tensor) -> None:
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ((torch.ones(2, 3),), r"model Gives: gives a tuple; it must give logits \(batch, classes\)"),
+        ((torch.ones(2, 3),), r"model Gives: returns a tuple; it must return logits \(batch, classes\)"),
         (torch.ones(2), r"model Gives: output has shape \(2,\) for 2 inputs; it must be \(batch, classes\)"),
         (torch.ones(1, 3), r"output has shape \(1, 3\) for 2 inputs"),
         (torch.ones(2, 3, 4, 4), r"output has shape \(2, 3, 4, 4\)"),

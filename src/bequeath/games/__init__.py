@@ -1,1 +1,1 @@
-"""One classifier and one sample become a value table."""
+"""Games: one classifier on one sample, evaluated to values on masks."""

@@ -12,7 +12,8 @@ from torch import Tensor
 from bequeath.bars import Tick, ticking
 from bequeath.errors import BequeathError
 from bequeath.games.game import Game
-from bequeath.games.runner import Evaluation, Request, Runner, values
+from bequeath.games.options import Evaluation
+from bequeath.games.runner import Request, Runner, values
 
 
 def evaluate(
@@ -21,32 +22,44 @@ def evaluate(
     progress: bool | Tick = False,
     **options: Any,
 ) -> Tensor:
-    """Value tables of games with equally many players.
+    """Value tables of games with equally many players: the values of all 2**n masks (docs/method.md, section "Game").
 
-    Masked inputs of games of one model share batches, so small games fill them too; give such games one after the
-    other. Memory that runs out lowers the batch size instead of failing.
+    Masked inputs of games of one model share batches, so give games of one model one after the other. If memory runs
+    out, the batch size is lowered.
 
     Parameters
     ----------
     games : iterable of Game
-        Taken one at a time, so a generator keeps few samples in memory.
+        They are taken one at a time, so a generator keeps few samples in memory.
     batch_size : int, optional
-        Masked inputs in one forward pass; by default the fastest that fits, found on the work itself.
+        Masked inputs in one forward pass; by default the fastest size that fits, which is searched during the work.
     progress : bool or callable
-        Show a bar; or a function that is called with 1 after each table.
+        Whether to show a bar; or a function that is called with 1 after each table.
     **options
-        All others of `Evaluation`, such as ``device="cuda"`` or ``memory="4GiB"``.
+        All other options of `Evaluation`, such as ``device="cuda"`` or ``memory="4GiB"``.
 
     Returns
     -------
     Tensor
-        Shape (games, 2**n), float64, on the CPU.
+        Shape (games, 2**n), float64, on the CPU, in the units of the value function. Bit i of the index is player i.
 
     Raises
     ------
     BequeathError
         If an option is unknown or out of range, the games differ in their number of players, or a model gives NaN or
         infinity.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> model = torch.nn.Linear(2, 2)
+    >>> _ = model.weight.data.copy_(torch.tensor([[1.0, 2.0], [0.0, 0.0]])), model.bias.data.zero_()
+    >>> game = bq.Game(
+    ...     model, torch.tensor([1.0, 1.0]), bq.players.columns(), bq.baselines.zero(), bq.values.log_odds(0)
+    ... )
+    >>> bq.evaluate([game], batch_size=4).tolist()
+    [[0.0, 1.0, 2.0, 3.0]]
     """
     how = Evaluation.of({"batch_size": batch_size, **options}, "progress")
     value_tables: list[Tensor] = []
@@ -55,21 +68,38 @@ def evaluate(
             value_tables.append(table)
             tick(1)
     if not value_tables:
-        raise BequeathError("games: none given")
+        raise BequeathError("games: none given; give at least one")
     return torch.stack(value_tables)
 
 
 def tables(
     games: Iterable[Game], how: Evaluation | None = None, *, same_players: bool = False
 ) -> Iterator[Tensor]:
-    """Value tables one after the other, each as soon as it is whole: float64, (2**n,), in the order of the games.
+    """Value tables one after the other, each as soon as it is complete.
 
     Parameters
     ----------
     games : iterable of Game
-        As for `evaluate`; the numbers of players may differ unless `same_players`.
+        They are taken one at a time.
     how : Evaluation, optional
         How models are run.
+    same_players : bool
+        Whether to refuse games with different numbers of players.
+
+    Yields
+    ------
+    Tensor
+        Shape (2**n,), float64, on the CPU, in the order of the games. Bit i of the index is player i.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> game = bq.Game(
+    ...     torch.nn.Linear(3, 2), torch.ones(3), bq.players.columns(), bq.baselines.zero(), bq.values.log_odds(0)
+    ... )
+    >>> [len(table) for table in bq.tables([game, game])]
+    [8, 8]
     """
     how = how or Evaluation()
     runner: Runner | None = None
@@ -78,7 +108,7 @@ def tables(
     for game in games:
         if same_players and n is not None and game.n_players != n:
             raise BequeathError(
-                f"games: {game.name} has {game.n_players} players, the first has {n}; evaluate them apart"
+                f"games: {game.name} has {game.n_players} players, the first has {n}; evaluate them separately"
             )
         n = game.n_players
         if runner is None or runner.model is not game.model:
@@ -95,36 +125,54 @@ def tables(
 
 
 def effect_on_values(game: Game, masks: int = 256, seed: int = 0, **how: Any) -> dict[str, float]:
-    """What a way of running a model does to v: its largest and mean change on random masks.
+    """How much options of `Evaluation` change the values of a game, on random masks.
 
     Parameters
     ----------
     game : Game
+        The game to try them on.
     masks : int
-        How many masks are drawn; the full and the empty one are always among them.
+        Number of masks, at least 2; the full and the empty mask are always among them.
     seed : int
-        Of the draw.
+        Seed of the masks.
     **how
-        As for `evaluate`, such as ``autocast="bfloat16"``; compared with float32, no reuse, contiguous layout.
+        Options of `Evaluation`, such as ``autocast="bfloat16"``. They are compared with a plain run: float32, no reuse,
+        contiguous layout.
 
     Returns
     -------
-    dict
-        ``max`` and ``mean`` of |change of v|; ``relative``: the largest by |v(N) - v(empty)|.
+    dict of str to float
+        ``max`` and ``mean``: largest and mean |change of v|, in units of the value. ``relative``: ``max`` divided by
+        |v(N) - v(0)| of the plain run. Lower is better.
+
+    Raises
+    ------
+    BequeathError
+        If there are fewer than 2 masks, or an option is unknown or out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> game = bq.Game(
+    ...     torch.nn.Linear(3, 2), torch.ones(3), bq.players.columns(), bq.baselines.zero(), bq.values.log_odds(0)
+    ... )
+    >>> bq.effect_on_values(game, masks=8, reuse=True)["max"]
+    0.0
     """
     if masks < 2:
-        raise BequeathError(f"masks: {masks}; give at least 2, for the full and the empty one")
+        raise BequeathError(f"masks: {masks}; give at least 2, for the full and the empty mask")
     n = game.n_players
     generator = torch.Generator().manual_seed(seed)
     shown = torch.rand(masks, n, generator=generator) < 0.5
     shown[0], shown[-1] = False, True
     plain = Evaluation(channels_last=False, reuse=False)
-    found = [
+    usual, tried = (
         values(game.model, game.masked, game.value, shown, options, game.name)
         for options in (plain, Evaluation.of(how, "masks", "seed"))
-    ]
-    change = (found[1] - found[0]).abs()
-    scale = (found[0][-1] - found[0][0]).abs().clamp(min=1e-12)
+    )
+    change = (tried - usual).abs()
+    scale = (usual[-1] - usual[0]).abs().clamp(min=1e-12)
     return {
         "max": change.max().item(),
         "mean": change.mean().item(),

@@ -1,4 +1,4 @@
-"""From games to interactions in one call: masks drawn, values evaluated, terms fitted."""
+"""From games to interactions in one call: draw masks, evaluate values, fit terms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch import Tensor
 from bequeath.bars import Tick, ticking
 from bequeath.errors import BequeathError
 from bequeath.games.game import Game
-from bequeath.games.runner import Evaluation, Request, Runner
+from bequeath.games.options import Evaluation
+from bequeath.games.runner import Request, Runner
 from bequeath.lattice.given import whole
 from bequeath.lattice.interactions import Interactions
 from bequeath.lattice.sparse.fit import Kind, fit
@@ -35,35 +36,35 @@ def explain(
     progress: bool | Tick = False,
     **how: Any,
 ) -> Interactions:
-    """AND and OR interactions of one game or several, from values on sampled masks.
+    """AND and OR interactions of one or several games, from values on sampled masks.
 
-    All games see the same masks: those of samples and of models can be compared. Games of one model share batches; give
-    such games one after the other.
+    All games are evaluated on the same masks, so that samples and models can be compared. Games of one model share
+    batches, so give games of one model one after the other. Source: docs/method.md, section "Sparse reading".
 
     Parameters
     ----------
     games : Game or iterable of Game
         All with equally many players.
     masks : int or "auto"
-        How many are evaluated for each game; all 2**n where there are no more. ``"auto"``: 128, then twice as many
-        until two doublings do not improve held-out R2 or the terms' errors, 2,048 at most; the log says why it stopped.
+        Number of masks for each game; at most 2**n are used. ``"auto"``: start with 128 and double the number until two
+        doublings improve neither held-out R2 nor the errors of the terms, up to 2,048. The log says why it stopped.
     order : int, optional
-        Terms of up to so many players; by default as in `fit`.
+        Largest number of players in a term; by default as in `fit`.
     seed : int
-        Of the draw and of the fit's folds.
+        Seed of the masks and of the folds of the fit.
     design, shown
         As in `draw_masks`.
     kind, resamples
         As in `fit`.
     progress : bool or callable
-        Show a bar; or a function that is called with 1 after each game's evaluation.
+        Whether to show a bar; or a function that is called with 1 after the evaluation of each game.
     **how
         How models are run, as in `evaluate`: ``batch_size``, ``device``, ``memory``, ``autocast``, and so on.
 
     Returns
     -------
     Interactions
-        Of shape () for one game, (games,) for several.
+        In units of the value function; shape () for one game, (games,) for several.
 
     Raises
     ------
@@ -72,8 +73,16 @@ def explain(
 
     Examples
     --------
-    >>> found = bq.explain(game, masks=256)
-    >>> found.r2, found.top(5)
+    >>> import torch
+    >>> import bequeath as bq
+    >>> class Product(torch.nn.Module):  # its log-odds are 3 x0 x1
+    ...     def forward(self, x):
+    ...         return torch.stack((3 * x[:, 0] * x[:, 1], torch.zeros(len(x))), 1)
+    >>> players = bq.players.columns([f"x{i}" for i in range(6)])
+    >>> game = bq.Game(Product(), torch.ones(6), players, bq.baselines.zero(), bq.values.log_odds(0))
+    >>> interactions = bq.explain(game, masks=64, order=2)
+    >>> [(term.type, term.name, round(term.value, 2)) for term in interactions.top(1)]
+    [('and', '{x0, x1}', 3.0)]
     """
     seed = whole(seed, "seed", 0)
     several = [games] if isinstance(games, Game) else list(games)
@@ -88,7 +97,7 @@ def explain(
         with ticking(progress, f"{len(drawn)} masks of each game", len(several)) as tick:
             more = _values(several, drawn[values.shape[1] :], options, tick)
         values = torch.cat((values, more), 1)
-        found = fit(
+        interactions = fit(
             drawn,
             values[0] if isinstance(games, Game) else values,
             order,
@@ -98,17 +107,17 @@ def explain(
             seed=seed,
         )
         if masks != "auto":
-            return found
-        looks.append(Look.at(len(drawn), [found]))
+            return interactions
+        looks.append(Look.at(len(drawn), [interactions]))
         reason = why_enough(looks, n)
         if reason is not None:
             logger.info("%d masks: %s", len(drawn), reason)
-            return found
+            return interactions
 
 
 def _check(games: Sequence[Game], masks: int | str) -> None:
     if not games:
-        raise BequeathError("games: none given")
+        raise BequeathError("games: none given; give at least one")
     if isinstance(masks, str) and masks != "auto":
         raise BequeathError(f'masks: {masks!r}; give a number, or "auto"')
     for game in games:
@@ -117,7 +126,7 @@ def _check(games: Sequence[Game], masks: int | str) -> None:
         if game.n_players != games[0].n_players:
             raise BequeathError(
                 f"games: {game.name} has {game.n_players} players, the first has {games[0].n_players}; explain them "
-                "apart"
+                "separately"
             )
 
 

@@ -1,8 +1,8 @@
-"""Running a model from a named layer on: what lies before the layer is computed once, or not at all.
+"""Runs a model from a named layer on; the part before the layer runs once, or not at all.
 
-The layer, and each module that ran before it, is made to return what it is told instead of computing. All else in the
-model runs as it is, so branches, functions between modules and skip connections around the layer need no special care:
-what they take from before the layer comes from one recorded pass, broadcast over the batch.
+The forward pass of the layer is replaced by a function that returns the given features. Each module that ran before it
+returns its output from one recorded pass, which broadcasts over the batch. The rest of the model runs unchanged, so
+branches, functions between modules and skip connections around the layer need no special treatment.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from bequeath.games.inputs import Inputs, call, logits, read_logits, same_logits
 
 
 class _Reached(BaseException):
-    """Ends a forward pass at the layer that was wanted; no error, so that nobody on the way takes it for one."""
+    """Ends a forward pass at a layer. A BaseException, so that no `except Exception` in the model catches it."""
 
 
 @dataclass
 class Call:
-    """One module's part in a forward pass: order of its first start and last end, number of calls, last output."""
+    """The calls of one module in a forward pass: first start and last end on one clock, number, last output."""
 
     start: int
     end: int = -1
@@ -35,7 +35,7 @@ class Call:
 
 
 def first_tensor(output: Any) -> Tensor | None:
-    """The tensor that a layer gives: its output, or the first part of it."""
+    """The output of a layer if it is a tensor, else its first part; None if that is not a tensor."""
     while isinstance(output, (tuple, list)) and output:
         output = output[0]
     return output if isinstance(output, Tensor) else None
@@ -53,13 +53,13 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
     Raises
     ------
     BequeathError
-        If there is none; near names are told.
+        If there is none; the message lists similar names.
     """
     try:
-        found = model.get_submodule(layer) if layer else None
+        module = model.get_submodule(layer) if layer else None
     except AttributeError:
-        found = None
-    if found is None:
+        module = None
+    if module is None:
         from difflib import get_close_matches
 
         names = [name for name, _ in model.named_modules() if name]
@@ -67,7 +67,7 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
         raise BequeathError(
             f"layer {layer!r}: no such module in {type(model).__name__}; there are {', '.join(near)}, ..."
         )
-    return found
+    return module
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def _hooks(handles: list[Any]) -> Iterator[None]:
 
 
 def record(model: nn.Module, inputs: Inputs, keep: Callable[[str, Any], Any]) -> dict[str, Call]:
-    """Each module's part in one forward pass; `keep(name, output)` says what of its output is kept."""
+    """The calls of each module in one forward pass; `keep(name, output)` is stored as the output of a call."""
     calls: dict[str, Call] = {}
     clock = iter(range(1 << 60))
 
@@ -108,32 +108,40 @@ def record(model: nn.Module, inputs: Inputs, keep: Callable[[str, Any], Any]) ->
 
 
 def output_at(model: nn.Module, layer: str, inputs: Inputs) -> Any:
-    """What a layer gives for a batch; the rest of the model is not run."""
-    found: list[Any] = []
+    """The output of a layer for a batch; the model after the layer is not run.
+
+    Raises
+    ------
+    BequeathError
+        If there is no such layer, or the forward pass does not call it.
+    """
+    outputs: list[Any] = []
 
     def hook(module: nn.Module, args: Any, output: Any) -> None:
-        found.append(output)
+        outputs.append(output)
         raise _Reached
 
     with _hooks([find_layer(model, layer).register_forward_hook(hook)]):
         try:
             call(model, inputs)
         except _Reached:
-            return found[0]
-    raise BequeathError(f"layer {layer!r} of {type(model).__name__}: not called in a forward pass")
+            return outputs[0]
+    raise BequeathError(
+        f"layer {layer!r} of {type(model).__name__}: not called in a forward pass; give one that is called"
+    )
 
 
 class Resumed:
-    """The part of a model behind a layer, as a function of the layer's output.
+    """The part of a model after a layer, as a function of the output of the layer.
 
     Parameters
     ----------
     model : nn.Module
         In eval mode.
     layer : str
-        Path of a module that a forward pass calls once.
+        Path of a module that a forward pass calls exactly once.
     inputs : Tensor or mapping of str to Tensor
-        A batch of one: what is taken from before the layer, where something is, comes from it.
+        A batch of one. If the model after the layer also needs outputs from before it, these are of this sample.
 
     Attributes
     ----------
@@ -143,12 +151,12 @@ class Resumed:
     Raises
     ------
     BequeathError
-        If the layer is not there, is not called exactly once, or gives no tensor.
+        If there is no such layer, it is not called exactly once, or its output is not a tensor.
     """
 
     def __init__(self, model: nn.Module, layer: str, inputs: Inputs) -> None:
         find_layer(model, layer)
-        calls = record(model, inputs, lambda name, output: _own(output))
+        calls = record(model, inputs, lambda name, output: _copied(output))
         if layer not in calls or calls[layer].count != 1:
             count = calls[layer].count if layer in calls else 0
             raise BequeathError(
@@ -158,7 +166,8 @@ class Resumed:
         features = first_tensor(calls[layer].output)
         if features is None or features.ndim < 2 or len(features) != 1:
             raise BequeathError(
-                f"layer {layer!r} of {type(model).__name__}: gives no tensor with a batch axis; give another layer"
+                f"layer {layer!r} of {type(model).__name__}: its output is no tensor with a batch axis; give another "
+                "layer"
             )
         self.model, self.layer, self.inputs, self.features = model, layer, inputs, features
         self._output = calls[layer].output
@@ -166,40 +175,45 @@ class Resumed:
         self._whole = False
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Logits (batch, classes) for the layer's output (batch, ...), which may be overwritten."""
+        """Logits (batch, classes) for outputs of the layer (batch, ...), which may be overwritten."""
         inputs = _repeated(self.inputs, len(features)) if self._whole else self.inputs
         with self._patched(features):
             return read_logits(self.model, call(self.model, inputs), len(features))
 
     def checked(self) -> Resumed:
-        """The same; where that gives other logits than running all of the model, from then on all of it is run.
+        """Check the logits against those of the whole model; if they differ, run the whole model from now on.
 
-        A model that joins what comes from before the layer to what comes from behind along other axes than the batch,
-        for one, cannot do with a single sample before it.
+        They differ, for example, in a model that joins outputs from before and after the layer along an axis other than
+        the batch: recorded outputs of a single sample then do not fit.
+
+        Returns
+        -------
+        Resumed
+            Itself.
         """
         two = torch.cat((self.features, 0.5 * self.features))
         try:
-            # Copies: the layers behind may work in place on what they are given.
-            found: Tensor | None = self(two.clone())
-        except Exception:  # what a model makes of batches that do not match is its own
-            found = None
+            # A copy: the layers after this one may change their input in place.
+            resumed: Tensor | None = self(two.clone())
+        except Exception:  # batches that do not match can fail in any way
+            resumed = None
         self._whole = True
         expected = self(two)
-        self._whole = found is None or not same_logits(found, expected)
+        self._whole = resumed is None or not same_logits(resumed, expected)
         return self
 
     @contextmanager
     def _patched(self, features: Tensor) -> Iterator[None]:
-        told = {self.layer: _with_first(self._output, features)}
+        outputs = {self.layer: _with_first(self._output, features)}
         if not self._whole:
-            told |= self._skipped
+            outputs |= self._skipped
         patched = []
         try:
-            for name, output in told.items():
+            for name, output in outputs.items():
                 module = self.model.get_submodule(name)
-                # A clone: what follows may work in place on it.
-                given = output if name == self.layer else _own(output)
-                module.forward = lambda *args, _given=given, **kwargs: _given
+                # A copy: later modules may change it in place.
+                returned = output if name == self.layer else _copied(output)
+                module.forward = lambda *args, _returned=returned, **kwargs: _returned
                 patched.append(module)
             yield
         finally:
@@ -213,12 +227,12 @@ def _repeated(inputs: Inputs, batch: int) -> Inputs:
     return {name: value.expand(batch, *value.shape[1:]) for name, value in inputs.items()}
 
 
-def _own(output: Any) -> Any:
+def _copied(output: Any) -> Any:
     return tree_map(lambda part: part.clone() if isinstance(part, Tensor) else part, output)
 
 
 def _before(calls: dict[str, Call], layer: str) -> dict[str, Any]:
-    """Outputs of the largest modules that were called once, and ended, before the layer started."""
+    """Outputs of the outermost modules that were called once and ended before the layer started."""
     start = calls[layer].start
     names = {name for name, call in calls.items() if call.count == 1 and 0 <= call.end < start}
     inner = {name for name in names if any(name.startswith(f"{outer}.") for outer in names)}
@@ -226,5 +240,5 @@ def _before(calls: dict[str, Call], layer: str) -> dict[str, Any]:
 
 
 def agrees(model: nn.Module, inputs: Inputs, resumed: Callable[[Tensor], Tensor], features: Tensor) -> bool:
-    """Whether resuming from the features gives the logits of the whole model."""
+    """Whether running the model from the features on gives the logits of the whole model."""
     return same_logits(resumed(features), logits(model, inputs))

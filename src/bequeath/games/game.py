@@ -1,4 +1,4 @@
-"""One classifier, one sample: a cooperative game."""
+"""The game of one classifier on one sample."""
 
 from __future__ import annotations
 
@@ -13,30 +13,37 @@ from torch import Tensor, nn
 from bequeath.errors import BequeathError
 from bequeath.games.baselines import Baseline
 from bequeath.games.inputs import in_eval_mode
+from bequeath.games.options import Evaluation
 from bequeath.games.players.family import Binds
 from bequeath.games.players.masked import MaskedInput
-from bequeath.games.runner import Evaluation, Request, Runner, values
+from bequeath.games.runner import Request, Runner, values
 from bequeath.lattice.given import finite, flags, numbers, plain_tensor
 from bequeath.lattice.subsets import check_players, masks
 
-# Masks are made in blocks, never all 2**n at once for large n.
+# Number of masks that are made at once.
 _BLOCK = 2**16
 
 
 class Game:
-    """A model's output on one sample as a function of the players that are shown.
+    """A cooperative game: a number read from a model's output on one sample, as a function of the players shown.
+
+    Source: docs/method.md, section "Game".
 
     Parameters
     ----------
     model : nn.Module
-        A classifier; called on a batch it gives logits (batch, classes), plain or as ``.logits``. Put into eval mode.
-    x : Tensor or str
-        The sample: an image (channels, height, width) or a row (columns,) as the model wants it, or a text.
-    players, baseline, value
-        What is hidden, what takes its place, and what is read off the logits (`bequeath.players`,
-        `bequeath.baselines`, `bequeath.values`).
+        A classifier. For a batch it returns logits (batch, classes), as a tensor or as ``.logits``. It is put into eval
+        mode.
+    x : Tensor, array or str
+        The sample: an image (channels, height, width) or a row (columns,) as the model takes it, or a text.
+    players
+        The parts of the sample that are shown or hidden (`bequeath.players`).
+    baseline
+        What replaces hidden players (`bequeath.baselines`).
+    value : callable
+        Value function, from logits (batch, classes) to one number per row (`bequeath.values`).
     name : str
-        Named in errors.
+        Name of the sample in errors.
 
     Raises
     ------
@@ -45,9 +52,13 @@ class Game:
 
     Examples
     --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 6 * 6, 10))
+    >>> image = torch.zeros(3, 6, 6)
     >>> game = bq.Game(model, image, bq.players.grid(3, 3), bq.baselines.mean(), bq.values.log_odds(5))
-    >>> game.table().shape
-    torch.Size([512])
+    >>> game.n_players, game.table().shape
+    (9, torch.Size([512]))
     """
 
     def __init__(
@@ -65,8 +76,8 @@ class Game:
         self.masked = players.bind(_input(x, name), baseline, model)
         if not isinstance(self.masked, MaskedInput):
             raise BequeathError(
-                f"{name}: players {type(players).__name__}: bind gives a {type(self.masked).__name__}; it must return "
-                "a MaskedInput, such as bequeath.players.MaskedTensor"
+                f"{name}: players {type(players).__name__}: bind returns a {type(self.masked).__name__}; return a "
+                "MaskedInput, such as bequeath.players.MaskedTensor"
             )
 
     def __repr__(self) -> str:
@@ -84,22 +95,34 @@ class Game:
         return self.masked.names
 
     def __call__(self, coalitions: ArrayLike) -> NDArray[np.float64]:
-        """v of each coalition, bool of shape (coalitions, players) -> (coalitions,): usable as a shapiq game."""
+        """Values (coalitions,) of coalitions, bool (coalitions, players); so it can be used as a shapiq game."""
         array = flags(coalitions, "coalitions")
         array = array[None] if array.ndim == 1 else array
         if array.ndim != 2 or array.shape[1] != self.n_players:
-            raise BequeathError(f"coalitions: {array.shape[-1]} columns for {self.n_players} players")
+            raise BequeathError(
+                f"coalitions: {array.shape[-1]} columns for {self.n_players} players; give one column for each"
+            )
         return self.values(array).numpy()
 
     def values(self, shown: Tensor, batch_size: int | None = None) -> Tensor:
-        """v for masks of shape (masks, players), bool -> (masks,) float64 on the CPU.
+        """Values of some masks. `bequeath.evaluate` takes more options, and many games at once.
 
-        `bequeath.evaluate` takes more options, and many games at once.
+        Parameters
+        ----------
+        shown : Tensor
+            Masks, bool (masks, players), True where a player is shown.
+        batch_size : int, optional
+            Masked inputs in one forward pass; by default the fastest size that fits.
+
+        Returns
+        -------
+        Tensor
+            (masks,), float64, on the CPU, in units of the value function.
 
         Raises
         ------
         BequeathError
-            If masks have another shape, or the model gives NaN or infinity, naming sample and mask.
+            If masks have another shape, or the model gives NaN or infinity; the message names sample and mask.
         """
         shown = plain_tensor(shown, "masks")
         if shown.ndim == 2 and shown.shape[1] == self.n_players:
@@ -112,12 +135,12 @@ class Game:
         return values(self.model, self.masked, self.value, shown, Evaluation(batch_size), self.name)
 
     def table(self, batch_size: int | None = None) -> Tensor:
-        """The value table: float64, shape (2**n,), index = bitmask, bit i set where player i is shown.
+        """The value table: values of all 2**n masks, float64, shape (2**n,). Bit i of the index is player i.
 
         Raises
         ------
         BequeathError
-            If there are more players than an exact table can have; `bequeath.explain` reads such games.
+            If there are too many players for an exact table; `bequeath.explain` reads such games.
         """
         runner = Runner(self.model, Evaluation(batch_size))
         request = self.start(runner)
@@ -125,13 +148,19 @@ class Game:
         return request.out
 
     def start(self, runner: Runner, shown: Tensor | None = None) -> Request:
-        """Give a runner masks of this game: its request's `out` are their values once nothing is `left`.
+        """Give masks of this game to a runner, which evaluates them with other games of the model.
 
         Parameters
         ----------
         runner : Runner
+            Of the same model.
         shown : Tensor, optional
-            The masks, bool (masks, players); by default all 2**n, in the order of a value table.
+            Masks, bool (masks, players); by default all 2**n, in the order of a value table.
+
+        Returns
+        -------
+        Request
+            Its `out` holds the values as soon as its `left` is 0.
         """
         n = self.n_players
         if shown is not None:
@@ -147,7 +176,7 @@ class Game:
 
 
 def _input(x: Any, name: str) -> Any:
-    """A sample as players bind it: arrays and lists of numbers become tensors of the usual kind; texts stay."""
+    """A sample as players take it: arrays and lists of numbers become tensors of the default dtype; texts stay."""
     if isinstance(x, Tensor):
         return (
             x

@@ -1,4 +1,4 @@
-"""What a classifier is given, and the one way in which its output is read."""
+"""How a classifier is called, and how logits are read from its output."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def batch_of(inputs: Inputs) -> int:
 
 
 def logits(model: nn.Module, inputs: Inputs) -> Tensor:
-    """Call a classifier the way it wants: `model(x)` or `model(**inputs)`.
+    """The logits of a classifier: `model(x)` for a tensor, `model(**inputs)` for a mapping.
 
     Parameters
     ----------
     model : nn.Module
-        Gives logits as a tensor or as `.logits`. A language model, which gives logits for every position of a text
-        (batch, positions, vocabulary), is read at the last position that is attended to.
+        Returns logits as a tensor or as `.logits`. A language model returns logits for every position of a text (batch,
+        positions, vocabulary); they are read at the last position that is attended to.
     inputs : Tensor or mapping of str to Tensor
         One batch.
 
@@ -47,30 +47,31 @@ def logits(model: nn.Module, inputs: Inputs) -> Tensor:
         attended = inputs.get("attention_mask")
         last_only: dict[str, Any] = {}
         if _keeps_last(model) and (attended is None or bool(attended[:, -1].all())):
-            # The logits of the other positions, often larger than all else, are not even made.
+            # Skip the logits of all other positions, which often need more memory than all else.
             last_only = {"logits_to_keep": 1}
         return read_logits(model, call(model, inputs, **last_only), batch_of(inputs), attended)
     return read_logits(model, call(model, inputs), len(inputs))
 
 
 def call(model: nn.Module, inputs: Inputs, **more: Any) -> Any:
-    """What a model gives for one batch: `model(x)`, or `model(**inputs)` with those that its forward takes.
+    """The output of a model for one batch: `model(x)`, or `model(**inputs)` with the inputs that its forward takes.
 
-    It is given copies, so that it may work on them in place, in the floating dtype of its own parameters.
+    The model gets copies, which it may change in place, in the floating dtype of its parameters.
 
     Raises
     ------
     BequeathError
-        If its forward pass fails: what it was given, and what it takes. Memory that runs out is left as it is.
+        If the forward pass fails; the message says what the model got and what it takes. Errors for lack of memory are
+        raised as they are.
     """
-    dtype = next((one.dtype for one in model.parameters() if one.is_floating_point()), torch.float32)
+    dtype = next((weight.dtype for weight in model.parameters() if weight.is_floating_point()), torch.float32)
     try:
         if isinstance(inputs, Mapping):
             parameters = inspect.signature(model.forward).parameters
-            every = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
-            taken = {n: _given(value, dtype) for n, value in inputs.items() if every or n in parameters}
+            takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+            taken = {n: _copied(value, dtype) for n, value in inputs.items() if takes_all or n in parameters}
             return model(**taken, **more)
-        return model(_given(inputs, dtype))
+        return model(_copied(inputs, dtype))
     except BequeathError:
         raise
     except Exception as error:  # a user's model may fail in any way
@@ -82,37 +83,40 @@ def call(model: nn.Module, inputs: Inputs, **more: Any) -> Any:
         ) from error
 
 
-def _given(value: Any, dtype: torch.dtype) -> Any:
+def _copied(value: Any, dtype: torch.dtype) -> Any:
     if not isinstance(value, Tensor):
         return value
-    # A tensor that stands for many rows has one memory for all of them: clone gives each its own.
+    # The rows of an expanded tensor share memory; a clone has memory for each row.
     return value.to(dtype, copy=True) if value.is_floating_point() else value.clone()
 
 
 def _described(inputs: Inputs) -> str:
     named = inputs.items() if isinstance(inputs, Mapping) else [("", inputs)]
     return ", ".join(
-        f"{name} {str(one.dtype).removeprefix('torch.')} {tuple(one.shape)}".strip()
-        for name, one in named
-        if isinstance(one, Tensor)
+        f"{name} {str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}".strip()
+        for name, value in named
+        if isinstance(value, Tensor)
     )
 
 
 def _remedy(model: nn.Module, inputs: Inputs, error: Exception) -> str:
-    """What to do about a forward pass that fails, where that can be told."""
-    parameters = inspect.signature(model.forward).parameters.values()
+    """A remedy for a forward pass that fails; empty if none is known."""
+    required = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.KEYWORD_ONLY,
+    )
     needed = [
-        one.name
-        for one in parameters
-        if one.default is one.empty
-        and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+        parameter.name
+        for parameter in inspect.signature(model.forward).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind in required
     ]
     if isinstance(inputs, Mapping):
         absent = [name for name in needed if name not in inputs]
         if absent:
             return f"; it needs {', '.join(absent)}, and gets {', '.join(inputs)}"
         return (
-            "; a text of this length, or a token's number, may be more than it takes"
+            "; the text may be longer, or a token's number larger, than the model takes"
             if _is_index(error)
             else ""
         )
@@ -121,12 +125,10 @@ def _remedy(model: nn.Module, inputs: Inputs, error: Exception) -> str:
     conv = next(((name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d)), None)
     if conv is not None and inputs.ndim == 4 and conv[1].in_channels != inputs.shape[1]:
         return f"; its first convolution ({conv[0]}) takes {conv[1].in_channels} channels" + (
-            " (data: mean and std of one value each give pictures in grey)"
-            if conv[1].in_channels == 1
-            else ""
+            " (data: mean and std of one value each give images in grey)" if conv[1].in_channels == 1 else ""
         )
     if inputs.ndim == 4 and "shape" in str(error):
-        return "; it may be made for pictures of another size (data: size)"
+        return "; it may be made for images of another size (data: size)"
     return ""
 
 
@@ -135,7 +137,7 @@ def _is_index(error: Exception) -> bool:
 
 
 def read_logits(model: nn.Module, given: Any, batch: int, attended: Tensor | None = None) -> Tensor:
-    """The logits (batch, classes) in what a model gave for a batch; `attended` is a text's attention mask.
+    """The logits (batch, classes) in the output of a model for a batch; `attended` is the attention mask of a text.
 
     Raises
     ------
@@ -145,7 +147,7 @@ def read_logits(model: nn.Module, given: Any, batch: int, attended: Tensor | Non
     output = getattr(given, "logits", given)
     if not isinstance(output, Tensor):
         raise BequeathError(
-            f"model {type(model).__name__}: gives a {type(given).__name__}; it must give logits (batch, "
+            f"model {type(model).__name__}: returns a {type(given).__name__}; it must return logits (batch, "
             "classes), as a tensor or as .logits"
         )
     if output.ndim == 3 and hasattr(given, "logits"):
@@ -164,7 +166,7 @@ def read_logits(model: nn.Module, given: Any, batch: int, attended: Tensor | Non
 
 
 def config_of(model: nn.Module) -> Any:
-    """A transformers model's config; None for what others call so, whatever it is."""
+    """The config of a model of `transformers`; None for all other models, even if they have a `config` of their own."""
     try:
         config = getattr(model, "config", None)
     except Exception:  # a property of the user's own
@@ -173,12 +175,12 @@ def config_of(model: nn.Module) -> Any:
 
 
 def in_eval_mode(model: nn.Module) -> nn.Module:
-    """The model itself, in eval mode whatever its own `eval` returns.
+    """The model itself, in eval mode; what its own `eval` returns is ignored.
 
     Raises
     ------
     BequeathError
-        If that fails.
+        If its `eval` fails.
     """
     try:
         model.eval()
@@ -194,9 +196,9 @@ def _keeps_last(model: nn.Module) -> bool:
 
 
 def same_logits(given: Tensor, expected: Tensor, tolerance: float = 1e-4) -> bool:
-    """Whether two ways of running a model agree, to a share of the largest logit.
+    """Whether two ways of running a model give the same logits, up to a share of the largest one.
 
-    Float32 rounding stays far below the default; anything left out, or folded wrongly, does not.
+    Rounding in float32 stays far below the default tolerance; a missing or wrong part of the network exceeds it.
     """
     if given.shape != expected.shape:
         return False
@@ -205,8 +207,10 @@ def same_logits(given: Tensor, expected: Tensor, tolerance: float = 1e-4) -> boo
 
 @contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
-    """Training mode of every module is afterwards as before: one by one, as frozen parts of a model that is being
-    trained may be in eval mode already."""
+    """Restore the training mode of every module afterwards.
+
+    Each module is restored separately: frozen parts of a model in training may be in eval mode.
+    """
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield
@@ -216,6 +220,6 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where a model's parameters are; the CPU for one without any."""
+    """Device of a model's parameters; the CPU if it has none."""
     first = next(model.parameters(), None)
     return torch.device("cpu") if first is None else first.device

@@ -1,4 +1,4 @@
-"""One image's features at a layer, for any mask, put together from those of a few pictures (planned in `reuse`)."""
+"""Features of one image at a layer for any mask, assembled from the features of a few images (see `reuse`)."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from bequeath.games.from_layer import Resumed, first_tensor, output_at
 from bequeath.games.inputs import Inputs
 from bequeath.games.players.masked import MaskedInput, MaskedTensor
 
-# Pictures at a time before the layer: what is saved must not be paid for in memory.
+# Images in one forward pass before the layer; small, so that the saved time does not cost memory.
 BATCH = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """A layer up to which features are put together from local patterns.
+    """A layer up to which features are assembled from local patterns.
 
     Attributes
     ----------
     layer : str
         Path of the module.
     channels : int
-        Axis of its output that holds channels: 1 or the last.
+        Channel axis of its output: 1 or the last.
     reach : Tensor
         bool, (players, positions): which positions depend on which player.
     colours : tuple of int
-        Colour of each player; no two that reach one position have the same.
+        Colour of each player; two players that reach one position have different colours.
     share : float
-        Share of a forward pass's work that lies before and in the layer.
+        Share of the work of a forward pass up to and including the layer.
     picture_bytes : int
-        Bytes of one picture's features.
+        Bytes of the features of one image.
     """
 
     layer: str
@@ -46,26 +46,27 @@ class Cut:
 
     @property
     def patterns(self) -> int:
-        """Number of pictures that hold all local patterns."""
+        """Number of images that contain all local patterns."""
         return int(2 ** (max(self.colours) + 1))
 
     @cached_property
     def alone(self) -> list[int]:
-        """Players that share their colour with no other.
+        """Players that have a colour of their own.
 
-        Masks that agree on these need the pictures that agree on them only: no more than those are kept at a time.
+        Masks that agree on these players only need the images that agree on them, so only these images are kept at a
+        time.
         """
         return [i for i, colour in enumerate(self.colours) if self.colours.count(colour) == 1]
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes of the features that are kept at a time."""
+        """Bytes of the features that are kept at one time."""
         return self.picture_bytes * self.patterns >> len(self.alone)
 
 
 @dataclass(eq=False)
 class _Kept:
-    """The features of the pictures that agree on some players, as rows (pictures * positions, channels)."""
+    """Features of the images that agree on the players `Cut.alone`, as rows (images * positions, channels)."""
 
     phase: int = -1
     rows: Tensor = field(default_factory=lambda: torch.empty(0))
@@ -81,7 +82,7 @@ class LocalFeatures(MaskedInput):
         The image and its players.
     cut : Cut
     resumed : Resumed
-        The network behind the cut.
+        The network after the cut.
     """
 
     masked: MaskedTensor
@@ -90,29 +91,29 @@ class LocalFeatures(MaskedInput):
     _kept: _Kept = field(default_factory=_Kept)
 
     def inputs(self, masks: Tensor) -> Tensor:
-        """The layer's output for each mask: (batch, *shape)."""
+        """Output of the layer for each mask: (batch, *shape)."""
         phases = self.order(masks)
-        # In the order in which masks come: the pictures of the first are still there.
-        there = sorted(set(phases.tolist()), reverse=True)
-        if len(there) == 1:
-            return self._shaped(self._gathered(masks, there[0]))
-        parts = [(phases == phase).nonzero()[:, 0] for phase in there]
-        features = torch.cat([self._gathered(masks[part], p) for part, p in zip(parts, there, strict=True)])
+        # In the order in which masks are evaluated: the images of the first phase are still kept.
+        present = sorted(set(phases.tolist()), reverse=True)
+        if len(present) == 1:
+            return self._shaped(self._gathered(masks, present[0]))
+        parts = [(phases == phase).nonzero()[:, 0] for phase in present]
+        features = torch.cat([self._gathered(masks[part], p) for part, p in zip(parts, present, strict=True)])
         return self._shaped(features[torch.cat(parts).argsort()])
 
     def order(self, masks: Tensor) -> Tensor:
-        """By the players that share their colour with no other: see `Cut.alone`."""
+        """The phase of each mask: the bits of the players that have a colour of their own (`Cut.alone`)."""
         if not self.cut.alone:
             return torch.zeros(len(masks), dtype=torch.int64, device=masks.device)
         weights = 2 ** torch.arange(len(self.cut.alone), device=masks.device)
         return (masks[:, self.cut.alone] * weights).sum(1)
 
     def network(self, model: nn.Module) -> Callable[[Inputs], Tensor]:
-        """The part of the model behind the cut."""
+        """The part of the model after the cut."""
         return self.resumed  # type: ignore[return-value]
 
-    def kin(self) -> Hashable:
-        """The network behind is fed with nothing of the sample's own, so samples share batches."""
+    def batch_key(self) -> Hashable:
+        """The layer and the form of its output: the network after the cut holds nothing of the sample."""
         return "local", self.cut.layer, self._shape, self.masked.x.dtype, self.masked.x.device
 
     @property
@@ -121,35 +122,40 @@ class LocalFeatures(MaskedInput):
 
     @cached_property
     def _free(self) -> dict[int, int]:
-        """Colours that players share, counted anew."""
+        """Colours that several players have, numbered from 0."""
         shared = sorted({colour for colour in self.cut.colours if self.cut.colours.count(colour) > 1})
         return {colour: i for i, colour in enumerate(shared)}
 
     @cached_property
     def _sets(self) -> tuple[Tensor, Tensor]:
-        """Of sets of players that reach one position: 2^colour of those in it (players, sets); each position's set."""
-        sets, place = torch.unique(self.cut.reach, dim=1, return_inverse=True)
+        """The different sets of players that reach a position, and the set of each position.
+
+        A set is a column of (players, sets) with 2^colour for its players, so that mask @ column is a pattern's number.
+        """
+        sets, set_of_position = torch.unique(self.cut.reach, dim=1, return_inverse=True)
         powers = [2.0 ** self._free[c] if c in self._free else 0.0 for c in self.cut.colours]
-        return sets.float() * torch.tensor(powers, device=sets.device)[:, None], place
+        return sets.float() * torch.tensor(powers, device=sets.device)[:, None], set_of_position
 
     def _gathered(self, masks: Tensor, phase: int) -> Tensor:
         """Features of masks of one phase: (batch, positions, channels)."""
-        sets, place = self._sets
-        # Half precision could not tell the patterns of more than eight colours apart.
+        sets, set_of_position = self._sets
+        # Half precision cannot represent the pattern numbers of more than eight colours.
         with torch.autocast(masks.device.type, enabled=False):
-            pattern = (masks.to(sets) @ sets).long()[:, place]
-        index = pattern * len(place) + torch.arange(len(place), device=pattern.device)
+            pattern = (masks.to(sets) @ sets).long()[:, set_of_position]
+        positions = len(set_of_position)
+        index = pattern * positions + torch.arange(positions, device=pattern.device)
         return self._rows(phase).index_select(0, index.flatten()).view(*index.shape, -1)
 
     def _rows(self, phase: int) -> Tensor:
         if self._kept.phase != phase:
-            # The old ones are let go before new ones are made.
+            # Free the old features before the new ones are computed.
             self._kept.rows = torch.empty(0)
-            self._kept.rows = self._made(phase)
+            self._kept.rows = self._computed(phase)
             self._kept.phase = phase
         return self._kept.rows
 
-    def _made(self, phase: int) -> Tensor:
+    def _computed(self, phase: int) -> Tensor:
+        """Features of all images of one phase, as rows (images * positions, channels)."""
         device, axis = self.masked.x.device, self.cut.channels
         free = [self._free.get(colour, 0) for colour in self.cut.colours]
         patterns = torch.arange(2 ** len(self._free), device=device)[:, None]
@@ -169,10 +175,10 @@ class LocalFeatures(MaskedInput):
         return rows.flatten(0, 1)
 
     def _shaped(self, features: Tensor) -> Tensor:
-        """(batch, positions, channels) as the layer gives it."""
+        """Bring (batch, positions, channels) to the shape of the layer's output."""
         batch, shape = len(features), self._shape
         if self.cut.channels == 1 and len(shape) == 3:
-            # A view, laid out channels-last, as the rows are.
+            # A view in channels-last layout, as the rows are.
             return features.view(batch, *shape[1:], -1).permute(0, 3, 1, 2)
         if self.cut.channels == 1:
             return features.transpose(1, 2).reshape(batch, *shape)

@@ -1,4 +1,4 @@
-"""How much memory a forward pass takes, how much it may, and how many inputs then go into one batch."""
+"""Memory that a forward pass needs, memory that it may use, and the batch size that follows."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ _UNITS = {
     "gi": 2**30,
     "ti": 2**40,
 }
-# Of the CPU's allocator, GPUs' allocators, and the GPU libraries beside them.
+# Texts in errors of the CPU's allocator, of GPU allocators, and of GPU libraries.
 _RAN_OUT = ("can't allocate memory", "out of memory", "status_alloc_failed")
-# Of the free memory, where no budget is given: others may want some.
+# Share of the free memory that is used without a budget.
 _SHARE = 0.5
 _FIRST, _MOST = 8, 4096
-# A larger batch must be this much faster, or it is not worth its memory.
+# A larger batch is kept only if the smaller one reaches less than this share of its speed.
 _GAIN = 0.98
 
 
 def memory_budget(memory: str | int | None, device: torch.device) -> int:
-    """Bytes that inputs and activations may take: as given ("4GiB", "500MB", a number), or half of what is free.
+    """Bytes that inputs and activations may use: as given ("4GiB", "500MB", a number), else half of the free memory.
 
     Raises
     ------
     BequeathError
-        If a text cannot be read, or the budget is not positive.
+        If a text cannot be parsed, or the budget is not positive.
     """
     if memory is None:
         return int(_SHARE * available_bytes(device))
     if isinstance(memory, str):
-        found = re.fullmatch(r"\s*([\d.]+)\s*([kmgt]i?|)b?\s*", memory.lower())
+        match = re.fullmatch(r"\s*([\d.]+)\s*([kmgt]i?|)b?\s*", memory.lower())
         try:
-            budget = int(float(found[1]) * _UNITS[found[2]]) if found else 0
+            budget = int(float(match[1]) * _UNITS[match[2]]) if match else 0
         except ValueError:
             budget = 0
     else:
@@ -58,7 +58,7 @@ def memory_budget(memory: str | int | None, device: torch.device) -> int:
 
 
 class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """The most bytes that tensors made within the block held at one time, on any device."""
+    """Measures the peak memory, in bytes, of the tensors that are made within the block, on any device."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -68,17 +68,17 @@ class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """PyTorch asks this. Nothing is compiled within the block, and a yes imports PyTorch's compiler: a second."""
+        """Asked by PyTorch. False avoids the import of its compiler, which takes a second and is not needed here."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        # Views of what was there before, such as a layer's weights transposed, hold nothing new.
-        given = {
+        # Views of existing tensors, such as transposed weights, use no new memory.
+        existing = {
             part.untyped_storage()._cdata for part in tree_leaves((args, kwargs)) if isinstance(part, Tensor)
         }
         made = func(*args, **(kwargs or {}))
         for part in tree_leaves(made):
-            if isinstance(part, Tensor) and part.untyped_storage()._cdata not in given:
+            if isinstance(part, Tensor) and part.untyped_storage()._cdata not in existing:
                 self._count(part.untyped_storage())
         return made
 
@@ -104,14 +104,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 class BatchSize:
-    """How many inputs go into one batch: as given, or the fastest of 8, 16, 32, ... that fits into memory.
+    """The number of inputs in one batch: as given, or the fastest of 8, 16, 32, ... that fits into memory.
 
-    Sizes are tried on the work itself, two batches each, until a larger one is no faster.
+    Sizes are tried during the work, two batches each, until a larger one is not faster.
 
     Parameters
     ----------
     given : int or None
-        A fixed size; lowered only when memory runs out.
+        A fixed size, which is lowered only if memory runs out; None: search.
     """
 
     def __init__(self, given: int | None) -> None:
@@ -121,13 +121,13 @@ class BatchSize:
         self._rates: dict[int, list[float]] = {}
 
     def fits(self, limit: int) -> None:
-        """At most so many inputs fit into the budget."""
+        """Set the largest number of inputs that fits into the budget."""
         self._limit = max(1, min(self._limit, limit))
         if self.size > self._limit:
             self.size = self._limit
 
     def took(self, inputs: int, work: float, seconds: float) -> None:
-        """A batch of so many inputs, so much work in all, took its time."""
+        """Record the time of a batch: number of inputs, amount of work, seconds."""
         if not self._searching or inputs != self.size:
             return
         rates = self._rates.setdefault(self.size, [])
@@ -143,12 +143,12 @@ class BatchSize:
             self.size, self._searching = min(best, self._limit), False
 
     def ran_out(self, inputs: int) -> None:
-        """A batch of so many inputs did not fit.
+        """Lower the size after a batch of so many inputs did not fit into memory.
 
         Raises
         ------
         BequeathError
-            If it was a single one.
+            If the batch was a single input.
         """
         if inputs <= 1:
             raise BequeathError(

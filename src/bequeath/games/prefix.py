@@ -1,4 +1,4 @@
-"""A prompt before the first player, run through a causal language model once."""
+"""Runs the prompt before the first player through a causal language model once."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from bequeath.games.inputs import Inputs, logits, same_logits
 from bequeath.games.players.masked import SHOWN, MaskedInput
 from bequeath.games.players.masked_tokens import MaskedTokens
 
-# Fewer tokens save less than their bookkeeping costs.
+# Shorter prompts save less time than the reuse costs.
 _LEAST = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Prompted(MaskedInput):
-    """A text behind a fixed prompt, whose keys and values (of all layers) are computed once.
+    """A text after a fixed prompt; keys and values of the prompt are computed once, for all layers.
 
     Attributes
     ----------
     text : MaskedTokens
         Prompt and text.
     length : int
-        Tokens of the prompt.
+        Number of tokens of the prompt.
     past : Any
-        The model's cache behind the prompt, for a batch of one.
+        The model's cache after the prompt, for a batch of one.
     """
 
     text: MaskedTokens
@@ -38,7 +38,7 @@ class Prompted(MaskedInput):
     past: Any
 
     def inputs(self, masks: Tensor) -> dict[str, Tensor]:
-        """What comes behind the prompt, and the attention mask of all."""
+        """Inputs after the prompt, and the attention mask of prompt and text."""
         whole = self.text.inputs(masks)
         return {
             name: value if name == "attention_mask" else value[:, self.length :]
@@ -46,10 +46,10 @@ class Prompted(MaskedInput):
         }
 
     def network(self, model: nn.Module) -> Callable[[Inputs], Tensor]:
-        """The model, continuing from the prompt."""
+        """The model, continued after the prompt."""
         return _Continued(model, self.past)
 
-    def kin(self) -> Hashable:
+    def batch_key(self) -> Hashable:
         return id(self)
 
     def joined(self, parts: Sequence[Inputs]) -> Inputs:
@@ -66,16 +66,16 @@ class _Continued:
     def __call__(self, inputs: Inputs) -> Tensor:
         assert not isinstance(inputs, Tensor)
         batch = len(inputs["attention_mask"])
-        # The model appends to the cache that it is given.
+        # A copy: the model appends to its cache.
         past = copy.deepcopy(self.past)
         past.batch_repeat_interleave(batch)
         return logits(self.model, {**inputs, "past_key_values": past})
 
 
 def with_prefix(model: nn.Module, masked: MaskedInput) -> MaskedInput:
-    """The text with its prompt computed once, where it has one and the model is causal; else as it is.
+    """The text with its prompt computed once, if it has a prompt and the model is causal; else unchanged.
 
-    Called under `torch.inference_mode`.
+    Call it under `torch.inference_mode`.
     """
     if not isinstance(masked, MaskedTokens) or "attention_mask" not in masked.tokens:
         return masked
@@ -83,19 +83,19 @@ def with_prefix(model: nn.Module, masked: MaskedInput) -> MaskedInput:
     if not {"past_key_values", "use_cache", "logits_to_keep"} <= parameters.keys():
         return masked
     fixed = (masked.owner == SHOWN).long().cumprod(0)
-    # The last of these tokens is run each time: something is left, and can be read, where all players are hidden.
+    # The last token of the prompt is run each time, so that a text without any shown player still has a token.
     length = int(fixed.sum()) - 1
     if length < _LEAST or set(masked.tokens) - {"input_ids", "attention_mask"}:
         return masked
     n = len(masked.names)
-    some = torch.rand(2, n, generator=torch.Generator().manual_seed(0)) < 0.5
+    trial = torch.rand(2, n, generator=torch.Generator().manual_seed(0)) < 0.5
     try:
         whole = masked.inputs(torch.ones(1, n, dtype=torch.bool))
         prompt = {name: value[:, :length] for name, value in whole.items()}
         past = model(**prompt, use_cache=True).past_key_values
-        found = Prompted(masked.owner, masked.names, masked, length, past)
-        expected = logits(model, masked.inputs(some))
-        given = found.network(model)(found.inputs(some))
-    except Exception:  # a cache of another kind: the text is run whole
+        prompted = Prompted(masked.owner, masked.names, masked, length, past)
+        expected = logits(model, masked.inputs(trial))
+        given = prompted.network(model)(prompted.inputs(trial))
+    except Exception:  # another kind of cache: run the whole text each time
         return masked
-    return found if same_logits(given, expected) else masked
+    return prompted if same_logits(given, expected) else masked

@@ -1,13 +1,13 @@
-"""Early layers of image models computed per local pattern instead of per mask.
+"""Computes early layers of image models once per local pattern instead of once per mask.
 
-Behind a few layers, each position of a feature map depends on the few cells within its receptive field only. Colour
-the players so that no two that reach one position have the same colour. Then 2^colours pictures, in each of which the
-players of some colours are shown, hold every local pattern at every position, and the feature map of any mask is put
-together from theirs. For a grid whose cells are at least as large as the receptive field four colours do, so that 16
-pictures stand for 2^n (`Resumed` runs the layers behind).
+After a few layers, each position of a feature map depends only on the few cells within its receptive field. Give the
+players colours such that players that reach the same position have different colours. Make 2^colours images, one for
+each set of colours, in which exactly the players of these colours are shown. Together they contain every local pattern
+at every position, so the feature map of any mask can be assembled from theirs. If the cells of a grid are at least as
+large as the receptive field, four colours are enough: 16 images replace 2^n. `Resumed` runs the layers after that.
 
-What reaches what is found by feeding NaN in a player's place: it comes out at all positions that depend on the player,
-whatever the layers are. That the layers behind need nothing else from before is found by feeding them NaN too.
+To see which positions a player reaches, it is replaced by NaN: the positions that become NaN depend on it, in any kind
+of layer. To see that the later layers need nothing else from before the cut, they get NaN for everything else.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from bequeath.games.from_layer import Resumed, agrees, first_tensor, output_at, 
 from bequeath.games.local_features import BATCH, Cut, LocalFeatures
 from bequeath.games.players.masked import MaskedInput, MaskedTensor
 
-# A plan costs about thirty forward passes: fewer masks than this never pay for one.
+# A plan costs about thirty forward passes, which fewer masks than this do not save.
 LEAST_MASKS = 256
-# What assembling features costs, as a share of a forward pass; nothing is done for a gain below it.
+# Cost of assembling features as a share of a forward pass; smaller gains are ignored.
 _OVERHEAD = 0.03
-# Writing a number takes a processor about as long as so many operations.
+# Writing one number takes a processor about as long as this many operations.
 _OPERATIONS_PER_NUMBER = 50
 _MOST_COLOURS = 12
 
@@ -39,7 +39,7 @@ _plans: weakref.WeakKeyDictionary[nn.Module, dict[Hashable, list[Cut]]] = weakre
 
 
 def cuts(model: nn.Module, masked: MaskedTensor) -> list[Cut]:
-    """The useful cuts of a model for one arrangement of players, found once: at most one a number of colours."""
+    """The useful cuts of a model for one arrangement of players, at most one for each number of colours; cached."""
     key = (masked.owner.cpu().numpy().tobytes(), masked.x.shape, masked.x.dtype, masked.x.device)
     plans = _plans.setdefault(model, {})
     if key not in plans:
@@ -48,18 +48,24 @@ def cuts(model: nn.Module, masked: MaskedTensor) -> list[Cut]:
 
 
 def with_reuse(model: nn.Module, masked: MaskedInput, masks: int, memory: int) -> MaskedInput:
-    """The sample with its early features put together from local patterns, where that pays; else as it is.
+    """The sample with its early features assembled from local patterns, if that saves work; else unchanged.
+
+    Call it under `torch.inference_mode`.
 
     Parameters
     ----------
     model : nn.Module
-        In eval mode; called under `torch.inference_mode`.
+        In eval mode.
     masked : MaskedInput
-        An image's players, to be of use.
+        Only samples that are images can change.
     masks : int
-        How many masks are to be evaluated.
+        Number of masks that will be evaluated.
     memory : int
-        Bytes that the patterns' features may take.
+        Bytes that the features of the patterns may use.
+
+    Returns
+    -------
+    MaskedInput
     """
     if masks < LEAST_MASKS or type(masked) is not MaskedTensor or masked.x.ndim != 3:
         return masked
@@ -70,12 +76,12 @@ def with_reuse(model: nn.Module, masked: MaskedInput, masks: int, memory: int) -
 
 
 def cost(cut: Cut, masks: int) -> float:
-    """Work of evaluating so many masks with a cut, relative to doing it without."""
+    """Work of evaluating so many masks with a cut, divided by the work without it."""
     return 1 - cut.share * (1 - cut.patterns / masks) + _OVERHEAD
 
 
 def local_features(model: nn.Module, masked: MaskedTensor, cut: Cut) -> LocalFeatures:
-    """The sample with its features at a cut put together from local patterns."""
+    """The sample with its features at a cut assembled from local patterns."""
     resumed = Resumed(model, cut.layer, _nan_image(masked))
     return LocalFeatures(masked.owner, masked.names, masked, cut, resumed)
 
@@ -86,8 +92,8 @@ def _nan_image(masked: MaskedTensor) -> Tensor:
 
 def _find(model: nn.Module, masked: MaskedTensor) -> list[Cut]:
     n = len(masked.names)
-    some = torch.rand(2, n, generator=torch.Generator().manual_seed(0)) < 0.5
-    inputs = masked.inputs(some)
+    trial = torch.rand(2, n, generator=torch.Generator().manual_seed(0)) < 0.5
+    inputs = masked.inputs(trial)
     shares = _work_shares(model, inputs)
     reaches = _reaches(model, masked)
     best: dict[int, list[Cut]] = {}
@@ -97,20 +103,21 @@ def _find(model: nn.Module, masked: MaskedTensor) -> list[Cut]:
         count = max(colours) + 1
         if count < n and count <= _MOST_COLOURS and shares.get(layer, 0.0) > _OVERHEAD:
             best.setdefault(count, []).append(Cut(layer, channels, reach, colours, shares[layer], size))
-    found = []
+    useful = []
     for candidates in best.values():
-        # Inside a branch the layers behind need more than this layer's output; the next one before it may do.
+        # Inside a branch, later layers need more than the output of this layer; try the candidates before it.
         for cut in candidates[:6]:
             if _closed(model, masked, cut, inputs):
-                found.append(cut)
+                useful.append(cut)
                 break
-    return found
+    return useful
 
 
 class _Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up what a forward pass costs: its floating point operations and, weighed, the numbers it writes.
+    """Adds up the work of a forward pass: floating point operations, plus a weight for each number written.
 
-    Counted, not timed: the same study takes the same cuts, and gives the same numbers to the last bit, every time.
+    Work is counted, not timed, so that a study uses the same cuts, and gives the same numbers to the last bit, each
+    time.
     """
 
     def __init__(self) -> None:
@@ -135,14 +142,14 @@ class _Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _work_shares(model: nn.Module, inputs: Tensor) -> dict[str, float]:
-    """Share of a forward pass's work until the end of each module that is called once."""
+    """For each module that is called once: share of the work of a forward pass until its end."""
     with _Work() as work:
         calls = record(model, inputs, lambda name, output: work.done)
     return {name: call.output / work.done for name, call in calls.items() if call.count == 1}
 
 
 def _reaches(model: nn.Module, masked: MaskedTensor) -> dict[str, tuple[int, Tensor, int]]:
-    """Module -> axis of its channels, what each player reaches (players, positions), bytes of one picture's output."""
+    """By module: channel axis, positions that each player reaches (players, positions), bytes of one image's output."""
 
     def keep(name: str, output: Any) -> tuple[int, Tensor, int] | None:
         if not isinstance(output, Tensor) or output.ndim not in (3, 4) or len(output) != count:
@@ -154,7 +161,7 @@ def _reaches(model: nn.Module, masked: MaskedTensor) -> dict[str, tuple[int, Ten
                 return axis, reached.flatten(1), output[0].numel() * output.element_size()
         return None
 
-    found: dict[str, list[tuple[int, Tensor, int]]] = {}
+    by_module: dict[str, list[tuple[int, Tensor, int]]] = {}
     players = torch.arange(len(masked.names), device=masked.x.device)
     blocks = torch.split(players, BATCH)
     for block in blocks:
@@ -162,9 +169,9 @@ def _reaches(model: nn.Module, masked: MaskedTensor) -> dict[str, tuple[int, Ten
         images = torch.where(masked.owner == block.view(-1, *[1] * masked.owner.ndim), torch.nan, masked.x)
         for name, call in record(model, images, keep).items():
             if call.count == 1 and call.output is not None:
-                found.setdefault(name, []).append(call.output)
+                by_module.setdefault(name, []).append(call.output)
     reaches = {}
-    for name, parts in found.items():
+    for name, parts in by_module.items():
         axis, _, size = parts[0]
         if len(parts) == len(blocks) and all(part[0] == axis for part in parts):
             reach = torch.cat([part[1] for part in parts])
@@ -174,7 +181,7 @@ def _reaches(model: nn.Module, masked: MaskedTensor) -> dict[str, tuple[int, Ten
 
 
 def _coloured(reach: Tensor) -> tuple[int, ...]:
-    """Colours, greedily in order of the players, such that no two that reach one position have the same."""
+    """A greedy colouring in the order of the players: players that reach one position have different colours."""
     weight = reach.float()
     near = ((weight @ weight.T) > 0).tolist()
     colours: list[int] = []
@@ -185,10 +192,10 @@ def _coloured(reach: Tensor) -> tuple[int, ...]:
 
 
 def _closed(model: nn.Module, masked: MaskedTensor, cut: Cut, inputs: Tensor) -> bool:
-    """Whether the layers behind the cut need nothing but its output: all else they see is NaN."""
+    """Whether the layers after the cut need only its output; everything else that they get is NaN."""
     try:
         features = first_tensor(output_at(model, cut.layer, inputs))
         assert features is not None
         return agrees(model, inputs, Resumed(model, cut.layer, _nan_image(masked)), features)
-    except Exception:  # a network whose parts speak of the batch in ways of their own fails in any way
+    except Exception:  # a network that handles the batch axis in its own way can fail in any way
         return False

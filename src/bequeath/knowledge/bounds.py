@@ -131,8 +131,8 @@ def preserved_bounds(
     >>> before = torch.tensor([0.0, 1.0, 2.0, 4.0], dtype=torch.float64)
     >>> after = torch.tensor([0.0, 1.0, 0.0, 1.0], dtype=torch.float64)
     >>> bounds = bq.preserved_bounds(before, after)
-    >>> round(bounds.share.item(), 2)
-    0.25
+    >>> round(bounds.share.item(), 1)
+    0.2
     """
     if not 0 < slack < 1:
         raise BequeathError(f"slack: {slack} given; give a share between 0 and 1")

@@ -1,18 +1,17 @@
-"""What is put in a hidden player's place.
+"""Baselines: what replaces hidden players.
 
-A baseline answers for the kinds of input it fits: `for_image` gives the picture that hidden pixels are taken from,
-`for_columns` the row, `for_features` the feature map, and `for_tokens` says what hidden tokens become.
+A baseline has a method for each kind of input that it fits: `for_image` gives the image that hidden pixels are taken
+from, `for_columns` the row, `for_features` the feature map, and `for_tokens` says what hidden tokens become.
 """
 
+from bequeath.games.baselines.dataset import DatasetMean, dataset_mean
 from bequeath.games.baselines.family import Baseline, Fill, own_padding, padding_token
 from bequeath.games.baselines.tensors import (
     Blur,
-    DatasetMean,
     Given,
     Mean,
     Zero,
     blur,
-    dataset_mean,
     given,
     mean,
     zero,

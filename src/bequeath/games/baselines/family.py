@@ -1,4 +1,4 @@
-"""The contract of every baseline, and what a hidden token can become."""
+"""The base class of all baselines, and what a hidden token can become."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ from bequeath.printable import one_line
 
 @dataclass(frozen=True, eq=False)
 class Fill:
-    """What a hidden token becomes: another token, a vector in place of its embedding, or nothing.
+    """What a hidden token becomes: another token, a vector instead of its embedding, or nothing.
 
     Attributes
     ----------
     token : int or None
-        Token id.
+        Id of the token that replaces it.
     vector : Tensor or None
-        Embedding of shape (width,).
+        Vector that replaces its embedding, shape (width,).
     attended : bool
         Whether other tokens attend to it.
     removed : bool
-        Whether the text closes over it; `token` then only fills batches up.
+        Whether the token is removed from the text; `token` is then used for padding only.
+
+    Examples
+    --------
+    >>> import bequeath as bq
+    >>> bq.baselines.Fill(token=0, attended=False).attended
+    False
     """
 
     token: int | None = None
@@ -37,21 +43,36 @@ class Fill:
 
 
 class Baseline:
-    """The family's contract; a baseline overrides what it fits."""
+    """Base class of all baselines. A baseline overrides the method of each kind of input that it fits.
+
+    Examples
+    --------
+    A baseline of your own, which replaces pixels by the image upside down:
+
+    >>> import torch
+    >>> import bequeath as bq
+    >>> class UpsideDown(bq.baselines.Baseline):
+    ...     name, fits = "upside_down", "images"
+    ...
+    ...     def for_image(self, image):
+    ...         return image.flip(1)
+    >>> UpsideDown().for_image(torch.tensor([[[1.0], [2.0]]])).flatten().tolist()
+    [2.0, 1.0]
+    """
 
     name = "baseline"
     fits = "nothing"
 
     def for_image(self, image: Tensor) -> Tensor:
-        """The picture behind `image`, both (channels, height, width), in the model's input units."""
+        """The image that hidden pixels of `image` are taken from; both (channels, height, width), in input units."""
         raise self._misfit("image players", "mean, zero, blur, dataset_mean or given")
 
     def for_columns(self, row: Tensor) -> Tensor:
-        """The row behind `row`, both (columns,)."""
+        """The row that hidden columns of `row` are taken from; both (columns,)."""
         raise self._misfit("column players", "dataset_mean, zero or given")
 
     def for_features(self, features: Tensor, channels: int, model: nn.Module, layer: str) -> Tensor:
-        """What is behind one sample's feature map (1, ...) at a layer, of the same shape; `channels` is its axis."""
+        """The feature map that hidden parts of `features`, (1, ...), are taken from; `channels` is its channel axis."""
         raise self._misfit("feature-map players", "dataset_mean, mean, zero or given")
 
     def for_tokens(self, tokenizer: Any, model: nn.Module) -> Fill:
@@ -68,7 +89,24 @@ class Baseline:
 
 
 def own_padding(model: nn.Module) -> int | None:
-    """The padding token of a text model's configuration, where it tells one."""
+    """Id of the padding token in a text model's configuration; None if there is none.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Such as a model of `transformers`.
+
+    Returns
+    -------
+    int or None
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> bq.baselines.own_padding(torch.nn.Linear(2, 2)) is None
+    True
+    """
     config: Any = config_of(model)
     if hasattr(config, "get_text_config"):
         config = config.get_text_config()
@@ -77,18 +115,41 @@ def own_padding(model: nn.Module) -> int | None:
 
 
 def padding_token(tokenizer: Any, model: nn.Module) -> int | None:
-    """The model's own padding token, by which a decoder's classifier finds the end of a text; else the tokenizer's."""
+    """Id of the padding token: the model's own if it has one, else the tokenizer's; None if neither has one.
+
+    The classifier of a decoder finds the end of a text by the model's own padding token.
+
+    Parameters
+    ----------
+    tokenizer
+        A tokenizer of `transformers`.
+    model : nn.Module
+        The text model.
+
+    Returns
+    -------
+    int or None
+
+    Examples
+    --------
+    Here `tokenizer` is a tokenizer of `transformers` whose padding token has the id 0.
+
+    >>> import torch
+    >>> import bequeath as bq
+    >>> bq.baselines.padding_token(tokenizer, torch.nn.Linear(2, 2))
+    0
+    """
     own = own_padding(model)
     return tokenizer.pad_token_id if own is None else own
 
 
 def embedding_table(model: nn.Module) -> Tensor:
-    """A text model's token embeddings: (vocabulary, width).
+    """The token embeddings of a text model: (vocabulary, width).
 
     Raises
     ------
     BequeathError
-        If the model does not tell them (`get_input_embeddings`, as transformers' models do).
+        If the model has no `get_input_embeddings`, which models of `transformers` have.
     """
     get: Any = getattr(model, "get_input_embeddings", None)
     table = getattr(get() if callable(get) else None, "weight", None)

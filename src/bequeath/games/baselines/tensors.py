@@ -1,21 +1,15 @@
-"""Baselines of images, rows and feature maps; as vectors in place of embeddings, some fit texts too."""
+"""Baselines of images, rows and feature maps. Some fit texts too: their values replace embeddings."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from bequeath.errors import BequeathError
 from bequeath.games.baselines.family import Baseline, Fill, embedding_table
-from bequeath.games.from_layer import first_tensor, output_at
-from bequeath.games.inputs import device_of
 from bequeath.lattice.given import plain_tensor
 from bequeath.printable import one_line
 
@@ -24,13 +18,22 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class Mean(Baseline):
-    """Images and feature maps: each channel's mean over the sample. Texts: the mean of the embedding table."""
+    """Mean of the sample. Images and feature maps: mean of each channel. Texts: mean of the embedding table.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> image = torch.tensor([[[1.0, 2.0], [3.0, 6.0]]])
+    >>> bq.baselines.mean().for_image(image).tolist()
+    [[[3.0, 3.0], [3.0, 3.0]]]
+    """
 
     name = "mean"
     fits = "images, feature maps and texts"
 
     def for_image(self, image: Tensor) -> Tensor:
-        _check_floats(image, self.name, "image")
+        check_floats(image, self.name, "image")
         return image.mean((1, 2), keepdim=True).expand_as(image)
 
     def for_features(self, features: Tensor, channels: int, model: nn.Module, layer: str) -> Tensor:
@@ -44,7 +47,15 @@ class Mean(Baseline):
 
 @dataclass(frozen=True)
 class Zero(Baseline):
-    """0 in the input's units (grey, for a normalised image), in a feature map, or as an embedding."""
+    """Zero, in the units of the input: grey in a normalised image. Also for rows, feature maps and embeddings.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> bq.baselines.zero().for_columns(torch.tensor([1.5, -2.0])).tolist()
+    [0.0, 0.0]
+    """
 
     name = "zero"
     fits = "images, columns, feature maps and texts"
@@ -64,12 +75,20 @@ class Zero(Baseline):
 
 @dataclass(frozen=True)
 class Blur(Baseline):
-    """Images: the picture behind a Gaussian blur.
+    """The image itself, blurred by a Gaussian filter.
 
-    Attributes
+    Parameters
     ----------
     sigma : float
-        Standard deviation in pixels; borders are continued by their own values.
+        Standard deviation of the filter in pixels. Pixels beyond the border count as copies of the border.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> image = torch.tensor([[[0.0, 0.0, 9.0, 0.0, 0.0]]])
+    >>> [round(pixel, 1) for pixel in bq.baselines.blur(sigma=1.0).for_image(image)[0, 0].tolist()]
+    [0.5, 2.2, 3.6, 2.2, 0.5]
     """
 
     sigma: float = 10.0
@@ -83,8 +102,8 @@ class Blur(Baseline):
     def for_image(self, image: Tensor) -> Tensor:
         from scipy.ndimage import gaussian_filter
 
-        _check_floats(image, self.name, "image")
-        # In double precision: NumPy does not know all of torch's half precisions.
+        check_floats(image, self.name, "image")
+        # In double precision: NumPy lacks some of torch's half precisions.
         pixels = image.detach().cpu().double().numpy()
         blurred = gaussian_filter(pixels, (0, self.sigma, self.sigma), mode="nearest")
         return torch.from_numpy(blurred).to(image)
@@ -94,67 +113,23 @@ class Blur(Baseline):
 
 
 @dataclass(frozen=True, eq=False)
-class DatasetMean(Baseline):
-    """The mean over a data set: of its images, of its rows (column means), or of a layer's feature maps over it.
+class Given(Baseline):
+    """Values of your own: an image, a row, a feature map, an embedding, or numbers that broadcast to it.
+
+    `given` makes and checks it.
 
     Attributes
     ----------
-    inputs : Tensor
-        (samples, channels, height, width) images or (samples, columns) rows, as the model is given them.
+    value : Tensor
+        In the units of the model's input (or of the feature map, or of the embeddings).
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> bq.baselines.Given(torch.tensor(0.5)).for_columns(torch.tensor([1.0, 2.0])).tolist()
+    [0.5, 0.5]
     """
-
-    inputs: Tensor
-    name = "dataset_mean"
-    fits = "images, columns and feature maps"
-    # Feature means by model and layer: found once, not for each of many games. Versions tell of changed weights.
-    _means: weakref.WeakKeyDictionary[nn.Module, dict[str, tuple[tuple[int, ...], Tensor]]] = field(
-        default_factory=weakref.WeakKeyDictionary, repr=False
-    )
-
-    __repr__ = one_line
-
-    def _mean(self, sample: Tensor, what: str) -> Tensor:
-        if self.inputs.shape[1:] != sample.shape:
-            raise BequeathError(
-                f"baseline dataset_mean: its inputs are {tuple(self.inputs.shape[1:])}, this {what} is "
-                f"{tuple(sample.shape)}; give inputs as the model is given them"
-            )
-        _check_floats(sample, self.name, what)
-        return self._input_mean.to(sample)
-
-    @cached_property
-    def _input_mean(self) -> Tensor:
-        return self.inputs.mean(0, dtype=torch.float64)
-
-    def for_image(self, image: Tensor) -> Tensor:
-        return self._mean(image, "image")
-
-    def for_columns(self, row: Tensor) -> Tensor:
-        return self._mean(row, "row")
-
-    def for_features(self, features: Tensor, channels: int, model: nn.Module, layer: str) -> Tensor:
-        versions = tuple(parameter._version for parameter in model.parameters())
-        known = self._means.setdefault(model, {})
-        if layer not in known or known[layer][0] != versions:
-            total, device = torch.zeros((), dtype=torch.float64), device_of(model)
-            with torch.inference_mode():
-                for block in torch.split(self.inputs, _BATCH):
-                    output = first_tensor(output_at(model, layer, block.to(device)))
-                    assert output is not None  # the players' own pass has seen a tensor
-                    total = total + output.double().sum(0).cpu()
-            known[layer] = versions, total / len(self.inputs)
-        mean = known[layer][1]
-        if mean.shape != features.shape[1:]:
-            raise BequeathError(
-                f"baseline dataset_mean: at layer {layer!r} its inputs give {tuple(mean.shape)}, this sample "
-                f"{tuple(features.shape[1:])}; give inputs of the sample's size"
-            )
-        return mean[None].to(features)
-
-
-@dataclass(frozen=True, eq=False)
-class Given(Baseline):
-    """Given values: an image, a row, a feature map, or an embedding, or numbers that broadcast to it."""
 
     value: Tensor
     name = "given"
@@ -164,7 +139,7 @@ class Given(Baseline):
 
     def _as(self, sample: Tensor, what: str) -> Tensor:
         if self.value.is_floating_point():
-            _check_floats(sample, self.name, what.split()[-1])
+            check_floats(sample, self.name, what.split()[-1])
         try:
             return self.value.to(sample).expand_as(sample)
         except RuntimeError:
@@ -186,8 +161,8 @@ class Given(Baseline):
         return Fill(vector=self._as(embedding_table(model)[0], "an embedding"))
 
 
-def _check_floats(sample: Tensor, name: str, what: str) -> None:
-    """Refuse samples that cannot hold the baseline's fractions."""
+def check_floats(sample: Tensor, name: str, what: str) -> None:
+    """Refuse samples of whole numbers: they cannot hold the baseline's fractions."""
     if not sample.is_floating_point():
         raise BequeathError(
             f"baseline {name}: this {what} has {sample.dtype} values; give floats, or the baseline zero"
@@ -197,41 +172,31 @@ def _check_floats(sample: Tensor, name: str, what: str) -> None:
 mean, zero, blur = Mean, Zero, Blur
 
 
-def dataset_mean(inputs: ArrayLike | Tensor | Sequence[Tensor]) -> DatasetMean:
-    """The mean over a data set: its mean image, its column means, or a layer's mean feature map over it.
+def given(value: Any) -> Given:
+    """Values of your own: an image, a row, a feature map, an embedding, or numbers that broadcast to it.
 
     Parameters
     ----------
-    inputs : Tensor, array, or sequence of Tensor
-        Images (samples, channels, height, width) or rows (samples, columns), as the model is given them.
+    value : Tensor, array, or number
+        In the units of the model's input (or of the feature map, or of the embeddings); finite.
+
+    Returns
+    -------
+    Given
 
     Raises
     ------
     BequeathError
-        If there are none, or they are neither images nor rows, differ in shape, or hold NaN or infinity.
+        If a value is not finite, or not a number.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> bq.baselines.given([0.5, -1.0]).for_columns(torch.tensor([1.0, 2.0])).tolist()
+    [0.5, -1.0]
     """
-    if isinstance(inputs, (list, tuple)):
-        parts = [plain_tensor(part, "baseline dataset_mean") for part in inputs]
-        shapes = sorted({tuple(part.shape) for part in parts})
-        if len(shapes) != 1:
-            what = f"inputs of several shapes, {shapes[0]} and {shapes[1]}" if shapes else "no inputs"
-            raise BequeathError(f"baseline dataset_mean: {what}; give samples of one shape")
-        stacked = torch.stack(parts)
-    else:
-        stacked = plain_tensor(inputs, "baseline dataset_mean")
-    if stacked.ndim not in (2, 4) or not len(stacked):
-        raise BequeathError(
-            f"baseline dataset_mean: inputs {tuple(stacked.shape)}; give images (samples, channels, height, width) "
-            "or rows (samples, columns)"
-        )
-    if not bool(torch.isfinite(stacked).all()):
-        raise BequeathError("baseline dataset_mean: its inputs hold NaN or infinity; give finite values")
-    return DatasetMean(stacked)
-
-
-def given(value: Any) -> Given:
-    """Values of your own: an image, row, feature map or embedding, or numbers that broadcast to it."""
     tensor = plain_tensor(value, "baseline given")
     if not bool(torch.isfinite(tensor).all()):
-        raise BequeathError("baseline given: holds NaN or infinity; give finite values")
+        raise BequeathError("baseline given: the value holds NaN or infinity; give finite values")
     return Given(tensor)

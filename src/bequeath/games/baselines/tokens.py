@@ -13,7 +13,17 @@ from bequeath.games.baselines.family import Baseline, Fill, padding_token
 
 @dataclass(frozen=True)
 class MaskToken(Baseline):
-    """Texts: the tokenizer's mask token."""
+    """The mask token of the tokenizer, for texts.
+
+    Examples
+    --------
+    Here `tokenizer` is a tokenizer of `transformers` whose mask token has the id 2.
+
+    >>> import torch
+    >>> import bequeath as bq
+    >>> bq.baselines.mask_token().for_tokens(tokenizer, torch.nn.Linear(2, 2)).token
+    2
+    """
 
     name = "mask_token"
     fits = "texts"
@@ -38,9 +48,19 @@ def _pad_id(tokenizer: Any, model: nn.Module, name: str) -> int:
 
 @dataclass(frozen=True)
 class Pad(Baseline):
-    """Texts: the padding token, which no other token attends to; all others keep their positions.
+    """The padding token, for texts. No other token attends to it, and the other tokens keep their positions.
 
-    Models that count positions over the tokens that are no padding (RoBERTa and its kin) move the others up.
+    Some models, such as RoBERTa, number positions over the tokens that are not padding: there the others move up.
+
+    Examples
+    --------
+    Here `tokenizer` is a tokenizer of `transformers` whose padding token has the id 0.
+
+    >>> import torch
+    >>> import bequeath as bq
+    >>> fill = bq.baselines.pad().for_tokens(tokenizer, torch.nn.Linear(2, 2))
+    >>> fill.token, fill.attended
+    (0, False)
     """
 
     name = "pad"
@@ -52,7 +72,17 @@ class Pad(Baseline):
 
 @dataclass(frozen=True)
 class Removal(Baseline):
-    """Texts: hidden tokens are taken out, and the text closes over them; where none is left it is one padding token."""
+    """Removal of hidden tokens from the text; a text without any token left becomes one padding token.
+
+    Examples
+    --------
+    Here `tokenizer` is a tokenizer of `transformers`.
+
+    >>> import torch
+    >>> import bequeath as bq
+    >>> bq.baselines.removal().for_tokens(tokenizer, torch.nn.Linear(2, 2)).removed
+    True
+    """
 
     name = "removal"
     fits = "texts"

@@ -1,4 +1,4 @@
-"""Players of a table's row: columns, or groups of columns."""
+"""Players of a row of a table: columns, or groups of columns."""
 
 from __future__ import annotations
 
@@ -18,14 +18,21 @@ from bequeath.printable import one_line
 
 @dataclass(frozen=True)
 class Columns(Players):
-    """Groups of a row's columns; columns of no group are always shown.
+    """Columns of a row, or groups of them, as players; columns in no group are always shown. `columns` makes it.
 
     Attributes
     ----------
     groups : tuple of (str, tuple of int)
-        Name and columns of each player.
+        Name and column numbers of each player. Empty: each column is a player.
     width : int or None
-        Number of columns; None: as many as the row has.
+        Number of columns of the rows; None: any number.
+
+    Examples
+    --------
+    >>> import bequeath as bq
+    >>> players = bq.players.Columns((("age", (0,)), ("city", (1, 2))), width=3)
+    >>> players.names()
+    ('age', 'city')
     """
 
     groups: tuple[tuple[str, tuple[int, ...]], ...]
@@ -34,15 +41,15 @@ class Columns(Players):
     __repr__ = one_line
 
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
-        """Columns of the row x, shape (columns,)."""
+        """Bind the row x, shape (columns,)."""
         if not isinstance(x, Tensor) or x.ndim != 1 or not len(x):
             shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-            raise BequeathError(f"players columns: a row (columns,) is needed, not {shape}")
+            raise BequeathError(f"players columns: {shape} given; give a row (columns,)")
         groups = self._groups(x)
         last = max(i for _, members in groups for i in members)
         if (self.width or last + 1) > len(x) or (self.width is not None and self.width != len(x)):
             raise BequeathError(
-                f"players columns: made for rows of {self.width or last + 1} columns, this one has {len(x)}"
+                f"players columns: this row has {len(x)} columns; give rows of {self.width or last + 1}"
             )
         owner = torch.full((len(x),), SHOWN)
         for player, (_, members) in enumerate(groups):
@@ -53,11 +60,11 @@ class Columns(Players):
         return self.groups or tuple((f"column {i}", (i,)) for i in range(len(x)))
 
     def names(self, x: Any = None) -> tuple[str, ...]:
-        """The columns' or groups' own."""
+        """Names of the columns or groups."""
         return tuple(name for name, _ in (self.groups if x is None else self._groups(x)))
 
     def captions(self, x: Any) -> tuple[str, ...]:
-        """Names, and what stands in single columns; x is the row as people know it."""
+        """Names, with the values of single columns; x is the row in the units that a reader knows."""
         return tuple(
             f"{name} = {x[members[0]]:.4g}" if len(members) == 1 else name
             for name, members in self._groups(x)
@@ -78,19 +85,26 @@ def columns(
     Parameters
     ----------
     names : sequence of str, optional
-        Names of all columns in order.
+        Names of all columns in order; by default ``column 0``, ...
     groups : mapping of str to sequences of str or int, optional
         Columns of each player, by name or number; columns in no group are always shown. By default each column is a
         player.
 
+    Returns
+    -------
+    Columns
+
     Raises
     ------
     BequeathError
-        If a column is unknown or in two groups.
+        If a column is unknown or in two groups, a group is empty, or names repeat.
 
     Examples
     --------
-    >>> bq.players.columns(["age", "city=A", "city=B"], {"age": ["age"], "city": ["city=A", "city=B"]})
+    >>> import bequeath as bq
+    >>> groups = {"age": ["age"], "city": ["city=A", "city=B"]}
+    >>> bq.players.columns(["age", "city=A", "city=B"], groups).names()
+    ('age', 'city')
     """
     if names is not None and not len(names):
         raise BequeathError("players columns: no names given; leave names out for numbered columns")
@@ -99,7 +113,7 @@ def columns(
     width = None if names is None else len(names)
     if groups is None:
         return Columns(tuple((str(name), (i,)) for i, name in enumerate(names or ())), width)
-    found: list[tuple[str, tuple[int, ...]]] = []
+    numbered: list[tuple[str, tuple[int, ...]]] = []
     owner: dict[int, str] = {}
     for group, members in groups.items():
         numbers = tuple(_number(member, names, group) for member in members)
@@ -111,10 +125,10 @@ def columns(
                     f"players columns: column {number} is in the groups {owner[number]!r} and {group!r}"
                 )
             owner[number] = group
-        found.append((group, numbers))
-    if not found:
+        numbered.append((group, numbers))
+    if not numbered:
         raise BequeathError("players columns: no groups given; leave groups out for single columns")
-    return Columns(tuple(found), width)
+    return Columns(tuple(numbered), width)
 
 
 def _number(member: str | int, names: Sequence[str] | None, group: str) -> int:

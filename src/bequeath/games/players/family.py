@@ -1,4 +1,4 @@
-"""The contract of every kind of players, and some players of a kind."""
+"""The base class of all kinds of players, and a selection of the players of a kind."""
 
 from __future__ import annotations
 
@@ -19,58 +19,89 @@ T = TypeVar("T")
 
 
 class Binds(Protocol):
-    """All that a game needs of its players."""
+    """The interface that a game needs: any object with this method can be the players.
+
+    Examples
+    --------
+    Players that are the two halves of a row:
+
+    >>> import torch
+    >>> import bequeath as bq
+    >>> class Halves:
+    ...     def bind(self, x, baseline, model):
+    ...         owner = (torch.arange(len(x)) >= len(x) // 2).long()
+    ...         return bq.players.MaskedTensor(owner, ("left", "right"), x, baseline.for_columns(x))
+    >>> masked = Halves().bind(torch.ones(4), bq.baselines.zero(), torch.nn.Linear(4, 2))
+    >>> masked.inputs(torch.tensor([[True, False]])).tolist()
+    [[1.0, 1.0, 0.0, 0.0]]
+    """
 
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedInput:
-        """Fix one sample x and the baseline; `model` is asked where players or baseline lie inside it."""
+        """Bind the players to one sample x and a baseline; `model` is used if players or baseline lie inside it."""
 
 
 class Players:
-    """The family's contract: a kind overrides `bind`, and of all else what it knows of its players.
+    """Base class of all kinds of players. A kind overrides `bind`, and of the rest what it knows of its players.
 
-    An object of another class with `bind` alone is as good: `players_of` makes it one of the family.
+    An object of another class with `bind` is enough for a game; `players_of` gives it the other methods.
+
+    Examples
+    --------
+    Players of a row that are its columns:
+
+    >>> import torch
+    >>> import bequeath as bq
+    >>> class Single(bq.players.Players):
+    ...     def bind(self, x, baseline, model):
+    ...         names = tuple(f"column {i}" for i in range(len(x)))
+    ...         return bq.players.MaskedTensor(torch.arange(len(x)), names, x, baseline.for_columns(x))
+    >>> game = bq.Game(
+    ...     torch.nn.Linear(3, 2), torch.ones(3), Single(), bq.baselines.zero(), bq.values.log_odds(0)
+    ... )
+    >>> game.player_names
+    ('column 0', 'column 1', 'column 2')
     """
 
     fusable = False
-    """Whether the model's layers may be folded into each other: not where players may lie inside it."""
+    """Whether layers of the model may be fused; not if players may lie inside it."""
 
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedInput:
-        """Fix one sample x and the baseline; `model` is asked where players or baseline lie inside it."""
+        """Bind the players to one sample x and a baseline; `model` is used if players or baseline lie inside it."""
         raise NotImplementedError
 
     def names(self, x: Any = None) -> tuple[str, ...]:
-        """Names of the players of sample x; without x those that all samples share, none where each has its own."""
+        """Names of the players of sample x. Without x: the names that all samples share, empty if there are none."""
         return ()
 
     def captions(self, x: Any) -> tuple[str, ...] | None:
-        """What stands in each player's place in x, for people to read; None where it is to be seen, not read."""
+        """The content of each player in sample x as text, for reports; None if it can only be shown as an image."""
         return None
 
     def boxes(self) -> list[Box] | None:
-        """(x0, y0, x1, y1) of each player as fractions of every picture; None where they are no boxes."""
+        """(x0, y0, x1, y1) of each player as fractions of every image; None if the players are not boxes."""
         return None
 
     def label_map(self, x: Any) -> NDArray[np.int64] | None:
-        """The player of each pixel of image x, negative where there is none: (height, width). None: `boxes` tell it."""
+        """The player of each pixel of image x, (height, width), negative for none; None if `boxes` has them."""
         return None
 
     @property
     def needs(self) -> str | None:
-        """What only some samples have and the others cannot do without, in words: `fits` tells which have it."""
+        """In words: what a sample needs to be bound, if not all samples have it. `fits` checks a sample."""
         return None
 
     def fits(self, x: Any) -> bool:
-        """Whether sample x has what the players need."""
+        """Whether sample x can be bound to the players."""
         return True
 
     def only(self, indices: Sequence[int]) -> Players:
-        """Some of the players, by number."""
+        """A selection of the players, by number."""
         return chosen(self, indices)
 
 
 @dataclass(frozen=True)
 class _Adopted(Players):
-    """An object that has `bind` and nothing else of the contract."""
+    """Players from an object that only has `bind`."""
 
     given: Binds
 
@@ -82,22 +113,46 @@ class _Adopted(Players):
 
 
 def players_of(given: Binds) -> Players:
-    """Any object with `bind` as one of the family."""
+    """Any object with `bind` as an object of the class `Players`.
+
+    Parameters
+    ----------
+    given
+        Players of any class.
+
+    Returns
+    -------
+    Players
+        The object itself if it is one already.
+
+    Examples
+    --------
+    >>> import bequeath as bq
+    >>> grid = bq.players.grid(2, 2)
+    >>> bq.players.players_of(grid) is grid
+    True
+    """
     return given if isinstance(given, Players) else _Adopted(given)
 
 
 @dataclass(frozen=True)
 class Chosen(Players):
-    """Some players of a kind; the rest of the input is always shown, or always hidden.
+    """A selection of the players of a kind; all others are always shown, or always hidden. `chosen` makes it.
 
     Attributes
     ----------
     players
         Any kind of players.
     indices : tuple of int
-        Which of them, in the order wanted.
+        Numbers of the selected players, in their new order.
     rest : "shown" or "hidden"
-        What the parts of all others are.
+        Whether the parts of all other players are shown or hidden.
+
+    Examples
+    --------
+    >>> import bequeath as bq
+    >>> bq.players.Chosen(bq.players.columns(["age", "height", "city"]), (2, 0)).names()
+    ('city', 'age')
     """
 
     players: Binds
@@ -106,36 +161,36 @@ class Chosen(Players):
 
     def __post_init__(self) -> None:
         if self.rest not in ("shown", "hidden"):
-            raise BequeathError(f'players: rest is "shown" or "hidden", not {self.rest!r}')
+            raise BequeathError(f'players: rest {self.rest!r}; give "shown" or "hidden"')
 
     @property
-    def _every(self) -> Players:
+    def _all(self) -> Players:
         return players_of(self.players)
 
-    def _some(self, every: Sequence[T]) -> list[T]:
-        return [every[i] for i in self.indices] if every else []
+    def _selected(self, entries: Sequence[T]) -> list[T]:
+        return [entries[i] for i in self.indices] if entries else []
 
     @property
     def fusable(self) -> bool:  # type: ignore[override]
-        return self._every.fusable
+        return self._all.fusable
 
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedInput:
-        """The chosen players of x."""
+        """Bind the selected players to sample x."""
         return self.players.bind(x, baseline, model).only(self.indices, self.rest)
 
     def names(self, x: Any = None) -> tuple[str, ...]:
-        return tuple(self._some(self._every.names(x)))
+        return tuple(self._selected(self._all.names(x)))
 
     def captions(self, x: Any) -> tuple[str, ...] | None:
-        captions = self._every.captions(x)
-        return None if captions is None else tuple(self._some(captions))
+        captions = self._all.captions(x)
+        return None if captions is None else tuple(self._selected(captions))
 
     def boxes(self) -> list[Box] | None:
-        boxes = self._every.boxes()
-        return None if boxes is None else self._some(boxes)
+        boxes = self._all.boxes()
+        return None if boxes is None else self._selected(boxes)
 
     def label_map(self, x: Any) -> NDArray[np.int64] | None:
-        labels = self._every.label_map(x)
+        labels = self._all.label_map(x)
         if labels is None:
             return None
         place = np.full(max(int(labels.max()), *self.indices) + 1, -1)
@@ -144,15 +199,35 @@ class Chosen(Players):
 
     @property
     def needs(self) -> str | None:
-        return self._every.needs
+        return self._all.needs
 
     def fits(self, x: Any) -> bool:
-        return self._every.fits(x)
+        return self._all.fits(x)
 
     def __str__(self) -> str:
         return f"{len(self.indices)} of: {self.players} (the rest {self.rest})"
 
 
 def chosen(players: Binds, indices: Sequence[int], rest: Rest = "shown") -> Chosen:
-    """Only some of the players, by number; the parts of all others are always shown, or always hidden."""
+    """A selection of the players of a kind; all others are always shown, or always hidden.
+
+    Parameters
+    ----------
+    players
+        Any kind of players.
+    indices : sequence of int
+        Numbers of the selected players, in their new order.
+    rest : "shown" or "hidden"
+        Whether the parts of all other players are shown or hidden.
+
+    Returns
+    -------
+    Chosen
+
+    Examples
+    --------
+    >>> import bequeath as bq
+    >>> bq.players.chosen(bq.players.columns(["age", "height", "city"]), [2, 0]).names()
+    ('city', 'age')
+    """
     return Chosen(players, tuple(indices), rest)

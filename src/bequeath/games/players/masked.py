@@ -1,7 +1,7 @@
-"""One sample, ready to be shown in part: what every kind of players comes down to.
+"""One sample with its players and baseline, from which masked inputs are made.
 
-Each part of the input (pixel, token, column, position) has an owner: a player, or nobody. Showing a coalition keeps the
-parts of its players and puts the baseline in the place of all others.
+Each part of the input (pixel, token, column, position) has an owner: a player, or no player. A masked input keeps the
+parts of the players in the coalition and replaces all others by the baseline.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bequeath.games.baselines import Fill
 from bequeath.games.inputs import Inputs, logits
 from bequeath.printable import one_line
 
-# Owners of parts that belong to no player: read as the last two columns behind a mask's players.
+# Owners of parts that belong to no player. They index the last two columns after those of the players in a mask.
 SHOWN = -2
 HIDDEN = -1
 
@@ -28,14 +28,22 @@ Self = TypeVar("Self", bound="MaskedInput")
 
 @dataclass(frozen=True, eq=False)
 class MaskedInput:
-    """One sample and its players.
+    """Base class of one sample with its players. `inputs` makes the model inputs for any masks.
 
     Attributes
     ----------
     owner : Tensor
-        int64: the player of each part of the input, or SHOWN or HIDDEN.
+        int64: the player of each part of the input; -2 if the part is always shown, -1 if it is always hidden.
     names : tuple of str
         Names of the players.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> masked = bq.players.grid(1, 2).bind(torch.ones(1, 2, 2), bq.baselines.zero(), torch.nn.Flatten())
+    >>> isinstance(masked, bq.players.MaskedInput), masked.names
+    (True, ('r1c1', 'r1c2'))
     """
 
     owner: Tensor
@@ -44,59 +52,72 @@ class MaskedInput:
     __repr__ = one_line
 
     def kept(self, masks: Tensor) -> Tensor:
-        """Which parts are kept: bool, (batch, *owner.shape), for masks (batch, players)."""
+        """Which parts are shown: bool, (batch, *owner.shape), for masks (batch, players)."""
         masks = masks.to(self.owner.device)
-        nobody = torch.tensor([True, False], device=masks.device).expand(len(masks), 2)
-        return torch.cat((masks, nobody), dim=1)[:, self.owner]
+        no_player = torch.tensor([True, False], device=masks.device).expand(len(masks), 2)
+        return torch.cat((masks, no_player), dim=1)[:, self.owner]
 
     def inputs(self, masks: Tensor) -> Inputs:
-        """Model inputs for masks of shape (batch, players), bool: True keeps the player."""
+        """Model inputs for masks, bool (batch, players); True shows the player."""
         raise NotImplementedError
 
     def network(self, model: nn.Module) -> Callable[[Inputs], Tensor]:
-        """What the inputs are given to: inputs -> logits (batch, classes)."""
+        """The function that the inputs are given to, from inputs to logits (batch, classes)."""
         return lambda inputs: logits(model, inputs)
 
-    def kin(self) -> Hashable:
-        """Inputs of samples with equal kin may go through the model in one batch."""
+    def batch_key(self) -> Hashable:
+        """Inputs of samples with equal keys may share a batch."""
         return id(self)
 
     def joined(self, parts: Sequence[Inputs]) -> Inputs:
-        """Inputs of this sample and others of its kin as one batch."""
+        """Join inputs of samples with equal `batch_key` to one batch."""
         if isinstance(parts[0], Tensor):
             return torch.cat([part for part in parts if isinstance(part, Tensor)])
         named = [part for part in parts if not isinstance(part, Tensor)]
         return {name: torch.cat([part[name] for part in named]) for name in named[0]}
 
     def order(self, masks: Tensor) -> Tensor | None:
-        """Numbers (batch,) by which masks are sorted before evaluation, the greatest first; None: as they are."""
+        """Sort keys of the masks, (batch,): masks with the largest keys are evaluated first. None: not sorted."""
         return None
 
     def to(self: Self, device: torch.device) -> Self:
-        """The same on a device."""
+        """The same sample with its tensors on a device."""
         return replace(self, **{f.name: _moved(getattr(self, f.name), device) for f in fields(self)})
 
     def only(self: Self, chosen: Sequence[int], rest: Rest) -> Self:
-        """The same sample with some of its players; the others' parts are always shown, or always hidden."""
+        """The same sample with a selection of its players; the parts of all others are always shown or hidden."""
         n = len(self.names)
         if not chosen or len(set(chosen)) != len(chosen) or not all(0 <= i < n for i in chosen):
             raise BequeathError(
                 f"players: {list(chosen)} chosen of {n}; give different numbers from 0 to {n - 1}, at least one"
             )
-        place = torch.full((n + 2,), SHOWN if rest == "shown" else HIDDEN, device=self.owner.device)
-        place[list(chosen)] = torch.arange(len(chosen), device=self.owner.device)
-        place[[SHOWN, HIDDEN]] = torch.tensor([SHOWN, HIDDEN], device=self.owner.device)
-        return replace(self, owner=place[self.owner], names=tuple(self.names[i] for i in chosen))
+        new_owner = torch.full((n + 2,), SHOWN if rest == "shown" else HIDDEN, device=self.owner.device)
+        new_owner[list(chosen)] = torch.arange(len(chosen), device=self.owner.device)
+        new_owner[[SHOWN, HIDDEN]] = torch.tensor([SHOWN, HIDDEN], device=self.owner.device)
+        return replace(self, owner=new_owner[self.owner], names=tuple(self.names[i] for i in chosen))
 
 
 @dataclass(frozen=True, eq=False)
 class MaskedTensor(MaskedInput):
-    """A sample that is one tensor: an image (channels, height, width) or a table's row (columns,).
+    """A sample that is one tensor: an image (channels, height, width) or a row (columns,).
 
-    Attributes
+    Parameters
     ----------
+    owner : Tensor
+        int64, broadcasts to `x`: the player of each entry; -2 if it is always shown, -1 if it is always hidden.
+    names : tuple of str
+        Names of the players.
     x, hidden : Tensor
-        The sample and its baseline, of one shape; `owner` broadcasts to it.
+        The sample, and the baseline that replaces hidden entries; of one shape.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> row = torch.tensor([1.0, 2.0, 3.0])
+    >>> masked = bq.players.MaskedTensor(torch.tensor([0, 0, 1]), ("first", "last"), row, torch.zeros(3))
+    >>> masked.inputs(torch.tensor([[True, False], [False, True]])).tolist()
+    [[1.0, 2.0, 0.0], [0.0, 0.0, 3.0]]
     """
 
     x: Tensor
@@ -105,11 +126,11 @@ class MaskedTensor(MaskedInput):
     __repr__ = one_line
 
     def inputs(self, masks: Tensor) -> Tensor:
-        """(batch, players) -> (batch, *x.shape)."""
+        """Model inputs (batch, *x.shape) for masks, bool (batch, players)."""
         return torch.where(self.kept(masks), self.x, self.hidden)
 
-    def kin(self) -> Hashable:
-        """Any sample of this shape and dtype."""
+    def batch_key(self) -> Hashable:
+        """Shape, dtype and device: samples that agree in these may share a batch."""
         return "tensor", self.x.shape, self.x.dtype, self.x.device
 
 

@@ -1,4 +1,4 @@
-"""A tokenised text, ready to be shown in part."""
+"""A tokenised text with its players and baseline, from which masked inputs are made."""
 
 from __future__ import annotations
 
@@ -16,18 +16,28 @@ from bequeath.printable import one_line
 
 @dataclass(frozen=True, eq=False)
 class MaskedTokens(MaskedInput):
-    """A tokenised text; `owner` has an entry for each token.
+    """A tokenised text with its players; `owner` has an entry for each token.
 
     Attributes
     ----------
     tokens : dict of str to Tensor
-        What the tokenizer gives, (1, tokens) each.
+        Output of the tokenizer, (1, tokens) each.
     fill : Fill
         What hidden tokens become.
     embedded : Tensor or None
-        The text's own embeddings, (1, tokens, width), where hidden tokens become vectors.
+        Embeddings of the text, (1, tokens, width), if vectors replace hidden tokens.
     pad : int
-        Token that fills shorter texts of a batch up.
+        Id of the token that pads shorter texts in a batch.
+
+    Examples
+    --------
+    Here `tokenizer` is a fast tokenizer of `transformers` whose mask token has the id 2.
+
+    >>> import torch
+    >>> import bequeath as bq
+    >>> text = bq.players.words(tokenizer).bind("a good film", bq.baselines.mask_token(), torch.nn.Linear(2, 2))
+    >>> text.inputs(torch.tensor([[True, False, True]]))["input_ids"].tolist()
+    [[3, 2, 5]]
     """
 
     tokens: dict[str, Tensor]
@@ -38,7 +48,7 @@ class MaskedTokens(MaskedInput):
     __repr__ = one_line
 
     def inputs(self, masks: Tensor) -> dict[str, Tensor]:
-        """(batch, players) -> token ids or embeddings, attention mask and the like, (batch, tokens, ...)."""
+        """Token ids or embeddings, attention mask and so on, (batch, tokens, ...), for masks, bool (batch, players)."""
         keep = self.kept(masks)
         inputs = {name: value.expand(len(masks), -1) for name, value in self.tokens.items()}
         if self.fill.removed:
@@ -62,11 +72,11 @@ class MaskedTokens(MaskedInput):
         closed["attention_mask"] = _never_empty(there.to(inputs["input_ids"].dtype))
         return closed
 
-    def kin(self) -> Hashable:
-        """Texts of any length: shorter ones are filled up, which needs an attention mask.
+    def batch_key(self) -> Hashable:
+        """Texts of all lengths share batches: shorter ones are padded, which needs an attention mask.
 
-        Of one length where tokens become vectors: a decoder's classifier finds the end of a text by its padding token,
-        which it does not see then.
+        If vectors replace tokens, only texts of one length do: the classifier of a decoder finds the end of a text by
+        its padding token, and embeddings do not show that.
         """
         if "attention_mask" not in self.tokens:
             return id(self)
@@ -74,25 +84,25 @@ class MaskedTokens(MaskedInput):
         return "tokens", length, tuple(self.tokens), self.pad, self.owner.device
 
     def joined(self, parts: Sequence[Inputs]) -> dict[str, Tensor]:
-        """Texts as one batch, shorter ones filled up."""
+        """Join texts to one batch; shorter ones are padded."""
         return fill_up(parts, self.pad)
 
     def order(self, masks: Tensor) -> Tensor | None:
-        """By the tokens left, where hidden ones are removed: the costliest come first, and their memory is measured."""
+        """Number of tokens left, if hidden ones are removed: the longest texts are evaluated, and measured, first."""
         return self.kept(masks).sum(1).cpu() if self.fill.removed else None
 
 
 def _never_empty(attended: Tensor) -> Tensor:
-    """An attention mask whose rows without any token have their first: one padding token is all of an empty text.
+    """Make the first token attended in rows without any: an empty text is then one padding token.
 
-    What a model gives where nothing is attended to would depend on how far its batch is filled up.
+    Without any attended token, the output of a model would depend on the padding of its batch.
     """
     attended[:, 0] = attended[:, 0].where(attended.any(1), 1)
     return attended
 
 
 def fill_up(parts: Sequence[Inputs], pad: int) -> dict[str, Tensor]:
-    """Texts of several lengths as one batch: filled up on the right, out of attention."""
+    """Join texts of several lengths to one batch: padded on the right; padding is not attended."""
     texts = [part for part in parts if not isinstance(part, Tensor)]
     joined = {}
     for name in texts[0]:
@@ -100,9 +110,9 @@ def fill_up(parts: Sequence[Inputs], pad: int) -> dict[str, Tensor]:
         longest = max(text[name].shape[1] for text in texts)
         filled = []
         for text in texts:
-            behind = longest - text[name].shape[1]
-            # The axis of tokens is the second: (batch, tokens) or (batch, tokens, width).
-            room = (0, behind) if text[name].ndim == 2 else (0, 0, 0, behind)
-            filled.append(nn.functional.pad(text[name], room, value=value) if behind else text[name])
+            missing = longest - text[name].shape[1]
+            # Tokens are the second axis: (batch, tokens) or (batch, tokens, width).
+            padding = (0, missing) if text[name].ndim == 2 else (0, 0, 0, missing)
+            filled.append(nn.functional.pad(text[name], padding, value=value) if missing else text[name])
         joined[name] = torch.cat(filled)
     return joined

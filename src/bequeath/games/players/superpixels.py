@@ -1,4 +1,4 @@
-"""Players of an image that are found in it: superpixels."""
+"""Superpixels of an image as players."""
 
 from __future__ import annotations
 
@@ -19,16 +19,31 @@ from bequeath.games.players.masked import MaskedTensor
 
 @dataclass(frozen=True)
 class Superpixels(Players):
-    """n superpixels of an image by SLIC (Achanta et al. 2012, scikit-image), found anew in each image.
+    """Players are superpixels of an image by SLIC (Achanta et al. 2012, scikit-image), computed for each image.
 
-    Attributes
+    Parameters
     ----------
     n_players : int
-        Number of players, exactly: SLIC is asked for a few more, and the smallest are joined to the neighbour that
-        is nearest in colour.
+        Exact number of players. SLIC is asked for a few more, and the smallest are merged with the neighbour of the
+        most similar colour.
     compactness : float
-        Weight of nearness in space against nearness in colour (log scale); large values give squares. The image's
-        values are brought to 0..1 first, so it is scale-free.
+        Weight of distance in space against distance in colour (log scale); large values give squares. Pixel values are
+        scaled to 0..1 first, so it does not depend on their units.
+
+    Raises
+    ------
+    BequeathError
+        If an argument is not above 0; when they are bound, if the image has too few pixels.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> image = torch.zeros(3, 8, 8)
+    >>> image[:, :, 4:] = 1.0
+    >>> labels = bq.players.superpixels(2).label_map(image)
+    >>> labels[0, 0], labels[0, 7]
+    (np.int64(0), np.int64(1))
     """
 
     fusable = True
@@ -38,7 +53,7 @@ class Superpixels(Players):
     def __post_init__(self) -> None:
         if self.n_players < 1 or self.compactness <= 0:
             raise BequeathError(
-                f"players superpixels: n_players {self.n_players}, compactness {self.compactness}; both above 0"
+                f"players superpixels: n_players {self.n_players}, compactness {self.compactness}; give both above 0"
             )
 
     def label_map(self, x: Any) -> NDArray[np.int64]:
@@ -51,12 +66,14 @@ class Superpixels(Players):
             ) from None
         height, width = x.shape[1:]
         if height * width < 4 * self.n_players:
-            raise BequeathError(f"players superpixels: {self.n_players} on only {height} x {width} pixels")
+            raise BequeathError(
+                f"players superpixels: {self.n_players} on only {height} x {width} pixels; give fewer players"
+            )
         pixels = x.detach().cpu().double().permute(1, 2, 0).numpy()
         span = pixels.max() - pixels.min()
         pixels = (pixels - pixels.min()) / (span if span > 0 else 1.0)
-        # SLIC gives about as many as asked for: ask for more until there are enough, then join. Pictures without
-        # structure, such as noise, give enough of them only where space counts more.
+        # SLIC gives only about as many as asked for: ask for more until there are enough, then merge. Images without
+        # structure, such as noise, give enough only with a larger compactness.
         for compactness in (self.compactness, 10 * self.compactness, 100 * self.compactness):
             for factor in (1, 1.25, 1.5, 2, 3):
                 labels = slic(
@@ -68,13 +85,13 @@ class Superpixels(Players):
                     channel_axis=2,
                 )
                 if labels.max() + 1 >= self.n_players:
-                    return _joined(labels, pixels, self.n_players)
+                    return _merged(labels, pixels, self.n_players)
         raise BequeathError(
-            f"players superpixels: {self.n_players} cannot be found on {height} x {width} pixels; take fewer"
+            f"players superpixels: {self.n_players} cannot be found on {height} x {width} pixels; give fewer players"
         )
 
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTensor:
-        """Superpixels of x, shape (channels, height, width)."""
+        """Bind the superpixels of the image x, shape (channels, height, width)."""
         x = checked(x, "superpixels")
         owner = torch.from_numpy(self.label_map(x))
         return masked(x, owner, tuple(f"s{i + 1}" for i in range(self.n_players)), baseline)
@@ -83,8 +100,8 @@ class Superpixels(Players):
         return f"{self.n_players} superpixels (SLIC, compactness {self.compactness:g})"
 
 
-def _joined(labels: NDArray[Any], pixels: NDArray[np.float64], n: int) -> NDArray[np.int64]:
-    """Join the smallest segment to the neighbour nearest in mean colour until n are left; number in reading order."""
+def _merged(labels: NDArray[Any], pixels: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """Merge the smallest segment with its neighbour of the nearest mean colour until n are left, in reading order."""
     labels = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
     while (count := labels.max() + 1) > n:
         size = np.bincount(labels.ravel(), minlength=count)

@@ -1,6 +1,6 @@
-"""Players of a text: words, tokens, sentences, spans. Special tokens and the prompt around a text always stay.
+"""Players of a text: words, tokens, sentences, spans. Special tokens and the prompt around a text are always shown.
 
-White space that is a token of its own goes with what comes behind it.
+A token of white space alone belongs to the player after it.
 """
 
 from __future__ import annotations
@@ -30,20 +30,28 @@ _UNITS = {"words": re.compile(r"\S+"), "sentences": re.compile(r"\S.*?(?:[.!?…
 
 @dataclass(frozen=True)
 class Text(Players):
-    """Parts of a text.
+    """Parts of a text as players. `words`, `tokens`, `sentences` and `spans` make it.
 
     Attributes
     ----------
     tokenizer
-        A fast tokenizer of `transformers` (it tells where in the text each token lies).
+        A fast tokenizer of `transformers` (it gives the place of each token in the text).
     unit : "words", "tokens" or "sentences"
         What the parts are.
     n_players : int or None
-        None: every part is a player. A number: the parts are dealt into n runs of neighbours, as equal as can be.
+        None: each part is a player. A number n: the players are n runs of neighbouring parts, as equal as possible.
     prompt : str
-        What the model reads, with ``{}`` where the text is put in: a prompt around it is always shown.
+        What the model reads, with ``{}`` in the place of the text; the prompt around the text is always shown.
     spans : tuple of (int, int) or None
-        Given parts: first character and the one behind the last; text outside of them is always shown.
+        Given parts as (first character, last character + 1); text outside of them is always shown.
+
+    Examples
+    --------
+    Here `tokenizer` is a fast tokenizer of `transformers`.
+
+    >>> import bequeath as bq
+    >>> bq.players.Text(tokenizer, "words", n_players=2).names("a good film")
+    ('a', 'good film')
     """
 
     tokenizer: Any
@@ -55,7 +63,7 @@ class Text(Players):
     def __post_init__(self) -> None:
         if not getattr(self.tokenizer, "is_fast", False):
             raise BequeathError(
-                f"players {self.unit}: {type(self.tokenizer).__name__} does not tell where its tokens lie in the "
+                f"players {self.unit}: {type(self.tokenizer).__name__} does not give the places of its tokens in the "
                 "text; use a fast tokenizer (AutoTokenizer.from_pretrained(...) gives one)"
             )
         if self.prompt.count("{}") != 1:
@@ -68,45 +76,46 @@ class Text(Players):
             )
 
     def parts(self, text: str) -> list[Span]:
-        """Where the players lie in a text: first character and the one behind the last, in order.
+        """Places of the players in a text, in order, as (first character, last character + 1).
 
         Raises
         ------
         BequeathError
-            If the text has fewer parts than players are asked for.
+            If the text has fewer parts than `n_players`.
         """
         if self.spans is not None:
             outside = [span for span in self.spans if not 0 <= span[0] < span[1] <= len(text)]
             if outside:
                 raise BequeathError(
-                    f"players spans: {outside[0]} in a text of {len(text)} characters: {text!r}"
+                    f"players spans: {outside[0]} in a text of {len(text)} characters: {text!r}; give spans within it"
                 )
             return list(self.spans)
-        return self._dealt(text, self._encoded(self.prompt.replace("{}", text)))
+        return self._runs(text, self._encoded(self.prompt.replace("{}", text)))
 
-    def _dealt(self, text: str, encoded: Any) -> list[Span]:
+    def _runs(self, text: str, encoded: Any) -> list[Span]:
+        """The players: units of the text, or runs of them."""
         if self.unit == "tokens":
-            found = self._token_spans(text, encoded)
+            units = self._token_spans(text, encoded)
         else:
-            found = self._with_tokens(
+            units = self._with_tokens(
                 [match.span() for match in _UNITS[self.unit].finditer(text)], text, encoded
             )
-        n = len(found) if self.n_players is None else self.n_players
-        if not found or len(found) < n:
+        n = len(units) if self.n_players is None else self.n_players
+        if not units or len(units) < n:
             raise BequeathError(
-                f"players {self.unit}: {len(found)} {self.unit} for {n or 'any'} players in {text!r}"
+                f"players {self.unit}: {len(units)} {self.unit} for {n or 'any'} players in {text!r}; give a longer "
+                "text, or fewer players"
             )
-        edges = [len(found) * i // n for i in range(n + 1)]
-        return [(found[a][0], found[b - 1][1]) for a, b in pairwise(edges)]
+        edges = [len(units) * i // n for i in range(n + 1)]
+        return [(units[a][0], units[b - 1][1]) for a, b in pairwise(edges)]
 
-    def _with_tokens(self, found: list[Span], text: str, encoded: Any) -> list[Span]:
-        """Parts that have tokens of their own; one without, such as a lone zero-width space, goes with the one before
-        it, or behind it at the start."""
-        owned = set(self._owners(found, text, encoded))
+    def _with_tokens(self, units: list[Span], text: str, encoded: Any) -> list[Span]:
+        """Merge units without tokens, such as a lone zero-width space, with the unit before (at the start: after)."""
+        owned = set(self._owners(units, text, encoded))
         joined: list[Span] = []
         begin: int | None = None
-        for place, (a, b) in enumerate(found):
-            if place in owned:
+        for number, (a, b) in enumerate(units):
+            if number in owned:
                 joined.append((a if begin is None else begin, b))
                 begin = None
             elif joined:
@@ -116,22 +125,22 @@ class Text(Players):
         return joined
 
     def _owners(self, parts: Sequence[Span], text: str, encoded: Any) -> list[int]:
-        """The part of each token, or SHOWN."""
+        """The part that each token belongs to, or SHOWN."""
         before = self.prompt.index("{}")
         whole = self.prompt.replace("{}", text)
         placed = [(a + before, b + before) for a, b in parts]
         return [
-            SHOWN if alone else _part_at(placed, *_place(whole, span, before))
-            for span, alone in zip(encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)
+            SHOWN if special else _part_at(placed, *_place(whole, span, before))
+            for span, special in zip(encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)
         ]
 
     @property
     def needs(self) -> str:
-        """Parts enough, and no more tokens than the tokenizer's model takes."""
+        """Enough parts, and no more tokens than the model takes."""
         return f"{self.n_players or 1} {self.unit} or more that the model takes whole"
 
     def fits(self, x: str) -> bool:
-        """Whether a text can be bound: parts enough, a token for each, and no more tokens than the model takes."""
+        """Whether a text can be bound: enough parts, a token for each, and no more tokens than the model takes."""
         try:
             self._laid_out(x)
         except BequeathError:
@@ -139,9 +148,9 @@ class Text(Players):
         return True
 
     def _laid_out(self, x: str) -> tuple[list[Span], list[int], Any]:
-        """Where the players lie, the owner of each token, and what the tokenizer gives."""
+        """Places of the players, owner of each token, and output of the tokenizer."""
         encoded = self._encoded(self.prompt.replace("{}", x))
-        parts = self.parts(x) if self.spans is not None else self._dealt(x, encoded)
+        parts = self.parts(x) if self.spans is not None else self._runs(x, encoded)
         owner = self._owners(parts, x, encoded)
         missing = sorted(set(range(len(parts))) - set(owner))
         if missing:
@@ -153,7 +162,7 @@ class Text(Players):
         return parts, owner, encoded
 
     def names(self, x: str | None = None) -> tuple[str, ...]:
-        """The text of each player; texts share none."""
+        """The text of each player; empty without x, as texts share no names."""
         return () if x is None else tuple(" ".join(x[a:b].split()) for a, b in self.parts(x))
 
     def captions(self, x: str) -> tuple[str, ...]:
@@ -167,27 +176,27 @@ class Text(Players):
         if encoded.encodings[0].overflowing:
             raise BequeathError(
                 f"players {self.unit}: {whole[:40]!r}... has more than the {len(encoded.input_ids)} tokens that the "
-                "tokenizer's model takes; shorten the text"
+                "model takes; shorten the text"
             )
         return encoded
 
     def _token_spans(self, text: str, encoded: Any) -> list[Span]:
-        """Where the text's tokens lie in it, as they are within the prompt: that can change them."""
+        """Places of the text's tokens in the text, tokenised within the prompt, which can change the tokens."""
         before = self.prompt.index("{}")
         whole = self.prompt.replace("{}", text)
-        found: list[Span] = []
+        spans: list[Span] = []
         for span in encoded["offset_mapping"]:
             a, b = (min(max(at - before, 0), len(text)) for at in _trimmed(whole, span))
-            if found and a < found[-1][1]:  # bytes of one character: hidden together
-                found[-1] = (found[-1][0], max(b, found[-1][1]))
+            if spans and a < spans[-1][1]:  # bytes of one character: hidden together
+                spans[-1] = (spans[-1][0], max(b, spans[-1][1]))
             elif a < b:
-                found.append((a, b))
-        return found
+                spans.append((a, b))
+        return spans
 
     def bind(self, x: Any, baseline: Baseline, model: nn.Module) -> MaskedTokens:
-        """Parts of the text x; `model` gives the embedding table where the baseline is a vector."""
+        """Bind the parts of the text x; `model` gives the embedding table if the baseline is a vector."""
         if not isinstance(x, str):
-            raise BequeathError(f"players {self.unit}: a text is needed, not {type(x).__name__}")
+            raise BequeathError(f"players {self.unit}: {type(x).__name__} given; give a text")
         _, owner, encoded = self._laid_out(x)
         tokens_only = {
             name: value
@@ -219,14 +228,14 @@ class Text(Players):
 
 
 def _trimmed(text: str, span: Span) -> Span:
-    """A token's place without white space at its ends: some tokenizers count the space before a word to it."""
+    """Place of a token without white space at its ends; some tokenizers include the space before a word."""
     a, b = span
     part = text[a:b]
     return a + len(part) - len(part.lstrip()), b - len(part) + len(part.rstrip())
 
 
 def _place(whole: str, span: Span, before: int) -> Span:
-    """A token's place; that of the next character for one of white space only, if it lies within the text."""
+    """Place of a token; for white space within the text, the place of the next character after it."""
     a, b = _trimmed(whole, span)
     if a < b or span[0] < before:
         return a, b
@@ -235,63 +244,19 @@ def _place(whole: str, span: Span, before: int) -> Span:
 
 
 def _check_padding(model: nn.Module) -> None:
-    """Refuse a decoder's classifier that cannot tell where the texts of a batch end."""
+    """Refuse the classifier of a decoder that cannot find the ends of the texts in a batch."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator]
     reads_last = "past_key_values" in inspect.signature(base.forward).parameters
     if reads_last and type(base).__name__.endswith("ForSequenceClassification") and own_padding(base) is None:
         raise BequeathError(
             f"model {type(base).__name__}: finds the end of a text by config.pad_token_id, which is not set; set it "
-            "(model.config.pad_token_id = tokenizer.pad_token_id, or that of tokenizer.eos_token)"
+            "(model.config.pad_token_id = tokenizer.pad_token_id or tokenizer.eos_token_id)"
         )
 
 
 def _part_at(parts: Sequence[Span], a: int, b: int) -> int:
-    """The part in which a token begins, or else the first that it reaches into."""
-    for player, (first, behind) in enumerate(parts):
-        if first <= a < behind or a <= first < b:
+    """The part in which a token starts, or else the first part that it overlaps."""
+    for player, (first, end) in enumerate(parts):
+        if first <= a < end or a <= first < b:
             return player
     return SHOWN
-
-
-def words(tokenizer: Any, n_players: int | None = None, prompt: str = "{}") -> Text:
-    """Players are the words of a text (split at white space), or n runs of neighbouring words.
-
-    Parameters
-    ----------
-    tokenizer
-        A fast tokenizer of `transformers`. Its special tokens always stay.
-    n_players : int, optional
-        Number of runs; by default each word is a player.
-    prompt : str
-        What the model reads, with ``{}`` where the text goes; the prompt around it always stays.
-    """
-    return Text(tokenizer, "words", n_players, prompt)
-
-
-def tokens(tokenizer: Any, n_players: int | None = None, prompt: str = "{}") -> Text:
-    """Players are the tokens of a text, or n runs of neighbouring tokens; arguments as for `words`.
-
-    Tokens that hold bytes of one character are one player.
-    """
-    return Text(tokenizer, "tokens", n_players, prompt)
-
-
-def sentences(tokenizer: Any, n_players: int | None = None, prompt: str = "{}") -> Text:
-    """Players are the sentences of a text, which end with . ! or ?, or n runs of them; arguments as for `words`."""
-    return Text(tokenizer, "sentences", n_players, prompt)
-
-
-def spans(tokenizer: Any, spans: Sequence[Span], prompt: str = "{}") -> Text:
-    """Players are given spans of one text, as (first character, the one behind the last); the rest always stays.
-
-    Raises
-    ------
-    BequeathError
-        If spans are empty or overlap.
-    """
-    given = tuple((int(a), int(b)) for a, b in spans)
-    ordered = sorted(given)
-    overlap = [f"{p} and {q}" for p, q in pairwise(ordered) if q[0] < p[1]]
-    if not given or overlap:
-        raise BequeathError(f"players spans: {overlap[0] + ' overlap' if overlap else 'none given'}")
-    return Text(tokenizer, "words", None, prompt, given)

@@ -16,7 +16,7 @@ from torch import Tensor
 from bequeath.errors import BequeathError
 from bequeath.games import baselines, values
 from bequeath.games.baselines import Baseline
-from bequeath.games.runner import Evaluation, Options
+from bequeath.games.options import Evaluation, Options
 from bequeath.models.named import call_own
 from bequeath.study.config.own import OwnName, own_function
 from bequeath.study.config.section import Section

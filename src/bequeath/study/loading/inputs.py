@@ -13,7 +13,7 @@ from bequeath.data.samples import Sample, Subset, balanced, batch
 from bequeath.data.tables import Table
 from bequeath.errors import BequeathError
 from bequeath.games.inputs import Inputs, Modality, logits
-from bequeath.games.runner import Evaluation
+from bequeath.games.options import Evaluation
 from bequeath.models.model_preprocessing import preprocessing_of
 from bequeath.study.config import StudyConfig
 from bequeath.study.config.data import modality
