@@ -160,7 +160,7 @@ def test_the_answers_and_figures_are_there(usual: str) -> None:
         "Each model is on its own scale",
         "Over all orders: 50% [40%, 60%]. Left out, because not measurable: order 6.",
         "less that of the upper half: +12.0 [6.0, 19.8] points",
-        "No share for cold: the whole output is not well away from 0",
+        "No share for cold: the whole output is too near 0",
         "removed early 1.50 4.0%",
         "largest deviation over samples: 3.1 × 10⁻¹²",
         "imagenet & birds only",
@@ -257,7 +257,7 @@ def test_flipped_samples_lead_to_where_they_are_explored(html: str) -> None:
 
 def test_when_to_stop_is_told_run_by_run(usual: str) -> None:
     for text in (
-        "the most accurate checkpoint is that of step 100; up to the last one accuracy falls by 2.0",
+        "the most accurate checkpoint is that of step 100. From there to the last checkpoint accuracy falls by 2.0",
         "What is added after step 32 is clearly less reliable than what had been added before.",
         "At no checkpoint is what was added clearly less reliable than what had been added before.",
     ):
@@ -266,9 +266,12 @@ def test_when_to_stop_is_told_run_by_run(usual: str) -> None:
 
 def test_what_hiding_did_is_said(image_findings: dict[str, Any]) -> None:
     words = Page(render(image_findings)).words
-    assert "this takes away 55.0% [44.0, 69.3]; the readings say 70.0% [63.0, 79.1]. As many players" in words
     assert (
-        "In 8 of the samples both halves of the masks say the same direction; there it is right in 87.5%"
+        "Hiding them takes away 55.0% [44.0, 69.3] of the difference between the two models’ outputs; the readings predict 70.0% [63.0, 79.1]. Hiding as many"
+        in words
+    )
+    assert (
+        "In 8 of the samples both halves of the masks predict the same direction. It is right in 87.5%"
         in words
     )
     check = image_findings["forgotten"]["check"]
@@ -345,7 +348,7 @@ PARTLY = {
         share(None, None, None) | {"reason": "nothing is there"},
         "raw units not measurable 2 – – – 40",
     ),
-    "knowledge.fall_with_order.mean": (None, "one half of the orders is not measurable"),
+    "knowledge.fall_with_order.mean": (None, "is not measurable: one half of the orders is not"),
     "study.retest": (
         {"shift": 3, "baseline": None, "n_samples": 16},
         "Retest: 16 pictures were read once more, as an equivalent game that should give the same knowledge; "
@@ -427,7 +430,7 @@ def test_a_sparse_reading_says_how_well_it_predicts(image_findings: dict[str, An
         },
     )
     assert "256 of the 2¹⁶ masks were evaluated on each sample" in words
-    assert "Their number was found on the way: R2 stays." in words
+    assert "Their number was chosen during the run: R2 stays." in words
     assert "birds 0.73 [0.72, 0.74] 88.2 [88.2, 88.2] 12.3% [11.3, 13.3] 40" in words
     assert words.count(" any player") == words.count(" unexplained +") == len(image_findings["ledger"])
     assert "give back the model's output on every mask" not in words

@@ -34,8 +34,8 @@ def test_shares_passage_and_claims(
         "preserved 50% [40%, 60%] < 0.001 40.0% 10.0% 70.0%",
         "discarded 50% [40%, 60%] < 0.001 60.0% 90.0% 30.0%",
         "relearned 25% [15%, 35%] < 0.001 25.0% 10.0% 70.0%",
-        "Preserved: of imagenet, in birds too; discarded: not in it; new: of birds alone; "
-        "relearned (R): of what is preserved, in cold too.",
+        "Preserved: in imagenet and in birds. Discarded: in imagenet alone. New: in birds alone. "
+        "Relearned (R): the part of the preserved that is in cold, too.",
         "Half of it is left.",
         "Not measurable. What training removes: there are no halves.",
         "birds at step 4.2 [3.86, 4.64], cold at step 52.5 [48.3, 58]. "
@@ -54,7 +54,8 @@ def test_shares_passage_and_claims(
 def test_two_models_have_no_control(capsys: pytest.CaptureFixture[str]) -> None:
     words = shown(make_findings(cast="two"), capsys)
     assert (
-        "Preserved: of step 1000, in step 9000 too; discarded: not in it; new: of step 9000 alone." in words
+        "Preserved: in step 1000 and in step 9000. Discarded: in step 1000 alone. New: in step 9000 alone."
+        in words
     )
     assert "F1 supported" in words
     for absent in ("relearned", "F2", "own final knowledge", "None"):

@@ -57,13 +57,13 @@ def _curve(
 
 
 def _step_axis(axes: Axes, findings: Findings, large: bool) -> None:
-    every = [float(point["step"]) for points in findings["dynamics"]["runs"].values() for point in points]
+    steps = [float(point["step"]) for points in findings["dynamics"]["runs"].values() for point in points]
     label = "training step (log scale)" if large else "step"
-    _log_axis(axes, every, label, shifted=True, few=not large)
+    _log_axis(axes, steps, label, shifted=True, few=not large)
 
 
 def _over_steps(axes: Axes, findings: Findings, key: str, *, order: int = 0) -> None:
-    """An estimate of every run's checkpoints; of a list by order, that of one order."""
+    """Draw one estimate of each checkpoint of every run; of a list over orders, the estimate of one order."""
     large, looks = not order, models(findings)
     for name, points in findings["dynamics"]["runs"].items():
         look = looks[name]
@@ -113,8 +113,8 @@ def draw_course(axes: Axes, findings: Findings) -> Axes:
     """
     _over_steps(axes, findings, "corrected")
     points = [point["corrected"] for run in findings["dynamics"]["runs"].values() for point in run]
-    every = [x for e in points for x in ends(e) if not math.isnan(x)]
-    axes.set_ylim(min([-0.03, *every]), max([1.03, *every]))
+    limits = [x for e in points for x in ends(e) if not math.isnan(x)]
+    axes.set_ylim(min([-0.03, *limits]), max([1.03, *limits]))
     for level in (0, 1):
         axes.axhline(level, color=COLOURS["muted"], linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     axes.text(
@@ -165,7 +165,7 @@ def accuracy_over_steps(findings: Findings) -> Figure:
 
 @styled
 def stopping_over_steps(findings: Findings, run: str) -> Figure:
-    """One run: accuracy on held-out samples, what is left of the start, and how reliable what was added is.
+    """One run: held-out accuracy, the share left of the model before, and the reliability of added interactions.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def stopping_over_steps(findings: Findings, run: str) -> Figure:
 
 
 def _grouped(by_order: list[Estimate]) -> dict[str, Estimate]:
-    """Strengths of orders 1 to n, in groups of equal size (the last one may be smaller), by the orders' names."""
+    """Strengths of orders 1 to n in groups of equal size, by the names of the groups; the last group may be smaller."""
     size = math.ceil(len(by_order) / SHADES)
     groups: dict[str, Estimate] = {}
     for start in range(0, len(by_order), size):
@@ -216,9 +216,9 @@ def _grouped(by_order: list[Estimate]) -> dict[str, Estimate]:
 
 @styled
 def strength_over_steps(findings: Findings, run: str) -> Figure:
-    """One run's strength by order, on axes that all runs share: one line a group of neighbouring orders.
+    """One run's strength by order: one line for each group of neighbouring orders, on the same axes for all runs.
 
-    The band of a group is the sum of its orders' intervals: rather too wide than too narrow.
+    The band of a group is the sum of its orders' intervals, which is wider than the interval of the sum.
 
     Parameters
     ----------
@@ -240,8 +240,8 @@ def strength_over_steps(findings: Findings, run: str) -> Figure:
             axes, findings["dynamics"]["runs"][run], estimates, shade, label=group, marker="o", markersize=4
         )
     _step_axis(axes, findings, True)
-    every = [e for points in grouped.values() for strengths in points for e in strengths.values()]
-    axes.set_ylim(0, 1.03 * max((ends(e)[1] for e in every if ends(e)[1] > 0), default=1.0))
+    estimates = [e for points in grouped.values() for strengths in points for e in strengths.values()]
+    axes.set_ylim(0, 1.03 * max((ends(e)[1] for e in estimates if ends(e)[1] > 0), default=1.0))
     axes.set_title(f"{short(run, 28)}: strength by order")
     axes.set_ylabel("mean strength per sample")
     # Beside the axes, where no line can lie under it.

@@ -23,19 +23,19 @@ REST = {"before": "discarded", "after": "new"}
 
 
 def mean(estimate: Estimate) -> float:
-    """Its mean, or NaN, which matplotlib leaves out, where there is none."""
+    """The estimate's mean. NaN where there is none: matplotlib does not draw it."""
     return float("nan") if estimate is None or estimate["mean"] is None else float(estimate["mean"])
 
 
 def ends(estimate: Estimate) -> tuple[float, float]:
-    """Its interval; the mean twice where there is none, so that a whisker has no length."""
+    """The estimate's interval. Twice the mean where there is none: a whisker of no length."""
     if estimate is None or estimate["low"] is None or estimate["high"] is None:
         return mean(estimate), mean(estimate)
     return float(estimate["low"]), float(estimate["high"])
 
 
 def length(estimate: Estimate) -> float:
-    """Its mean as a bar's length: 0 where there is none, because bars are stacked on one another."""
+    """The estimate's mean as the length of a bar. 0 where there is none, because bars are stacked."""
     return 0.0 if math.isnan(mean(estimate)) else mean(estimate)
 
 
@@ -51,7 +51,7 @@ def any_strength(findings: Findings, kind: str) -> bool:
 
 
 def ordered_regions(findings: Findings) -> list[dict[str, Any]]:
-    """The regions, in this page's order: from what all share to what one alone has."""
+    """The regions in the page's order: those of most models first."""
     return sorted(findings["regions"], key=lambda row: -len(row["models"]))
 
 
@@ -130,13 +130,13 @@ def strength_by_order(findings: Findings, role: str, kind: str = "all") -> Figur
     figure, axes = canvas(LARGE) if large else canvas(SMALL, left=36, top=24, bottom=36)
     orders = [row["order"] for row in rows]
     kept = [row["strength"]["preserved"] for row in rows]
-    rest = [row["strength"][REST[role]] for row in rows]
+    other = [row["strength"][REST[role]] for row in rows]
     total = [row["strength"][role] for row in rows]
     bottom = [length(e) for e in kept]
     edge: dict[str, Any] = {"edgecolor": COLOURS["paper"], "linewidth": 0.8, "width": 0.72}
     axes.bar(orders, bottom, color=COLOURS["preserved"], label="preserved", **edge)
     colour = COLOURS[REST[role]]
-    axes.bar(orders, [length(e) for e in rest], bottom=bottom, color=colour, label=REST[role], **edge)
+    axes.bar(orders, [length(e) for e in other], bottom=bottom, color=colour, label=REST[role], **edge)
     _whiskers(axes, [order - 0.14 for order in orders], kept)
     _whiskers(axes, [order + 0.14 for order in orders], total)
     # Both models share one scale, so that their heights may be compared across figures.
@@ -156,7 +156,7 @@ def strength_by_order(findings: Findings, role: str, kind: str = "all") -> Figur
 
 @styled
 def cancellation_by_order(findings: Findings) -> Figure:
-    """How far effects of one order add up (1) or cancel out (0), for each model and the discarded."""
+    """Whether effects of one order add up (1) or cancel out (0), for each model and for the discarded part."""
     figure, axes = canvas(LARGE)
     rows = rows_of(findings, "all")
     shown = {role: (model.marker, short(model.name)) for role, model in compared(findings).items()}
@@ -176,7 +176,7 @@ def cancellation_by_order(findings: Findings) -> Figure:
 
 
 def _regions(findings: Findings) -> tuple[Figure, Axes, list[dict[str, Any]]]:
-    """Axes with a line for each region, high enough for the names of users' models."""
+    """Axes with a row for each region, high enough for its name."""
     rows, called = ordered_regions(findings), compared(findings)
     names = [textwrap.fill(region(row["models"], called), 26) for row in rows]
     line = max(min(40, 175 // len(rows)), 8 + 13 * max(name.count("\n") + 1 for name in names))
@@ -190,7 +190,7 @@ def _regions(findings: Findings) -> tuple[Figure, Axes, list[dict[str, Any]]]:
 
 @styled
 def region_strength(findings: Findings) -> Figure:
-    """How much strength lies in each region: who has it."""
+    """How much strength each set of models has in common."""
     figure, axes, rows = _regions(findings)
     places = [float(place) for place in range(len(rows))]
     axes.barh(places, [mean(row["strength"]) for row in rows], height=0.62, color=COLOURS["muted"])
@@ -203,7 +203,7 @@ def region_strength(findings: Findings) -> Figure:
 
 @styled
 def region_effects(findings: Findings) -> Figure:
-    """What each region adds to (right) or takes from (left) the output of each model that has it."""
+    """The effect of each region on the output of each of its models: to the right it raises the output."""
     figure, axes, rows = _regions(findings)
     axes.axvline(0, color=COLOURS["muted"], linewidth=0.9)
     called = compared(findings)

@@ -21,7 +21,7 @@ Document = dict[str, Any]
 
 
 def share_of(swap: dict[str, Any]) -> str:
-    """The corrected preserved share; or that it is not measurable, or was not asked for."""
+    """The corrected preserved share, "not measurable", or a dash where it was not asked for."""
     return NONE if swap["preserved"] is None else corrected(swap["preserved"])
 
 
@@ -41,7 +41,7 @@ def gradient(row: dict[str, Any]) -> str:
 
 
 def part(row: dict[str, Any]) -> str:
-    """Part of the sum over blocks, and in brackets with shuffled labels."""
+    """The block's part of the sum over blocks; in brackets, the same with shuffled labels."""
     own, shuffled = row["part"], row["part_shuffled"]
     if own is None or own["mean"] is None:
         return NONE
@@ -54,7 +54,7 @@ def _rows(axes: Axes, document: Document) -> list[str]:
 
 
 def draw_swaps(axes: Axes, document: Document) -> Axes:
-    """Accuracy with each block put back alone, and with all up to it, as differences to the model after.
+    """Accuracy with each block put back alone, and with all blocks up to it, less that of the model after.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ def draw_swaps(axes: Axes, document: Document) -> Axes:
         (-0.16, "D", "after", "this block alone put back", "alone"),
         (0.16, "o", "before", "all blocks up to this one put back, new heads", "up_to"),
     ):
-        found = [blocks[name][key]["difference"] for name in names]
-        estimates(axes, found, shift, marker, colour, label)
+        row_estimates = [blocks[name][key]["difference"] for name in names]
+        estimates(axes, row_estimates, shift, marker, colour, label)
     axes.axvline(0, color=COLOURS["muted"], linewidth=1)
     margin = document["settings"]["margin"]
     axes.axvline(
@@ -109,8 +109,10 @@ def draw_profile(axes: Axes, document: Document) -> Axes:
         (0.06, "o", "after", "part of relative gradient norms", ("gradient", "part")),
         (0.26, "x", "muted", "the same, labels shuffled", ("gradient", "part_shuffled")),
     ):
-        found = [blocks[name][section] if key is None else blocks[name][section][key] for name in names]
-        estimates(axes, found, shift, marker, colour, label)
+        row_estimates = [
+            blocks[name][section] if key is None else blocks[name][section][key] for name in names
+        ]
+        estimates(axes, row_estimates, shift, marker, colour, label)
     axes.axvline(0, color=COLOURS["muted"], linewidth=1)
     axes.axvline(1, color=COLOURS["muted"], linewidth=1)
     axes.set_xlabel("0: independent outputs, no gradient; 1: the same outputs, the only gradient")
@@ -125,7 +127,7 @@ def swaps_figure(document: Document) -> Figure:
 
 @styled
 def profile_figure(document: Document) -> Figure:
-    """How alike each block's outputs are, and where the gradient is."""
+    """The similarity of each block's outputs, and its part of the gradient."""
     return _figure(document, draw_profile)
 
 
@@ -138,7 +140,7 @@ def _figure(document: Document, draw: Any) -> Figure:
 
 
 def terminal(document: Document) -> list[Table | str]:
-    """What a terminal shows, one after the other: tables of rich, and sentences."""
+    """What a terminal shows, in this order: tables of rich, and sentences."""
     document = all_printable(document)
     held_out, accuracy = document["data"]["held_out"], document["accuracy"]
     shares = document["settings"]["samples"] > 0

@@ -38,7 +38,7 @@ class Model:
 
 def models(findings: dict[str, Any]) -> dict[str, Model]:
     """All models of a findings document by name, in its order."""
-    found: dict[str, Model] = {}
+    by_name: dict[str, Model] = {}
     others = 0
     for name, model in findings["models"].items():
         role, *twin = (model["role"] or " ").split(" ")
@@ -50,18 +50,18 @@ def models(findings: dict[str, Any]) -> dict[str, Model]:
             look = (f"{role}-twin", ROLES[role][0], _TWINS[number % len(_TWINS)])
         else:
             look = (role, *ROLES[role])
-        found[name] = Model(name, model["role"], *look)
-    return found
+        by_name[name] = Model(name, model["role"], *look)
+    return by_name
 
 
 def compared(findings: dict[str, Any]) -> dict[str, Model]:
     """The models that are compared, by role: before, after, and control where there is one."""
-    every, roles = models(findings), findings["roles"]
-    return {role: every[roles[role]] for role in ROLES if roles[role]}
+    by_name, roles = models(findings), findings["roles"]
+    return {role: by_name[roles[role]] for role in ROLES if roles[role]}
 
 
 def region(members: Iterable[str] | None, called: dict[str, Model]) -> str:
-    """What a set of roles is called; None is the whole output."""
+    """The name of a set of roles; None stands for the whole output."""
     if members is None:
         return "total: v(N) − v(∅)"  # noqa: RUF001 -- a real minus sign
     members = list(members)
@@ -71,7 +71,7 @@ def region(members: Iterable[str] | None, called: dict[str, Model]) -> str:
 
 
 def short(name: str, most: int = 56) -> str:
-    """A name of at most so many letters, with the middle left out where it is longer: names often differ at the end."""
+    """A name of at most `most` letters, without the middle of a longer one: names often differ at the end."""
     if len(name) <= most:
         return name
     end = (most - 1) // 2

@@ -17,11 +17,14 @@ SCHEMA = "bequeath.findings/7"
 
 
 def _figures(findings: dict[str, Any]) -> dict[str, Markup]:
-    """Every figure by its id on the page; its own title and what its function says are its text alternative."""
+    """Every figure by its id. Text alternatives are its title and the first line of its function's docstring."""
     drawn: dict[str, Markup] = {}
 
-    def add(name: str, draw: Callable[..., Figure], *of: Any, told: str = "") -> None:
-        figure, about = draw(findings, *of), f"{told} {(draw.__doc__ or name).partition(chr(10))[0]}".strip()
+    def add(name: str, draw: Callable[..., Figure], *of: Any, alternative: str = "") -> None:
+        figure, about = (
+            draw(findings, *of),
+            f"{alternative} {(draw.__doc__ or name).partition(chr(10))[0]}".strip(),
+        )
         drawn[name] = style.to_svg(figure, name, figure.axes[0].get_title("left") or about, about)
 
     add("overview", figures.overview)
@@ -39,7 +42,7 @@ def _figures(findings: dict[str, Any]) -> dict[str, Markup]:
             f"scale-{share}",
             scales.share_scale,
             share,
-            told=f"{share}: {text.corrected(of)}, {text.levels(of)}.",
+            alternative=f"{share}: {text.corrected(of)}, {text.levels(of)}.",
         )
     for share in findings["knowledge"]["shares_by_order"]:
         add(f"corrected-{share}", scales.corrected_by_order, share)
@@ -49,7 +52,7 @@ def _figures(findings: dict[str, Any]) -> dict[str, Markup]:
         add("similarity-levels", curves.levels_over_steps)
         add("accuracy", curves.accuracy_over_steps)
         add("mean-order", curves.mean_order_over_steps)
-        # Names of users' models are no ids.
+        # Names of models may hold any letters, so ids are numbers.
         for place, run in enumerate(findings["dynamics"]["runs"]):
             add(f"orders-{place}", curves.strength_over_steps, run)
             add(f"stopping-{place}", curves.stopping_over_steps, run)
@@ -65,14 +68,14 @@ def _drawn(findings: dict[str, Any]) -> list[str]:
 
 
 def _words(findings: dict[str, Any]) -> dict[str, Any]:
-    """What the page says that takes more than a look-up."""
-    every = models.models(findings).values()
+    """Texts of the page that are computed from several findings."""
+    shown = models.models(findings).values()
     unmeasured = {
         name: scales.unmeasured(findings, name) for name in findings["knowledge"]["shares_by_order"]
     }
     return {
         "thing": {"text": "text", "table": "row"}.get(findings["study"]["modality"], "picture"),
-        "twins": any(" twin" in (model.role or "") for model in every),
+        "twins": any(" twin" in (model.role or "") for model in shown),
         "probed": any("linear probe" in model["source"] for model in findings["models"].values()),
         "scales": _drawn(findings),
         "readings": tables.readings(findings),
@@ -86,7 +89,7 @@ def _words(findings: dict[str, Any]) -> dict[str, Any]:
 
 
 def render(findings: dict[str, Any]) -> str:
-    """Make the report.
+    """Render the report page.
 
     Parameters
     ----------
@@ -108,8 +111,8 @@ def render(findings: dict[str, Any]) -> str:
             f"findings: schema is {findings.get('schema')!r}; this report reads {SCHEMA!r}; run the study again"
         )
     findings = all_printable(findings, keep="\n\t")
-    every, called = models.models(findings), models.compared(findings)
-    # Before the figures, which take long: a picture that cannot be shown is refused at once.
+    all_models, called = models.models(findings), models.compared(findings)
+    # Before the figures, which take seconds: a picture that cannot be shown is refused at once.
     explored = samples.explored(findings, called)
     parts = ("before", "preserved", "discarded", "after", "new", "control", "relearned")
     return (
@@ -118,7 +121,7 @@ def render(findings: dict[str, Any]) -> str:
         .render(
             f=findings,
             drawn=_figures(findings),
-            models=list(every.values()),
+            models=list(all_models.values()),
             of=called,
             control=called.get("control"),
             parts=parts if "control" in called else parts[:-2],

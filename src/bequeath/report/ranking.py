@@ -35,7 +35,7 @@ def shown(measure: Measure, *, share: bool) -> str:
 
 
 def behind(entry: dict[str, Any]) -> str:
-    """How much more often the first is right, in percentage points; empty for the first itself."""
+    """By how many percentage points the first candidate is more accurate; empty for the first itself."""
     ahead = entry["behind_first"]
     return "" if ahead is None else difference(ahead)
 
@@ -55,7 +55,7 @@ def most_alike(document: Document, name: str) -> str:
 
 @styled
 def accuracies(document: Document) -> Figure:
-    """Share of samples that simple classifiers on each candidate's features get right, with 95% intervals.
+    """Accuracy of simple classifiers on each candidate's features, with 95% intervals.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def draw_accuracies(axes: Axes, document: Document) -> Axes:
 
 
 def terminal(document: Document) -> list[Table | str]:
-    """What a terminal shows, one after the other: tables of rich, and sentences."""
+    """What a terminal shows, in this order: tables of rich, and sentences."""
     document = all_printable(document)
     data, about = document["data"], document["measures"]
     chance = f"naming the largest class: {percent(data['majority'])}"
@@ -137,7 +137,7 @@ def terminal(document: Document) -> list[Table | str]:
 
 
 def with_chance(measure: Measure) -> str:
-    """A score with its interval and what it is by chance."""
+    """A score with its interval, and its chance level in brackets."""
     if measure["value"] is None:
         return NONE
     return f"{shown(measure, share=False)} ({number(measure['reference'])})"

@@ -15,12 +15,12 @@ _SHORT = 26
 
 
 def row_canvas(width: int, rows: int) -> tuple[Figure, Axes]:
-    """A figure of this width, as high as its rows need, with room for their names."""
+    """A figure of this width for so many named rows."""
     return canvas((width, 60 + 34 * rows), left=190, top=14, bottom=40, right=16)
 
 
 def named_rows(axes: Axes, names: Sequence[str]) -> None:
-    """One row a name, the first on top."""
+    """One row for each name, the first on top."""
     axes.set_yticks(range(len(names)), [short(name, _SHORT) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="x")
@@ -28,10 +28,10 @@ def named_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def estimates(
-    axes: Axes, found: Sequence[Estimate], shift: float, marker: str, colour: str, label: str
+    axes: Axes, values: Sequence[Estimate], shift: float, marker: str, colour: str, label: str
 ) -> None:
-    """One estimate a row with its interval, this far below the row's middle; what is not known is left out."""
-    rows = [(place + shift, one) for place, one in enumerate(found) if one and one["mean"] is not None]
+    """Draw an estimate with its interval in each row, `shift` below the middle. None is left out."""
+    rows = [(place + shift, one) for place, one in enumerate(values) if one and one["mean"] is not None]
     ends = [(y, one) for y, one in rows if one["low"] is not None]
     lows, highs = ([one[key] for _, one in ends] for key in ("low", "high"))
     axes.hlines([y for y, _ in ends], lows, highs, colors=COLOURS[colour], linewidth=1.6)

@@ -18,7 +18,7 @@ VERDICTS = {
 
 
 def explored(findings: dict[str, Any], called: dict[str, Model]) -> dict[str, Any]:
-    """The samples with all that is drawn of them, in few bytes.
+    """The samples as the script draws them, in few bytes.
 
     Parameters
     ----------

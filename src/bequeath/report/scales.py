@@ -22,18 +22,18 @@ SCALES = ("preserved", "new", "relearned")
 
 
 def common(share: Share) -> Share:
-    """A share of what is left (discarded, new) turned round: the share of what is there in both."""
+    """The complement of a share of what is left (discarded, new): the share of what both models have."""
 
-    def rest(x: float | None) -> float | None:
+    def complement(x: float | None) -> float | None:
         return None if x is None or absent(x) else 1 - x
 
     ends = {"low": "high", "high": "low", "observed_low": "observed_high", "observed_high": "observed_low"}
     alike = ("observed", "floor", "ceiling", "corrected")
-    return share | {key: rest(share[ends.get(key, key)]) for key in (*alike, *ends)}
+    return share | {key: complement(share[ends.get(key, key)]) for key in (*alike, *ends)}
 
 
 def _parts(findings: Findings, name: str) -> tuple[str, Share, tuple[str, str], tuple[str, str]]:
-    """Of one scale: of what, its share from left to right, colours of both sides, and what they are called."""
+    """The parts of one scale: its title, its share from left to right, and colours and names of both sides."""
     shares, called = findings["knowledge"]["shares"], compared(findings)
     before, after = (short(called[role].name, 24) for role in ("before", "after"))
     if name == "new":
@@ -107,7 +107,7 @@ def draw_scale(axes: Axes, of: str, share: Share, colours: tuple[str, str], word
 
 
 def _levels(axes: Axes, share: Share, at: float) -> None:
-    """What lies at chance, at the ceiling and at the point, below the bar: side by side wherever the three are."""
+    """The labels of chance, ceiling and point below the bar, kept apart wherever the three lie."""
     left, right = axes.get_xlim()
     mixed = blended_transform_factory(axes.transAxes, axes.transData)
 
@@ -197,7 +197,7 @@ def draw_by_order(axes: Axes, shares: Sequence[Share], name: str) -> Axes:
 
 @styled
 def levels_by_order(findings: Findings, name: str) -> Figure:
-    """The observed share by order, between its chance level and what the same models read again have in common.
+    """The observed share by order, with its chance level and its ceiling, the same models read again.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 P = ParamSpec("P")
 
-# So many lines over orders are told apart at a glance; more orders are drawn in groups.
+# More lines than these cannot be told apart; further orders are drawn in groups.
 SHADES = 6
 
 
@@ -111,7 +111,7 @@ RC = {
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in the house style, whatever the user's matplotlibrc says, and put the user's settings back."""
+    """Draw in the house style, independent of the user's matplotlibrc, which stays as it is."""
 
     @functools.wraps(draw)
     def inner(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -124,9 +124,9 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 def canvas(
     size: tuple[int, int], left: int = 54, top: int = 26, bottom: int = 40, right: int = 10
 ) -> tuple[Figure, Axes]:
-    """A figure with one axes; sizes and margins in CSS pixels, because one SVG unit is shown as one pixel.
+    """A figure with one axes. Sizes and margins are CSS pixels: one SVG unit is shown as one pixel.
 
-    Margins are given, not fitted: figures side by side keep their axes in line, and fitting doubles the time.
+    Margins are fixed: the axes of figures side by side stay aligned, and fitting doubles the time.
     """
     width, height = size
     figure = Figure(figsize=(width / 72, height / 72), dpi=72)
@@ -137,7 +137,7 @@ def canvas(
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:
-    """The legend under the axes, where no data can lie under it; the figure grows by its lines, the axes stay."""
+    """Put the legend below the axes, where it hides no data. The figure grows, and the axes keep their size."""
     handles, labels = axes.get_legend_handles_labels()
     width, height = 72 * figure.get_size_inches()
     # A letter takes about 6.3 pixels, its line or marker and the gap to the next entry 42.
@@ -160,7 +160,7 @@ def _drawn(figure: Figure, buffer: io.StringIO) -> Figure:
 
 
 def to_svg(figure: Figure, name: str, title: str, description: str, *, inline: bool = True) -> Markup:
-    """Turn a figure into an SVG element that reads aloud, and within a page follows the page's colours.
+    """Turn a figure into an SVG element with a text alternative, which follows the page's colours.
 
     Parameters
     ----------

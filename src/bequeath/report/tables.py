@@ -1,4 +1,4 @@
-"""Tables of shares: each by every reading that there is, and why some are not measurable."""
+"""Tables of shares: each by all_shares reading that there is, and why some are not measurable."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ ABOUT = {
 
 
 def named(reading: str) -> str:
-    """A reading or a kind of second readings in words."""
+    """The name of a reading, or of a kind of second readings, in words."""
     return READINGS.get(reading) or SECONDS.get(reading) or reading
 
 
 def readings(findings: Findings) -> list[dict[str, Any]]:
-    """Each share by each reading, and whether it is the study's own one.
+    """Each share by each reading, the study's own first.
 
     Returns
     -------
@@ -55,10 +55,10 @@ def readings(findings: Findings) -> list[dict[str, Any]]:
         *((named(key), shares) for key, shares in knowledge["by_reading"].items()),
     ]
     why = notes(findings)
-    found = []
+    groups = []
     for name, own in knowledge["shares"].items():
         rows = [("as above", own), *((words, shares[name]) for words, shares in others if name in shares)]
-        found.append(
+        groups.append(
             {
                 "share": name,
                 "rows": [
@@ -71,15 +71,17 @@ def readings(findings: Findings) -> list[dict[str, Any]]:
                 ],
             }
         )
-    return found
+    return groups
 
 
 def notes(findings: Findings) -> list[str]:
-    """The reasons why a share is not measurable by some reading, each once."""
+    """The reasons why shares are not measurable, each once."""
     knowledge = findings["knowledge"]
-    every = [knowledge["shares"], *knowledge["by_second"].values(), *knowledge["by_reading"].values()]
+    all_shares = [knowledge["shares"], *knowledge["by_second"].values(), *knowledge["by_reading"].values()]
     return list(
-        dict.fromkeys(why_not(share) for shares in every for share in shares.values() if not measured(share))
+        dict.fromkeys(
+            why_not(share) for shares in all_shares for share in shares.values() if not measured(share)
+        )
     )
 
 

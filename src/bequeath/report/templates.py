@@ -11,7 +11,7 @@ from bequeath.report import tables, text
 
 @cache
 def environment() -> Environment:
-    """Where pages come from: whatever stands in names is escaped, and a missing key is an error, not a blank."""
+    """The templates' environment: names are escaped, and a missing key is an error."""
     # The names *.html.j2 do not switch escaping on by themselves.
     made = Environment(
         loader=PackageLoader("bequeath.report", ""),

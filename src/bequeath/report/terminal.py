@@ -16,7 +16,7 @@ from bequeath.report.text import corrected, likelihood, measured, percent, why_n
 
 
 def show_findings(findings: dict[str, Any]) -> None:
-    """Print what came out in plain words, the shares on their scales, verdicts, and what is missing."""
+    """Print the results: sentences, shares with their levels, verdicts, and what is missing."""
     findings = all_printable(findings)
     called = compared(findings)
     after = escape(called["after"].name)
@@ -60,20 +60,20 @@ def _shares(findings: dict[str, Any]) -> Table:
 
 
 def _reasons(findings: dict[str, Any]) -> dict[str, list[str]]:
-    """Why shares are not measurable: the shares by their reason."""
-    found: dict[str, list[str]] = {}
+    """The shares that are not measurable, by reason."""
+    names_by_reason: dict[str, list[str]] = {}
     for name, share in findings["knowledge"]["shares"].items():
         if not measured(share):
-            found.setdefault(why_not(share), []).append(name)
-    return found
+            names_by_reason.setdefault(why_not(share), []).append(name)
+    return names_by_reason
 
 
 def _about(findings: dict[str, Any], after: str, control: str | None) -> str:
     before = escape(compared(findings)["before"].name)
-    relearned = f"; relearned (R): of what is preserved, in {control} too" if control else ""
+    relearned = f" Relearned (R): the part of the preserved that is in {control}, too." if control else ""
     return (
-        f"Preserved: of {before}, in {after} too; discarded: not in it; new: of {after} alone{relearned}. "
-        "Corrected: from chance (0%) to the same model read again (100%); of discarded and new, what is left of that."
+        f"Preserved: in {before} and in {after}. Discarded: in {before} alone. New: in {after} alone.{relearned} "
+        "Corrected: 0% is chance, 100% is the same model read again; for discarded and new it is the other way round."
     )
 
 
@@ -90,7 +90,7 @@ def _half_way(dynamics: dict[str, Any], after: str, control: str | None) -> str:
 
 
 def show_progress(status: dict[str, Any]) -> None:
-    """Print how far a run is: `status` as in ``status.json``, with ``state`` as it really is."""
+    """Print the progress of a run: `status` is the content of ``status.json`` with the present ``state``."""
     status = all_printable(status)
     table = Table(
         "stage", "done", "failed", "of", "rate", "time so far", "time left", title=escape(_state(status))
@@ -107,7 +107,7 @@ def show_progress(status: dict[str, Any]) -> None:
 
 def _state(status: dict[str, Any]) -> str:
     where = f"process {status['pid']} on {status['host']}"
-    told = {
+    words = {
         "running": f"running: {where}, since {status['started']}",
         "interrupted": f"interrupted: {where} is gone, last seen {status['updated']}; start it again to go on",
         "stopped": f"stopped at {status['updated']}; start it again to go on",
@@ -115,11 +115,11 @@ def _state(status: dict[str, Any]) -> str:
         "incomplete": f"ended at {status['updated']}, with something missing",
         "finished": f"finished at {status['updated']}",
     }
-    return told[status["state"]]
+    return words[status["state"]]
 
 
 def show_forecast(forecast: dict[str, Any]) -> None:
-    """Print what a run would take, as `Forecast.to_dict` tells it."""
+    """Print a forecast, as `Forecast.to_dict` gives it."""
     forecast = all_printable(forecast)
     table = Table("", "", title="What this run would take", show_header=False)
     up_to = "up to " if forecast["at_most"] else ""
@@ -152,7 +152,7 @@ def duration(seconds: float | None) -> str:
 
 
 def rounded(number: float) -> str:
-    """Three digits, or all before the point."""
+    """Three digits, or all digits before the decimal point."""
     return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 

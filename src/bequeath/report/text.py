@@ -23,14 +23,14 @@ _NORMALISE = {
 
 
 def _digits(x: float) -> int:
-    """Decimals that show about three figures of x, and never more than three."""
+    """How many decimals show about three significant digits of x; 3 at most."""
     size = abs(x)
     return 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 or size == 0 else 3
 
 
 def fixed(x: float, digits: int, sign: str = "") -> str:
-    """So many decimals, with a real minus sign, and a plus sign where `sign` is "+"."""
-    # "-0.00" would claim a sign that the digits do not show.
+    """x with `digits` decimals and a real minus sign; with a plus sign, too, if `sign` is "+"."""
+    # Adding 0.0 turns -0.0 into 0.0.
     return f"{round(x, digits) + 0.0:{sign},.{digits}f}".replace("-", "−")
 
 
@@ -40,7 +40,7 @@ def absent(x: float | None) -> bool:
 
 
 def number(x: float | None) -> str:
-    """About three figures, with a real minus sign."""
+    """About three significant digits, with a real minus sign."""
     return NONE if x is None or absent(x) else fixed(x, _digits(x))
 
 
@@ -55,7 +55,7 @@ def small(x: float | None) -> str:
 
 
 def signed(x: float | None) -> str:
-    """As `number`, with a plus sign where it applies."""
+    """As `number`, with a plus sign for positive numbers."""
     return _with_plus(x, number(x))
 
 
@@ -65,7 +65,7 @@ def percent(x: float | None) -> str:
 
 
 def points(x: float | None) -> str:
-    """A difference of shares in percentage points, as `percent`, with a plus sign where it applies."""
+    """A difference of shares in percentage points, with a plus sign for positive ones."""
     return _with_plus(x, percent(x).removesuffix("%"))
 
 
@@ -87,12 +87,12 @@ def interval(estimate: Estimate, unit: str = "number") -> str:
 
 
 def whole(x: float | None) -> str:
-    """A share as a whole percentage: corrected shares are not known more finely."""
+    """A share as a whole percentage: corrected shares are no more precise than that."""
     return NONE if x is None or absent(x) else f"{fixed(100 * x, 0)}%"
 
 
 def measured(share: Share) -> bool:
-    """Whether a share has a figure that may be relied on."""
+    """Whether a share is measurable."""
     return not share["reason"] and not absent(share["corrected"])
 
 
@@ -109,7 +109,7 @@ def bracket(share: Share) -> str:
 
 
 def corrected(share: Share) -> str:
-    """A corrected share with its interval, or that it is not measurable."""
+    """A corrected share with its interval, or "not measurable"."""
     return f"{whole(share['corrected'])} {bracket(share)}".strip() if measured(share) else "not measurable"
 
 
@@ -119,18 +119,18 @@ def likelihood(share: Share) -> str:
 
 
 def levels(share: Share) -> str:
-    """What a corrected share is made of: the share as counted, its zero and its one."""
+    """The levels of a corrected share: observed, floor (its zero) and ceiling (its one)."""
     parts = (("observed", "observed"), ("by chance", "floor"), ("same model again", "ceiling"))
     return ", ".join(f"{words} {percent(share[key])}" for words, key in parts if not absent(share[key]))
 
 
 def difference(estimate: dict[str, Any]) -> str:
-    """A difference of accuracies in percentage points, with its interval, all with their signs."""
+    """A difference of accuracies in percentage points with its interval, all signed."""
     return f"{points(estimate['mean'])} [{points(estimate['low'])}, {points(estimate['high'])}]"
 
 
 def opposite(estimate: Estimate) -> Estimate:
-    """A difference the other way round."""
+    """The negative of a difference, with its interval."""
     if estimate is None or estimate["mean"] is None:
         return estimate
     ends = {"mean": "mean", "low": "high", "high": "low"}
@@ -147,8 +147,8 @@ def duration(seconds: float | None) -> str:
     """Seconds, or minutes and seconds."""
     if seconds is None or absent(seconds):
         return NONE
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+    minutes, left = divmod(round(seconds), 60)
+    return f"{minutes} min {left} s" if minutes else f"{seconds:.1f} s"
 
 
 FILTERS = {
