@@ -267,8 +267,8 @@ def test_when_to_stop_is_told_run_by_run(usual: str) -> None:
 def test_what_hiding_did_is_said(image_findings: dict[str, Any]) -> None:
     words = Page(render(image_findings)).words
     assert (
-        "Hiding them takes away 55.0% [44.0, 69.3] of the difference between the two models’ outputs; the readings predict 70.0% [63.0, 79.1]. Hiding as many"
-        in words
+        "Hiding them takes away 55.0% [44.0, 69.3] of the difference between the two models’ outputs; "
+        "the readings predict 70.0% [63.0, 79.1]. Hiding as many players" in words
     )
     assert (
         "In 8 of the samples both halves of the masks predict the same direction. It is right in 87.5%"
