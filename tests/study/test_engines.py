@@ -132,8 +132,9 @@ def test_what_kills_its_worker_three_times_is_recorded_and_the_rest_goes_on(stud
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_task_that_fails_is_tried_three_times(study_dir, edit, trouble, workers):
-    edit("engine", {"kind": "local", "workers": workers, "threads": 1})
+    edit("engine", {"kind": "local", "threads": 1})
     expected = run(study_dir, "calm")
+    edit("engine.workers", workers)
     trouble("fail", 2)
     assert run(study_dir) == expected
     trouble("fail", 10**6)

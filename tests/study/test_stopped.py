@@ -55,7 +55,7 @@ def test_a_run_that_is_stopped_while_it_begins_says_so(study_dir):
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_training_that_is_stopped_goes_on_to_the_same_weights(to_train, edit, sign):  # noqa: F811
-    edit("training.steps", 400)
+    edit("training.steps", 200)
     edit("training.seeds", [0])
     trained(to_train, out="whole")
     process = start(to_train, "train", "study.yaml", "--out", "stopped")
