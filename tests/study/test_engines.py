@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -77,6 +79,46 @@ def test_processes_find_what_one_process_finds(study_dir, edit):
     expected = run(study_dir, "one")
     two_processes(study_dir, edit)
     assert run(study_dir, "two") == expected
+
+
+@pytest.fixture
+def own_engine(study_dir, edit, monkeypatch):
+    """The study on the engine that docs/scaling.md shows."""
+    page = (Path(__file__).parents[2] / "docs/scaling.md").read_text()
+    (code,) = [
+        block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class Pools" in block
+    ]
+    (study_dir / "engines_for_study.py").write_text(code)
+    monkeypatch.syspath_prepend(study_dir)
+    edit("engine", {"kind": "engines_for_study:Pools", "options": {"workers": 2}})
+    yield
+    sys.modules.pop("engines_for_study", None)
+
+
+def test_an_engine_of_ones_own_finds_the_same_and_replaces_the_dead(study_dir, edit, trouble, own_engine):
+    trouble("die", 1)
+    own = run(study_dir, "own")
+    assert (study_dir / "deaths").stat().st_size > 1
+    edit("engine", {"kind": "local", "threads": 1})
+    assert own == run(study_dir, "local")
+
+
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [
+        ("json:dumps", r"engine\.kind: json:dumps: TypeError: .*; options: \{\}"),
+        (
+            "collections:OrderedDict",
+            r"engine\.kind: collections:OrderedDict gives a OrderedDict; it must return",
+        ),
+        ("no_such_module:Pools", "no_such_module"),
+        ({"kind": "cloud"}, r"engine.*'local', 'ray'"),
+    ],
+)
+def test_what_is_no_engine_is_refused(study_dir, edit, engine, message):
+    edit("engine", engine)
+    with pytest.raises(bq.BequeathError, match=message):
+        run(study_dir)
 
 
 def test_each_model_is_loaded_once_by_each_worker_at_most(study_dir, edit, monkeypatch):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from bequeath.errors import BequeathError
+from bequeath.errors import BequeathError, first_line
+from bequeath.models.named import call_own
+from bequeath.study.config.own import OwnName, own_function
 from bequeath.study.config.section import Section
 
 # Of one machine, by core; on small ones at least so many. More only take memory, and wait for each other.
@@ -58,8 +60,47 @@ class RayConfig(Section):
         """Nothing is known of a cluster's machines before it is asked."""
 
 
+class OwnEngineConfig(Section):
+    """An engine that a function or class of the user's own makes."""
+
+    kind: OwnName
+    """``module:function``; it returns an engine (`bequeath.study.engines.contract.Engine`)."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the function."""
+
+    def make(self) -> Any:
+        """The engine."""
+        try:
+            made = call_own(own_function(self.kind), **self.options)
+        except Exception as error:
+            raise BequeathError(
+                f"engine.kind: {self.kind}: {type(error).__name__}: {first_line(error)}; options: {self.options}"
+            ) from error
+        if not callable(made) or not isinstance(getattr(made, "workers", None), int):
+            raise BequeathError(
+                f"engine.kind: {self.kind} gives a {type(made).__name__}; it must return an engine: an object with "
+                "workers and threads (numbers), to be called with a spec as a context manager that gives slots"
+            )
+        return made
+
+    def check_machine(self) -> None:
+        """Refuse what is no engine; nothing is known of its machines."""
+        self.make()
+
+
 def _by_name(value: object) -> object:
     return {"kind": value} if isinstance(value, str) else value
 
 
-EngineConfig = Annotated[LocalConfig | RayConfig, Field(discriminator="kind"), BeforeValidator(_by_name)]
+def _kind(value: Any) -> str:
+    kind = value.get("kind", "local") if isinstance(value, dict) else getattr(value, "kind", "local")
+    return "module:function" if isinstance(kind, str) and ":" in kind else str(kind)
+
+
+EngineConfig = Annotated[
+    Annotated[LocalConfig, Tag("local")]
+    | Annotated[RayConfig, Tag("ray")]
+    | Annotated[OwnEngineConfig, Tag("module:function")],
+    Discriminator(_kind),
+    BeforeValidator(_by_name),
+]

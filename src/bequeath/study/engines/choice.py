@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bequeath.study.config.engine import EngineConfig, RayConfig
+from bequeath.study.config.engine import EngineConfig, OwnEngineConfig, RayConfig
 from bequeath.study.engines.contract import Engine
 from bequeath.study.engines.local import LocalEngine
 from bequeath.study.loading.parts import StudyParts
@@ -15,4 +15,7 @@ def make_engine(config: EngineConfig, parts: StudyParts) -> Engine:
         from bequeath.study.engines.ray import RayEngine
 
         return RayEngine(config)
+    if isinstance(config, OwnEngineConfig):
+        engine: Engine = config.make()
+        return engine
     return LocalEngine(config, parts)

@@ -9,15 +9,16 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
 from bequeath.study.config.engine import LocalConfig
 from bequeath.study.engines.contract import Slot
+from bequeath.study.engines.executor import ExecutorSlot
 from bequeath.study.engines.tasks import Task
 from bequeath.study.engines.worker import Spec, Worker
 from bequeath.study.loading.parts import StudyParts
@@ -51,44 +52,24 @@ def _done(work: Callable[[], Any]) -> Future[Any]:
     return future
 
 
-class _Process:
+class _Process(ExecutorSlot):
     """A process of its own, with a GPU of its own where there are any."""
 
     def __init__(self, spec: Spec, gpu: str | None) -> None:
-        self._spec, self._gpu = spec, gpu
-        self._pool: ProcessPoolExecutor | None = None
-
-    def start(self) -> Future[Any]:
-        self.stop()
         # Forked processes would inherit the locks of torch's threads, but not the threads.
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, context, _prepare, (self._gpu,))
-        return self._pool.submit(_begin, self._spec)
-
-    def submit(self, task: Task) -> Future[Any]:
-        assert self._pool is not None
-        try:
-            return self._pool.submit(_do, task)
-        except BrokenProcessPool as error:  # it died between two tasks
-            future: Future[Any] = Future()
-            future.set_exception(error)
-            return future
-
-    def died(self, error: BaseException) -> bool:
-        return isinstance(error, BrokenProcessPool)
+        super().__init__(spec, partial(ProcessPoolExecutor, 1, context, _prepare, (gpu,)))
 
     def stop(self) -> None:
-        if self._pool is None:
+        pool = self._executor
+        if not isinstance(pool, ProcessPoolExecutor):
             return
-        processes = list((self._pool._processes or {}).values())
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        processes = list((pool._processes or {}).values())
+        super().stop()
         for process in processes:
             process.kill()  # every chunk is written whole or not at all
         for process in processes:
             process.join()
-
-
-_worker: Worker | None = None
 
 
 def _prepare(gpu: str | None) -> None:
@@ -112,16 +93,6 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
-
-
-def _begin(spec: Spec) -> None:
-    global _worker
-    _worker = Worker(spec)
-
-
-def _do(task: Task) -> Any:
-    assert _worker is not None
-    return _worker.do(task)
 
 
 def gpus() -> list[str]:
