@@ -23,9 +23,11 @@ from bequeath.rank.features import Features
 from bequeath.rank.samples import DataChoice, Samples
 
 
-def rank(given, out="out", **choice):
+def rank(given, out="out", measures=(), **choice):
     options = {"data": "train", "size": 10, "folds": 3, **choice}
-    return ranking.rank(candidates(given), Samples(DataChoice(**options)), Path(out), device="cpu")
+    return ranking.rank(
+        candidates(given), Samples(DataChoice(**options)), Path(out), device="cpu", measures=measures
+    )
 
 
 def numbers(value):
@@ -57,6 +59,49 @@ def test_the_candidate_whose_features_tell_the_classes_is_recommended(candidate)
     difference = document["candidates"]["Noise-1.0"]["behind_first"]
     assert difference["mean"] == pytest.approx(best["probe"]["value"] - noise["probe"]["value"])
     assert 0 < difference["low"] < difference["mean"] < difference["high"] < 1
+
+
+@pytest.fixture
+def own_measures(project, monkeypatch):
+    """The measure that docs/rank.md shows, and some that fail."""
+    page = (Path(__file__).parents[2] / "docs/rank.md").read_text()
+    (code,) = [
+        block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "def fisher" in block
+    ]
+    code += "\n\ndef broken(features, labels):\n    raise KeyError('x')\n\n\ndef nothing(features, labels):\n"
+    (project / "measures_for_rank.py").write_text(code + "    return float('nan')\n")
+    monkeypatch.syspath_prepend(project)
+    yield
+    sys.modules.pop("measures_for_rank", None)
+
+
+def test_a_measure_of_ones_own_stands_beside_the_others(candidate, own_measures):
+    name = "measures_for_rank:fisher"
+    document = rank([candidate("Noise"), candidate("Colours")], measures=[name])
+    assert document["measures"][name]["title"] == "fisher"
+    noise, best = (document["candidates"][one]["measures"][name] for one in ("Noise-1.0", "Colours-1.0"))
+    assert best["value"] > noise["value"]
+    assert best["low"] < best["value"] < best["high"]
+    assert best["value"] > 5 * best["reference"]
+    assert noise["value"] == pytest.approx(noise["reference"], rel=0.7)
+    assert "fisher" in " ".join(document["recommendation"]["text"])
+    assert "LogME" in " ".join(document["recommendation"]["text"])
+    assert "fisher" in (Path("out") / "rank.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["fisher"], "--measure fisher: give module:function"),
+        (["measures_for_rank:fishy"], "fisher"),
+        (["measures_for_rank:fisher"] * 2, "given twice"),
+        (["measures_for_rank:broken"], "--measure measures_for_rank:broken: KeyError"),
+        (["measures_for_rank:nothing"], "it must give a finite number"),
+    ],
+)
+def test_what_is_no_measure_is_refused(candidate, own_measures, names, message):
+    with pytest.raises(BequeathError, match=message):
+        rank([candidate("Noise"), candidate("Colours")], measures=names)
 
 
 def test_equal_candidates_are_not_apart(candidate):

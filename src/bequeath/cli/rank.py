@@ -48,6 +48,10 @@ def rank(
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Seed of the choice of samples and folds.")
     ] = 0,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(help="A measure of your own, module:function; can be given again (docs/rank.md)."),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda; cuda where there is one if left out.")
     ] = None,
@@ -64,7 +68,7 @@ def rank(
     from bequeath.rank.run import rank as rank_all
     from bequeath.report.ranking import terminal
 
-    document = rank_all(chosen, read, out, device=device, progress=True)
+    document = rank_all(chosen, read, out, device=device, measures=measure or (), progress=True)
     for part in terminal(document):
         Console().print(part, highlight=False)
     for title, name in (("Numbers", RANK), ("Picture", PICTURE), ("Page", PAGE)):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from bequeath.errors import BequeathError
 from bequeath.knowledge.held_out import folds, held_out_correct, nearest_neighbours
 from bequeath.knowledge.jackknife import jackknife
 from bequeath.knowledge.similarity import cka, gram
@@ -19,6 +21,7 @@ from bequeath.knowledge.statistics import mean_estimate
 from bequeath.knowledge.transferability import PERMUTATIONS, Score, h_score, leep, logme
 from bequeath.models.probe import fit_probe
 from bequeath.rank.features import Features
+from bequeath.rank.own_measures import OwnMeasure, own_score
 
 # Similarity compares all pairs of samples: two million pairs of 2,000 samples.
 MOST_PAIRED = 2000
@@ -48,15 +51,15 @@ ABOUT: Mapping[str, Mapping[str, str]] = {
         "reference": BY_CHANCE,
         "interval": JACKKNIFE,
     },
-    "leep": {
-        "title": "LEEP",
-        "unit": "nats per sample",
-        "reference": BY_CHANCE,
-        "interval": JACKKNIFE,
-    },
     "h_score": {
         "title": "shrunk H-score",
         "unit": "none",
+        "reference": BY_CHANCE,
+        "interval": JACKKNIFE,
+    },
+    "leep": {
+        "title": "LEEP",
+        "unit": "nats per sample",
         "reference": BY_CHANCE,
         "interval": JACKKNIFE,
     },
@@ -99,7 +102,20 @@ class Measured:
     correct: NDArray[np.float64]
 
 
-def measure(computed: Features, no_source: str | None, labels: Labels, count: int, seed: int) -> Measured:
+def about(own: Iterable[str]) -> dict[str, Mapping[str, str]]:
+    """As `ABOUT`, with measures of the user's own after the others."""
+    title = {"unit": "its own", "reference": BY_CHANCE, "interval": JACKKNIFE}
+    return dict(ABOUT) | {name: {"title": name.rpartition(":")[2]} | title for name in own}
+
+
+def measure(
+    computed: Features,
+    no_source: str | None,
+    labels: Labels,
+    count: int,
+    seed: int,
+    own: Mapping[str, OwnMeasure] = MappingProxyType({}),
+) -> Measured:
     """Measure one candidate.
 
     Parameters
@@ -114,6 +130,8 @@ def measure(computed: Features, no_source: str | None, labels: Labels, count: in
         Number of folds.
     seed : int
         Of folds, groups and the probe.
+    own : mapping of str to callable
+        Measures of the user's own, by name.
     """
     x, n = computed.features.astype(np.float64), len(labels)
     parts, groups = folds(labels, count, seed), _groups(labels, seed)
@@ -134,9 +152,13 @@ def measure(computed: Features, no_source: str | None, labels: Labels, count: in
         scores["leep"] = lambda chosen, count: leep(
             probabilities[chosen], labels[chosen], permutations=count, seed=seed
         )
+    for name, function in own.items():
+        scores[name] = lambda chosen, count, name=name, function=function: own_score(  # type: ignore[misc]
+            name, function, x[chosen], labels[chosen], count, seed
+        )
     for name, score in scores.items():
         measures[name] = _score(score, groups, n)
-    return Measured({name: measures[name] for name in ABOUT}, correct)
+    return Measured({name: measures[name] for name in about(own)}, correct)
 
 
 def similarities(computed: Mapping[str, Features], seed: int) -> list[dict[str, Any]]:
@@ -196,6 +218,8 @@ def _score(score: Callable[[Labels, int], Score], groups: list[Labels], n: int) 
     try:
         whole = score(np.arange(n), PERMUTATIONS)
         low, high = jackknife(lambda chosen: score(chosen, 0).value, groups, whole.value)
+    except BequeathError:  # a measure of the user's own is wrong
+        raise
     except ValueError as error:
         return Measure(None, None, None, None, n, time.perf_counter() - begin, str(error))
     value, lower, upper, reference = (

@@ -9,11 +9,8 @@ import numpy as np
 
 from bequeath.errors import few
 from bequeath.knowledge.paired import Ranking, paired_difference, ranking
-from bequeath.rank.measures import ABOUT, Measured
+from bequeath.rank.measures import ABOUT, Measured, about
 from bequeath.report.text import number, percent, points
-
-# Titles of the measures other than the linear probe.
-_OTHERS = {name: about["title"] for name, about in ABOUT.items() if name != "probe"}
 
 
 def recommend(
@@ -109,7 +106,9 @@ def _advice(ranked: Ranking, parameters: Mapping[str, int]) -> str:
 def _agreement(measured: Mapping[str, Measured], first: str) -> str:
     """Which candidate each of the other measures puts first."""
     tops: dict[str, list[str]] = {}
-    for measure, title in _OTHERS.items():
+    names = next(iter(measured.values())).measures
+    titles = {name: text["title"] for name, text in about(set(names) - set(ABOUT)).items() if name != "probe"}
+    for measure, title in titles.items():
         values = {name: candidate.measures[measure].value for name, candidate in measured.items()}
         known = {name: value for name, value in values.items() if value is not None}
         if len(known) == len(values):  # a measure that some candidates lack cannot rank them

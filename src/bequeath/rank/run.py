@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,7 +14,8 @@ from bequeath.files import writable, write_whole
 from bequeath.rank.candidates import Candidate
 from bequeath.rank.features import FOLDER, Features, compute, features_file, kept
 from bequeath.rank.loading import Loaded, check_different, load
-from bequeath.rank.measures import ABOUT, measure, similarities
+from bequeath.rank.measures import about, measure, similarities
+from bequeath.rank.own_measures import OwnMeasure, own_measures
 from bequeath.rank.recommendation import recommend
 from bequeath.rank.samples import Samples
 from bequeath.report.ranking import accuracies, page
@@ -45,6 +46,7 @@ def rank(
     out: Path,
     *,
     device: str | None = None,
+    measures: Sequence[str] = (),
     progress: bool = False,
 ) -> dict[str, Any]:
     """Rank candidates, and write the results into a folder.
@@ -61,6 +63,8 @@ def rank(
         A folder for this ranking alone.
     device : str, optional
         By default cuda if there is a GPU.
+    measures : sequence of str
+        Measures of the user's own, each ``module:function`` (docs/rank.md).
     progress : bool
         Whether to show progress bars on the terminal.
 
@@ -75,6 +79,7 @@ def rank(
         If a candidate or the folder cannot be used.
     """
     device = EvaluationConfig(device=device).make(None).device
+    own = own_measures(measures)
     claim_plain(out, FOLDER, "a ranking's")
     with only_one(out):
         described = [_describe(load(candidate, samples, device), out, samples) for candidate in candidates]
@@ -82,7 +87,7 @@ def rank(
         # The bars start only now, so that wrong input gives a single line.
         with bars(progress) as shown:
             features = {one.candidate.name: _features(one, samples, device, shown) for one in described}
-            document = _document(described, features, samples, shown)
+            document = _document(described, features, samples, own, shown)
         write(out, document)
     return document
 
@@ -125,14 +130,20 @@ def _features(described: _Description, samples: Samples, device: str | None, pro
 
 
 def _document(
-    described: Sequence[_Description], features: dict[str, Features], samples: Samples, progress: Bars
+    described: Sequence[_Description],
+    features: dict[str, Features],
+    samples: Samples,
+    own: Mapping[str, OwnMeasure],
+    progress: Bars,
 ) -> dict[str, Any]:
     choice = samples.choice
     tick = progress.bar("measures", len(described))
     by_name = {one.candidate.name: one for one in described}
     measured = {}
     for name, one in by_name.items():
-        measured[name] = measure(features[name], one.no_source, samples.labels, choice.folds, choice.seed)
+        measured[name] = measure(
+            features[name], one.no_source, samples.labels, choice.folds, choice.seed, own
+        )
         tick(1)
     parameters = {name: one.entry["parameters"] for name, one in by_name.items()}
     ranked, advice = recommend(measured, samples.labels, parameters)
@@ -161,7 +172,7 @@ def _document(
                 "folds": choice.folds,
                 "seed": choice.seed,
             },
-            "measures": ABOUT,
+            "measures": about(own),
             "order": ranked.order,
             "candidates": {name: entries[name] for name in ranked.order},
             "similarity": similarities(features, choice.seed),

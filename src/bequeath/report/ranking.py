@@ -21,8 +21,12 @@ Document = dict[str, Any]
 Measure = dict[str, Any]
 
 SHARES = ("probe", "knn")
-SCORES = ("logme", "h_score", "leep")
 _MARKS = {"probe": ("o", "before"), "knn": ("D", "after")}
+
+
+def scores_of(document: Document) -> list[str]:
+    """The measures that are no accuracies, the user's own last."""
+    return [key for key in document["measures"] if key not in SHARES]
 
 
 def shown(measure: Measure, *, share: bool) -> str:
@@ -111,7 +115,8 @@ def terminal(document: Document) -> list[Table | str]:
         title=f"{data['samples']} samples, {len(data['classes'])} classes, {data['folds']} folds; {chance}",
     )
     second = Table("candidate", title="Scores without training [95%], and in brackets by chance")
-    for key in SCORES:
+    scores = scores_of(document)
+    for key in scores:
         second.add_column(about[key]["title"])
     second.add_column("most alike (CKA: 0 independent, 1 the same)")
     for name in document["order"]:
@@ -124,9 +129,9 @@ def terminal(document: Document) -> list[Table | str]:
         first.add_row(
             escape(name), f"[bold]{escape(probe)}[/bold]", escape(behind(entry)), escape(knn), size, times
         )
-        scores = [escape(with_chance(measures[key])) for key in SCORES]
+        values = [escape(with_chance(measures[key])) for key in scores]
         alike = escape(most_alike(document, name))
-        second.add_row(escape(name), *scores, alike)
+        second.add_row(escape(name), *values, alike)
     notes = [
         f"[dim]{escape(name)}: {escape(note)}.[/dim]"
         for name, entry in document["candidates"].items()
@@ -164,7 +169,7 @@ def page(document: Document) -> str:
             with_chance=with_chance,
             most_alike=most_alike,
             shares=SHARES,
-            scores=SCORES,
+            scores=scores_of(document),
             colours=style.COLOURS,
             dark=style.DARK,
             shades=style.SHADES,
