@@ -53,7 +53,11 @@ def share(share: Share, *, name: str = "in common", ax: Axes | None = None) -> A
 
     Examples
     --------
-    >>> axes = comparison.share("preserved").plot(name="preserved")  # doctest: +SKIP
+    >>> import bequeath as bq
+    >>> share = bq.Share(0.08, 0.04, 0.18, 0.29, 0.2, 0.36, 0.0005, 30, None)
+    >>> axes = bq.plots.share(share, name="preserved")
+    >>> axes.get_title("left")
+    'Preserved: 29% [20%, 36%]'
     """
     plain = share.to_dict()
     if not measured(plain):
@@ -82,7 +86,12 @@ def shares(comparison: Comparison | HasFindings, *, ax: Axes | None = None) -> A
 
     Examples
     --------
-    >>> axes = bq.compare(before=i1, after=i2).plot()  # doctest: +SKIP
+    >>> import bequeath as bq, torch
+    >>> tables = torch.randn(8, 16, generator=torch.Generator().manual_seed(0))
+    >>> before, after = bq.decompose(tables, "and"), bq.decompose(tables.flip(0), "and")
+    >>> axes = bq.plots.shares(bq.compare(before=before, after=after))
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['preserved', 'discarded', 'new']
     """
     if isinstance(comparison, Comparison):
         drawn = {name: comparison.share(name).to_dict() for name in comparison.measures}
@@ -183,6 +192,15 @@ def courses(runs: Mapping[str, Dynamics] | HasFindings, *, ax: Axes | None = Non
     ------
     BequeathError
         If the run has no checkpoints.
+
+    Examples
+    --------
+    >>> import bequeath as bq, torch
+    >>> effects = torch.rand(3, 10, 2, 4, generator=torch.Generator().manual_seed(0)).double()
+    >>> run = bq.dynamics(effects, steps=[0, 10, 100], orders=torch.tensor([1, 1, 2, 2]))
+    >>> axes = bq.plots.courses({"after": run})
+    >>> [int(step) for step in axes.lines[0].get_xdata()]
+    [0, 10, 100]
     """
     findings = _courses(runs) if isinstance(runs, Mapping) else runs.findings
     if not findings["dynamics"]:

@@ -30,6 +30,26 @@ def ranking(document: Document | str | Path, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
+        One row a candidate: shares of samples classified correctly, 0 to 1; higher is better.
+
+    Raises
+    ------
+    BequeathError
+        If there is no such file, or it is no ranking.
+
+    Examples
+    --------
+    >>> import bequeath as bq
+    >>> share = {"value": 0.8, "low": 0.7, "high": 0.9}
+    >>> document = {
+    ...     "order": ["resnet18"],
+    ...     "candidates": {"resnet18": {"measures": {"probe": share, "knn": share}}},
+    ...     "measures": {"probe": {"title": "linear probe"}, "knn": {"title": "nearest neighbours"}},
+    ...     "data": {"majority": 0.5, "samples": 60},
+    ... }
+    >>> axes = bq.plots.ranking(document)
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['resnet18']
     """
     content = _document(document)
     with axes_or_new(ax, 560, 90 + 34 * len(content["order"])) as axes:
@@ -56,6 +76,25 @@ def layers(
     -------
     matplotlib.axes.Axes
         One row a block, with 95% intervals.
+
+    Raises
+    ------
+    BequeathError
+        If there is no such file, it is not of `bequeath layers`, or `what` is something else.
+
+    Examples
+    --------
+    >>> import bequeath as bq
+    >>> change = {"difference": {"mean": -0.1, "low": -0.2, "high": 0.0}}
+    >>> document = {
+    ...     "blocks": {"layer4": {"title": "layer4", "alone": change, "up_to": change}},
+    ...     "settings": {"margin": 0.01},
+    ...     "accuracy": {"after": {"mean": 0.9}},
+    ...     "data": {"held_out": {"samples": 100}},
+    ... }
+    >>> axes = bq.plots.layers(document)
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['layer4']
     """
     draw = {"swaps": draw_swaps, "profile": draw_profile}.get(what)
     if draw is None:
