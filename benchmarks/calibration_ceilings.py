@@ -44,7 +44,7 @@ MEANS: dict[str, Callable[[float, float], float]] = {
 
 
 def _reliability(repeats: Repeats, model: str) -> float:
-    found = repeats.again(model)
+    found = repeats.reliability(model)
     assert found is not None
     return float(found[0].sum() / found[1].sum())
 
@@ -69,7 +69,7 @@ def _three(setting: Setting, seed: int) -> tuple[float, ...]:
     made = study(setting, seed)
     comparison = made.compare()
     share = comparison.share("relearned")
-    ((found, strength),) = comparison.strengths.crossed["split"]["relearned"].again
+    ((found, strength),) = comparison.strengths.crossed["split"]["relearned"].reliabilities
     repeats = Repeats.of(*({role: both[half] for role, both in made.halves.items()} for half in (0, 1)))
     before, after, control = (_reliability(repeats, model) for model in ("before", "after", "control"))
     others, floor, whole = (before * after) ** 0.5, share.floor or 0.0, float(found.sum() / strength.sum())

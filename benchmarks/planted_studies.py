@@ -164,7 +164,7 @@ def compared(both: dict[str, tuple[Interactions, Interactions]], **options: Any)
 def read_again_as(one: Interactions, again: Callable[[], Any] | None) -> Interactions:
     """The reading with what its `halves` are to be."""
     assert one.listed is not None
-    return Interactions.of_terms(replace(one.listed, again=again), one.offset, one.players)
+    return Interactions.of_terms(replace(one.listed, read_halves=again), one.offset, one.players)
 
 
 def values_of(noise: float, games: Sequence[Game], masks: NDArray[np.bool_], seed: list[int]) -> Floats:

@@ -49,7 +49,7 @@ from sparse_methods import (
 )
 
 import bequeath as bq
-from bequeath.lattice.sparse import selection
+from bequeath.lattice.sparse import selection, validation
 from bequeath.lattice.sparse.masks import Design
 from bequeath.lattice.sparse.table import ORDER_WEIGHT, read, shared
 from bequeath.models.mobilenetv2 import mobilenet_v2
@@ -206,7 +206,7 @@ def _rules_of(name: str, masks: NDArray[np.bool_], number: int, cases: Sequence[
         y = np.zeros(len(design.used))
         y[: len(kept)] = given[kept]
         penalties = selection.PENALTIES[:58] * y[: len(kept)].std()
-        found = selection.validate(
+        found = validation.validate(
             [design.bits] * number_of_folds,
             [weights] * number_of_folds,
             design.used,

@@ -166,7 +166,7 @@ def test_xarray_names_of_axes(dims: tuple[str, ...]) -> None:
         (lambda a: a.assign_attrs(players=["good"]), "the 2 needed for 1 players"),
         (lambda a: a.assign_attrs(players=["x"] * 40), "40 players"),
         (lambda a: a.isel(sample=0).expand_dims("sample"), "offset has the axes"),
-        (lambda a: a.astype(int), "int64 given"),
+        (lambda a: a.astype(int), "int64 values given"),
     ],
 )
 def test_foreign_arrays(change: Any, message: str) -> None:
@@ -277,9 +277,9 @@ def held(interactions: dict[tuple[int, ...], float], index: str = "Moebius", n: 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (held({(0, 1): 1.0}, "SII"), "index 'SII' given.*compute index=\"Moebius\", order=3"),
+        (held({(0, 1): 1.0}, "SII"), "index 'SII' given.*give values with index=\"Moebius\", order=3"),
         (held({(0, 1): 1.0}, "Co-Moebius"), "Co-Moebius"),
-        (held({(1, 3): 1.0}), r"interaction \(1, 3\) of 3 players, which are numbered 0 to 2"),
+        (held({(1, 3): 1.0}), r"interaction \(1, 3\) of 3 players; give players from 0 to 2"),
         (held({(-1,): 1.0}), "interaction"),
         (held({(0,): 1.0}, n=300), "300 players"),
         (np.zeros(8), "a ndarray given; give shapiq.InteractionValues"),

@@ -40,5 +40,5 @@ def test_sparse_readings():
 
 @pytest.mark.parametrize("places", [[0], [0, 0], [0, 4], [-1, 0]])
 def test_places_that_do_not_fit_are_refused(places):
-    with pytest.raises(bq.BequeathError, match="give each a place of its own, from 0 to 3"):
+    with pytest.raises(bq.BequeathError, match="give each table a different place, from 0 to 3"):
         with_gaps(bq.decompose(TABLES, "and"), places, 4)

@@ -77,10 +77,10 @@ def test_sparse_arrays_of_scipy():
         (np.ma.array([1.0, 2.0], mask=[True, False]), "v: some entries are masked out"),
         (np.array(["2020-01-01", "2020-01-02"], "M8[D]"), "v: datetime64.* given; give numbers"),
         (torch.empty(4, device="meta"), "v: a tensor without numbers"),
-        ([1.0, float("nan"), 0, 0], r"v: nan at index \(1,\); every value must be finite"),
+        ([1.0, float("nan"), 0, 0], r"v: nan at index \(1,\); give finite values"),
         ([1.0, None, 0, 0], r"v: nan at index \(1,\)"),
         (np.array([[0, 1], [np.inf, 1]]), r"v: inf at index \(1, 0\)"),
-        ([1.0, 2.0, 3.0], "must have length 2"),
+        ([1.0, 2.0, 3.0], "has length 3; give 2"),
     ],
 )
 def test_what_is_no_number_is_refused_by_its_place(v, message):

@@ -114,7 +114,7 @@ def test_gradients_flow() -> None:
     "out", [torch.zeros(2, 8), torch.zeros(3, 16), torch.zeros(2, 16, dtype=torch.float64)]
 )
 def test_out_that_does_not_fit(out: torch.Tensor) -> None:
-    with pytest.raises(BequeathError, match=r"out: .*float.*the table has"):
+    with pytest.raises(BequeathError, match=r"out: .*float.*give a tensor like the table"):
         kronecker_power(torch.zeros(2, 16), MATRIX, out=out)
 
 

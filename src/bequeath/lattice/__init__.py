@@ -1,1 +1,1 @@
-"""Arrays over the subsets of n players; knows no model."""
+"""Arrays over the subsets of n players: transforms, exact and sparse readings. It has no knowledge of models."""

@@ -1,4 +1,4 @@
-"""Refusing tables that cannot be decomposed, before the work."""
+"""Refuses tables that cannot be decomposed, before the work starts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,27 @@ from bequeath.lattice.given import finite, numbers
 from bequeath.lattice.memory import check_fits
 from bequeath.lattice.subsets import check_players, players_of
 
-# Numbers in memory per entry: the tables, their copies and all their interactions together.
+# Numbers in memory for each entry of a table: the table, its copies and its interactions.
 _NUMBERS_PER_RESULT = 6
 
 
 def check_table(v: Any, name: str = "v", *, work: str = "interactions", models: int = 1) -> Tensor:
-    """Tables as float64 of shape (..., 2**n), refused early where they, of so many models, cannot be decomposed."""
+    """Value tables as float64, shape (..., 2**n), checked.
+
+    Parameters
+    ----------
+    v : Tensor, array, or sequence
+        The tables.
+    name, work : str
+        Names of the tables and of the work in errors.
+    models : int
+        Number of models whose tables are decomposed together; it counts for the memory.
+
+    Raises
+    ------
+    BequeathError
+        If the last axis has no length 2**n, a value is not finite or too large, or the memory is not enough.
+    """
     table = numbers(v, name)
     n = players_of(table)
     check_players(n)
@@ -29,6 +44,6 @@ def check_table(v: Any, name: str = "v", *, work: str = "interactions", models: 
     table = finite(table, name).to(torch.float64)
     if table.numel() and not torch.isfinite(table.abs().max() * 2 ** (n + 1)):
         raise BequeathError(
-            f"{name}: values up to {table.abs().max().item():.3g} overflow when 2**{n} are added up"
+            f"{name}: values up to {table.abs().max().item():.3g} overflow when 2**{n} are added up; give smaller ones"
         )
     return table

@@ -1,7 +1,7 @@
-"""How inner loops are compiled.
+"""Compiles inner loops.
 
-Machine code is kept where numba can write: NUMBA_CACHE_DIR, beside the source, or the user's cache. Where it can write
-nowhere, as an unprivileged user without a home folder, each process compiles anew.
+numba caches machine code in a folder that it can write to: NUMBA_CACHE_DIR, the folder of the source, or the user's
+cache. If it can write to none of them, each process compiles again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Compile = Callable[[Callable[..., Any]], Any]
 
 
 def _compiler(*relaxed: str) -> Compile:
-    """A decorator that compiles, with these of the compiler's relaxations of IEEE arithmetic."""
+    """A decorator that compiles a function with the given relaxations of IEEE arithmetic."""
 
     def compile(function: Callable[..., Any]) -> Any:
         options: dict[str, Any] = {"nogil": True, "fastmath": set(relaxed), "error_model": "numpy"}
@@ -28,6 +28,6 @@ def _compiler(*relaxed: str) -> Compile:
 
 
 compiled = _compiler("contract")
-"""Products and sums may be fused; every sum keeps its order."""
+"""A product and a sum may be fused. Each sum keeps its order."""
 summing = _compiler("contract", "reassoc")
-"""Sums may be taken in the order that vector units want: one order on one machine, whatever the batch and threads."""
+"""Sums may be reordered for vector units. On one machine the order is the same for all batches and threads."""

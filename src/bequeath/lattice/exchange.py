@@ -1,6 +1,6 @@
-"""Labelled values over subsets in other libraries' hands: xarray arrays and shapiq's InteractionValues.
+"""Converts interactions over all subsets to and from xarray arrays and shapiq's InteractionValues.
 
-Both libraries are imported where they are used.
+Both libraries are imported on first use.
 """
 
 from __future__ import annotations
@@ -36,16 +36,20 @@ def to_array(
     values : Tensor
         Shape (..., types, 2**n).
     types, players : sequence of str
-        Names along the axis before the last, and of the n players.
+        Names along the axis before the last, and names of the n players.
     fields : mapping of str to Tensor
-        Shape (...) each: what else there is to say of every table. Become coordinates along `dims`.
+        Further numbers of each table, shape (...) each. They become coordinates along `dims`.
     dims : sequence of str, optional
         Names of the leading axes; ``axis_0``, ... by default.
+
+    Returns
+    -------
+    xarray.DataArray
 
     Raises
     ------
     BequeathError
-        If `dims` are not as many different names as there are leading axes, or name something else in the array.
+        If `dims` does not have one different name for each leading axis, or a name is taken in the array.
     """
     import xarray
 
@@ -62,7 +66,7 @@ def to_array(
         coords={
             "type": list(types),
             "subset": np.arange(values.shape[-1]),
-            # Copies: writing to the array must change neither the cached orders nor the fields.
+            # Copies, so that writing to the array changes neither the cached orders nor the fields.
             "order": ("subset", orders(len(players)).numpy().copy()),
             **{name: (names, field.cpu().numpy().copy()) for name, field in fields.items()},
         },
@@ -74,7 +78,7 @@ def to_array(
 def from_array(
     array: xarray.DataArray, types: Sequence[str], required: Sequence[str], optional: Sequence[str]
 ) -> tuple[Tensor, tuple[str, ...], dict[str, Tensor]]:
-    """What `to_array` was given, from its array with the leading axes indexed, or any axes moved, since.
+    """The inverse of `to_array`. Its array may have been indexed along the leading axes, and its axes moved.
 
     Parameters
     ----------
@@ -83,12 +87,12 @@ def from_array(
     types : sequence of str
         The names along the axis ``type``.
     required, optional : sequence of str
-        Names of the fields; the optional ones are there all together or not at all.
+        Names of the fields; of the optional ones the array has either all or none.
 
     Returns
     -------
     values : Tensor
-        Shape (..., types, 2**n), leading axes in the order that they have in `array`.
+        Shape (..., types, 2**n); the leading axes are in the order of `array`.
     players : tuple of str
         Names of the n players.
     fields : dict of str to Tensor
@@ -97,7 +101,7 @@ def from_array(
     Raises
     ------
     BequeathError
-        If `array` is something else, or has lost labels or subsets since.
+        If `array` is not such an array, or has lost labels or subsets.
     """
     import xarray
 
@@ -120,26 +124,26 @@ def from_array(
                 f"array: the {array.sizes[axis]} labels of the axis {axis} are not the {len(labels)} needed for "
                 f"{len(players)} players; give an array from to_xarray, indexed along its leading axes only"
             )
-        array = array.sel({axis: labels})  # in our order, whatever it was sorted by
+        array = array.sel({axis: labels})  # back to the usual order
     leading = tuple(dim for dim in array.dims if dim not in _OWN_AXES)
     for name in names:
         if set(array[name].dims) != set(leading):
             raise BequeathError(
-                f"array: {name} has the axes {array[name].dims} and the tables {leading}; both need the same"
+                f"array: {name} has the axes {array[name].dims} and the tables {leading}; give both the same"
             )
     values = array.transpose(*leading, *_OWN_AXES).values
     if values.dtype.kind != "f":
         raise BequeathError(
-            f"array: floating point values needed, {values.dtype} given; use array.astype(float)"
+            f"array: {values.dtype} values given; give floating point values (array.astype(float))"
         )
     fields = {name: torch.tensor(array[name].transpose(*leading).values) for name in names}
     return torch.tensor(values), players, fields
 
 
 def to_shapiq(moebius: Tensor) -> shapiq.InteractionValues:
-    """shapiq's form of the Moebius transform of one table, shape (2**n,), whose entry 0 is v(0).
+    """The Moebius transform of one table, shape (2**n,), entry 0 being v(0), as shapiq's InteractionValues.
 
-    Zeros are left out, which shapiq reads as 0.
+    Zeros are left out; shapiq reads missing entries as 0.
 
     Raises
     ------
@@ -147,12 +151,12 @@ def to_shapiq(moebius: Tensor) -> shapiq.InteractionValues:
         If shapiq cannot be imported.
     """
     n = players_of(moebius)
-    held = {members(subset, n): subset for subset in moebius.nonzero().flatten().tolist()}
+    nonzero = {members(subset, n): subset for subset in moebius.nonzero().flatten().tolist()}
     # In the order of shapiq's own results: some of its comparisons go by position.
-    subsets = sorted(held, key=lambda subset: (len(subset), subset))
+    subsets = sorted(nonzero, key=lambda subset: (len(subset), subset))
     return interaction_values()(
-        moebius[[held[subset] for subset in subsets]].cpu().numpy(),
-        # Without it, shapiq lists all 2**n subsets.
+        moebius[[nonzero[subset] for subset in subsets]].cpu().numpy(),
+        # Without a lookup, shapiq lists all 2**n subsets.
         interaction_lookup={subset: i for i, subset in enumerate(subsets)},
         index="Moebius",
         n_players=n,
@@ -169,30 +173,39 @@ def from_shapiq(values: shapiq.InteractionValues) -> Tensor:
     Raises
     ------
     BequeathError
-        If `values` is something else, holds another index, more players than can be had or players that are none of
-        its own; or if shapiq cannot be imported.
+        If `values` is of another type or index, or has too many players or unknown ones; or if shapiq cannot be
+        imported.
     """
     if not isinstance(values, interaction_values()):
         raise BequeathError(f"values: a {type(values).__name__} given; give shapiq.InteractionValues")
     n = values.n_players
     if values.index != "Moebius":
         raise BequeathError(
-            f'values: index {values.index!r} given; AND interactions are the index "Moebius": compute '
+            f'values: index {values.index!r} given; AND interactions are the index "Moebius": give values with '
             f'index="Moebius", order={n}'
         )
     check_players(n)
     moebius = torch.zeros(2**n, dtype=torch.float64)
-    moebius[0] = float(values.baseline_value)  # may stand there alone, as after get_n_order(min_order=1)
+    moebius[0] = float(
+        values.baseline_value
+    )  # may not be among the interactions, as after get_n_order(min_order=1)
     for subset, value in values.interactions.items():
         if not all(0 <= player < n for player in subset):
             raise BequeathError(
-                f"values: interaction {subset} of {n} players, which are numbered 0 to {n - 1}"
+                f"values: interaction {subset} of {n} players; give players from 0 to {n - 1}"
             )
         moebius[sum(1 << player for player in subset)] = float(value)
     return moebius
 
 
 def interaction_values() -> type[shapiq.InteractionValues]:
+    """The class InteractionValues of shapiq.
+
+    Raises
+    ------
+    BequeathError
+        If shapiq cannot be imported.
+    """
     try:
         from shapiq import InteractionValues
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Listed terms in other libraries' hands: xarray arrays and shapiq's InteractionValues."""
+"""Converts listed terms to and from xarray arrays and shapiq's InteractionValues."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def to_array(
     Raises
     ------
     BequeathError
-        If `dims` are not as many different names as there are leading axes, or name something else in the array.
+        If `dims` does not have one different name for each leading axis, or a name is taken in the array.
     """
     import xarray
 
     leading = listed.constant.ndim
     names = tuple(f"axis_{i}" for i in range(leading)) if dims is None else tuple(dims)
-    about = fields | {name: getattr(listed, name) for name in _BY_TABLE}
-    taken = ("term", "kind", "players", "order", *_BY_TERM, *about)
+    by_table = fields | {name: getattr(listed, name) for name in _BY_TABLE}
+    taken = ("term", "kind", "players", "order", *_BY_TERM, *by_table)
     if len(set(names)) != leading or len(names) != leading or not set(names).isdisjoint(taken):
         raise BequeathError(
             f"dims: {names} given; give {leading} different names, one for each leading axis, and none of {taken}"
         )
     sets = np.empty(len(listed), object)
-    sets[:] = [",".join(map(str, one)) for one in listed.members]
+    sets[:] = [",".join(map(str, players)) for players in listed.members]
     return xarray.DataArray(
         listed.value.cpu().numpy(),
         dims=(*names, "term"),
@@ -57,7 +57,7 @@ def to_array(
             "players": ("term", sets.astype(str)),
             "order": ("term", listed.orders.cpu().numpy()),
             **{name: ((*names, "term"), getattr(listed, name).cpu().numpy().copy()) for name in _BY_TERM},
-            **{name: (names, field.cpu().numpy().copy()) for name, field in about.items()},
+            **{name: (names, field.cpu().numpy().copy()) for name, field in by_table.items()},
         },
         attrs={"players": list(players), "order": listed.order, "masks": listed.masks},
         name="interactions",
@@ -65,7 +65,7 @@ def to_array(
 
 
 def from_array(array: xarray.DataArray) -> tuple[Listed, dict[str, Tensor], tuple[str, ...]]:
-    """Listed terms, the other fields and the players' names, from an array of `to_array`, indexed in any way since.
+    """Listed terms, other fields and names of the players, from an array of `to_array` that may have been indexed.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def from_array(array: xarray.DataArray) -> tuple[Listed, dict[str, Tensor], tupl
     def tensor(name: str, *axes: str) -> Tensor:
         return torch.tensor(array[name].transpose(*leading, *axes).values, dtype=torch.float64)
 
-    others = {
+    fields = {
         str(name): torch.tensor(array[name].transpose(*leading).values)
         for name, field in array.coords.items()
         if name not in _BY_TABLE
@@ -92,7 +92,7 @@ def from_array(array: xarray.DataArray) -> tuple[Listed, dict[str, Tensor], tupl
         and name != "term"
         and name not in ("kind", "players", "order")
     }
-    members = tuple(tuple(int(i) for i in str(one).split(",")) for one in array["players"].values)
+    members = tuple(tuple(int(i) for i in str(players).split(",")) for players in array["players"].values)
     listed = Listed(
         members,
         tuple(str(kind) for kind in array["kind"].values),
@@ -106,13 +106,13 @@ def from_array(array: xarray.DataArray) -> tuple[Listed, dict[str, Tensor], tupl
         int(array.attrs["order"]),
         int(array.attrs["masks"]),
     )
-    return listed, others, tuple(array.attrs["players"])
+    return listed, fields, tuple(array.attrs["players"])
 
 
 def to_shapiq(listed: Listed, offset: float, n: int) -> shapiq.InteractionValues:
-    """shapiq's form of one table; an OR term of k players becomes the 2**k - 1 AND terms that it is.
+    """One table as shapiq's InteractionValues; an OR term of k players becomes 2**k - 1 AND terms.
 
-    The constant is added to the baseline value: as AND terms it would be 2**n - 1 of them.
+    The constant is added to the baseline value, because it would become 2**n - 1 AND terms.
 
     Raises
     ------
@@ -146,28 +146,28 @@ def to_shapiq(listed: Listed, offset: float, n: int) -> shapiq.InteractionValues
 
 
 def from_shapiq(values: shapiq.InteractionValues) -> tuple[Listed, Tensor]:
-    """AND terms of one table, and its v(0), from shapiq's Moebius values; nothing is known of errors and R2.
+    """AND terms of one table, and its v(0), from shapiq's Moebius values; errors and R2 are NaN.
 
     Raises
     ------
     BequeathError
-        If `values` is of another index, or has players that are none of its own.
+        If `values` has another index, too many players or unknown ones.
     """
     if values.index != "Moebius":
         raise BequeathError(
-            f'values: index {values.index!r} given; AND interactions are the index "Moebius": compute index="Moebius"'
+            f'values: index {values.index!r} given; AND interactions are the index "Moebius": give values with it'
         )
     n = values.n_players
     if n > MOST_PLAYERS:
-        raise BequeathError(f"values: {n} players; listed terms stop at {MOST_PLAYERS}")
-    found = {tuple(sorted(part)): float(value) for part, value in values.interactions.items() if part}
-    for part in found:
+        raise BequeathError(f"values: {n} players; give at most {MOST_PLAYERS}")
+    effects = {tuple(sorted(part)): float(value) for part, value in values.interactions.items() if part}
+    for part in effects:
         if not all(0 <= player < n for player in part):
-            raise BequeathError(f"values: interaction {part} of {n} players, which are numbered 0 to {n - 1}")
+            raise BequeathError(f"values: interaction {part} of {n} players; give players from 0 to {n - 1}")
     subsets = sorted(
-        (part for part, value in found.items() if value != 0), key=lambda part: (len(part), part)
+        (part for part, value in effects.items() if value != 0), key=lambda part: (len(part), part)
     )
-    value = torch.tensor([found[part] for part in subsets], dtype=torch.float64)
+    value = torch.tensor([effects[part] for part in subsets], dtype=torch.float64)
     unknown = torch.tensor(torch.nan, dtype=torch.float64)
     listed = Listed(
         tuple(subsets),

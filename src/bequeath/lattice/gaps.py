@@ -1,4 +1,4 @@
-"""Readings of some samples on the axis of all."""
+"""Puts readings of some samples on the axis of all samples, with NaN for the others."""
 
 from __future__ import annotations
 
@@ -14,29 +14,34 @@ from bequeath.lattice.records import CERTIFICATE_FIELDS, Certificate
 
 
 def with_gaps(readings: Interactions, places: Sequence[int], count: int) -> Interactions:
-    """Readings of some tables, (tables,), on an axis of `count` tables: NaN in all numbers where there is none.
+    """Readings of some tables, (tables,), on an axis of `count` tables; all numbers of the other tables are NaN.
 
-    Sparse ones lose the way to their halves, which are of the tables alone. Whole numbers have no NaN: iterations
-    become 0.
+    Whole numbers cannot be NaN: iterations are 0. Sparse readings lose their halves.
 
     Parameters
     ----------
     readings : Interactions
+        With one leading axis.
     places : sequence of int
-        Where on the new axis each table goes.
+        Index of each table on the new axis.
     count : int
         Length of the new axis.
+
+    Returns
+    -------
+    Interactions
+        Shape (count,).
 
     Raises
     ------
     BequeathError
-        If there is another number of leading axes than one, or `places` are not a different place for each table.
+        If there is not exactly one leading axis, or `places` does not have a different index for each table.
     """
     shape = tuple(readings.offset.shape)
     if shape != (len(places),) or len({*places}) < len(places) or not {*places} <= {*range(count)}:
         raise BequeathError(
-            f"places: {list(places)} for tables {shape} on an axis of {count}; give each a place of its own, from 0 to "
-            f"{count - 1}"
+            f"places: {list(places)} for tables {shape} on an axis of {count}; give each table a different place, from "
+            f"0 to {count - 1}"
         )
 
     def spread(x: Tensor) -> Tensor:
@@ -48,6 +53,6 @@ def with_gaps(readings: Interactions, places: Sequence[int], count: int) -> Inte
     if certificate is not None:
         certificate = Certificate(*(spread(getattr(certificate, name)) for name in CERTIFICATE_FIELDS))
     if readings.listed is not None:
-        listed = replace(readings.listed.map(spread), again=None)
+        listed = replace(readings.listed.map(spread), read_halves=None)
         return Interactions.of_terms(listed, offset, readings.players, certificate)
     return Interactions(spread(readings.and_), spread(readings.or_), offset, readings.players, certificate)

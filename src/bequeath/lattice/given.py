@@ -1,4 +1,4 @@
-"""Numbers as users have them: tensors, arrays, lists; what is no plain number is refused by its name."""
+"""Converts what users give (tensors, arrays, lists, numbers) to tensors, and refuses everything else by name."""
 
 from __future__ import annotations
 
@@ -13,31 +13,35 @@ from bequeath.errors import BequeathError, first_line
 
 
 def numbers(given: Any, name: str) -> Tensor:
-    """A strided tensor of floating point numbers, on the device of the one given; whole numbers become float64.
+    """A strided tensor of floating point numbers, on the device of `given`; whole numbers become float64.
 
     Parameters
     ----------
     given : Tensor, array, or sequence
         Of any memory layout and byte order, also sparse.
     name : str
-        Begins the errors.
+        Name of the argument in errors.
+
+    Returns
+    -------
+    Tensor
 
     Raises
     ------
     BequeathError
-        If it holds anything but real numbers.
+        If an entry is not a real number.
     """
     tensor = plain_tensor(given, name)
     return tensor if tensor.is_floating_point() else tensor.to(torch.float64)
 
 
 def flags(given: Any, name: str) -> Tensor:
-    """True and false, or 0 and 1, as a bool tensor.
+    """True and False, or 1 and 0, as a bool tensor.
 
     Raises
     ------
     BequeathError
-        If it holds other numbers.
+        If `given` holds other numbers.
     """
     tensor = plain_tensor(given, name)
     if tensor.dtype == torch.bool:
@@ -49,27 +53,27 @@ def flags(given: Any, name: str) -> Tensor:
 
 
 def finite(tensor: Tensor, name: str) -> Tensor:
-    """The same, refused where a number is none.
+    """The tensor itself, if all of its values are finite.
 
     Raises
     ------
     BequeathError
-        Naming the first that is not finite.
+        If a value is NaN or infinite; the message names the first one.
     """
     good = torch.isfinite(tensor)
     if not good.all():
         where = tuple(torch.nonzero(~good)[0].tolist())
-        raise BequeathError(f"{name}: {tensor[where].item()} at index {where}; every value must be finite")
+        raise BequeathError(f"{name}: {tensor[where].item()} at index {where}; give finite values")
     return tensor
 
 
 def whole(given: Any, name: str, least: int, most: int | None = None) -> int:
-    """A whole number, of Python, NumPy or torch, within a range.
+    """A whole number within a range, given as a number of Python, NumPy or torch.
 
     Raises
     ------
     BequeathError
-        If it is none, or out of range.
+        If `given` is not a whole number, or out of range.
     """
     span = f"of {least} or more" if most is None else f"from {least} to {most}"
     try:
@@ -84,16 +88,22 @@ def whole(given: Any, name: str, least: int, most: int | None = None) -> int:
 
 
 def plain_tensor(given: Any, name: str) -> Tensor:
-    """A strided tensor of real numbers or bools, of what was given; never a view of memory that only may be read."""
+    """A strided tensor of real numbers or bools; never a view of read-only memory.
+
+    Raises
+    ------
+    BequeathError
+        If `given` holds anything else.
+    """
     if isinstance(given, Tensor):
         return _strided(given, name)
     if isinstance(given, (str, bytes, dict)) or given is None:
         raise BequeathError(f"{name}: {_shown(given)}; give numbers, as a tensor, an array or a list")
-    if hasattr(given, "toarray"):  # of SciPy
+    if hasattr(given, "toarray"):  # a sparse array of SciPy
         given = given.toarray()
-    if isinstance(given, (list, tuple)) and any(isinstance(one, Tensor) for one in given):
+    if isinstance(given, (list, tuple)) and any(isinstance(entry, Tensor) for entry in given):
         try:
-            return _strided(torch.stack([torch.as_tensor(one) for one in given]), name)
+            return _strided(torch.stack([torch.as_tensor(entry) for entry in given]), name)
         except (RuntimeError, TypeError, ValueError) as error:
             raise BequeathError(f"{name}: {first_line(error)}; give numbers of one shape") from None
     if np.ma.isMaskedArray(given) and np.ma.is_masked(given):
@@ -119,7 +129,7 @@ def plain_tensor(given: Any, name: str) -> Tensor:
 def _strided(tensor: Tensor, name: str) -> Tensor:
     tensor = tensor.detach()
     if tensor.device.type == "meta":
-        raise BequeathError(f"{name}: a tensor without numbers (meta); give one that holds them")
+        raise BequeathError(f"{name}: a tensor without numbers (device meta) given; give one with numbers")
     if tensor.is_complex():
         raise BequeathError(f"{name}: complex numbers ({tensor.dtype}); give real ones")
     if tensor.is_quantized:

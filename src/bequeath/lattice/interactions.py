@@ -157,7 +157,7 @@ class Interactions(SparseReading):
     def restricted(self, keep: Tensor) -> Interactions:
         """Only the interactions where `keep`, bool of the shape that `salient` gives, is true; the others become 0."""
         if self.listed is not None:
-            kept = replace(self.listed, value=torch.where(keep, self.listed.value, 0.0), again=None)
+            kept = replace(self.listed, value=torch.where(keep, self.listed.value, 0.0), read_halves=None)
             return Interactions.of_terms(kept, self.offset, self.players)
         values = torch.where(keep, self.values, 0.0)
         return replace(self, and_=values[..., 0, :], or_=values[..., 1, :], certificate=None, listed=None)

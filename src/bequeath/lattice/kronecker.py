@@ -1,4 +1,7 @@
-"""(matrix (x) ... (x) matrix) x for a 2x2 matrix, without forming it: compiled on CPUs, matrix products elsewhere."""
+"""The Kronecker power of a 2x2 matrix times a vector, without forming the power.
+
+Compiled kernels do it on CPUs, products with small dense matrices elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +20,25 @@ from bequeath.lattice.threads import in_threads
 
 Matrix = tuple[tuple[float, float], tuple[float, float]]
 
-# Without the compiled kernels: bits that one dense matrix product handles. Blocks of 3 to 6 bits are within about a
-# third of each other for n = 8..16, and 1 or 2 bits two to twelve times slower (benchmarks/transforms.py).
+# Bits in one dense matrix product, if there are no compiled kernels. For n = 8..16, blocks of 3 to 6 bits differ by up
+# to a third in time; 1 or 2 bits are two to twelve times slower (benchmarks/transforms.py).
 _BLOCK_BITS = 4
-# Tables of up to so many bits are transformed whole; of longer ones, first blocks of so many, or one more.
+# Tables of up to this many bits are transformed as a whole. Longer tables start with blocks of _LOW_BITS, or one more.
 _WHOLE_BITS = 16
 _LOW_BITS = 14
-# Higher bits are done in tiles of at most this many (an even number).
+# Higher bits follow in tiles of at most this many bits (an even number).
 _HIGH_BITS = 8
 
 
 @lru_cache(maxsize=4)
 def kernels(module: str) -> ModuleType | None:
-    """A module of compiled kernels, or None, with a warning, where numba cannot be had."""
+    """A module of compiled kernels; None, with a warning, if numba cannot be used."""
     try:
         return import_module(module)
     except (
         ImportError,
         RuntimeError,
-    ) as error:  # numba's own where it finds no folder to keep what it compiled
+    ) as error:  # RuntimeError: numba found no folder for its cache
         warnings.warn(
             f"{module}: {error}. torch does the same work, many times slower; a writable NUMBA_CACHE_DIR may help.",
             stacklevel=4,
@@ -44,7 +47,7 @@ def kernels(module: str) -> ModuleType | None:
 
 
 def compiled_for(x: Tensor, module: str) -> ModuleType | None:
-    """The compiled kernels of a module where they can work on a tensor; None: use torch."""
+    """The compiled kernels of a module, if they can work on this tensor; None: use torch."""
     if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
         return None
     return None if x.requires_grad and torch.is_grad_enabled() else kernels(module)
@@ -56,26 +59,27 @@ def kronecker_power(x: Tensor, matrix: Matrix, out: Tensor | None = None) -> Ten
     Parameters
     ----------
     x : Tensor
-        Shape (..., 2**n), float32 or float64 (other floating types work, more slowly).
+        Shape (..., 2**n), float32 or float64 (other floating types are slower). Values must be finite, because a 0 in
+        `matrix` times infinity is NaN.
     matrix : 2x2 tuple of float
+        Its rows.
     out : Tensor, optional
-        Where to write the result, of the shape, dtype and device of `x`; `x` itself works in place.
+        Tensor for the result, with the shape, dtype and device of `x`; `x` itself works in place.
 
     Returns
     -------
     Tensor
-        `out`, or a new tensor of the shape, dtype and device of `x`. Values must be finite: a 0 in `matrix` times an
-        infinity is nan.
+        `out`, or a new tensor with the shape, dtype and device of `x`.
 
     Raises
     ------
     BequeathError
-        If the last axis has no length 2**n, or `out` does not fit.
+        If the last axis has no length 2**n, or `out` has another shape, dtype or device.
     """
     n = players_of(x)
     if out is not None and (out.shape != x.shape or out.dtype != x.dtype or out.device != x.device):
         raise BequeathError(
-            f"out: {tuple(out.shape)}, {out.dtype}, {out.device} given; the table has "
+            f"out: {tuple(out.shape)}, {out.dtype}, {out.device} given; give a tensor like the table: "
             f"{tuple(x.shape)}, {x.dtype}, {x.device}"
         )
     compiled = compiled_for(x, "bequeath.lattice.exact.kernels")
@@ -115,7 +119,7 @@ def _columns(compiled: ModuleType, z: Any, entries: list[Any], first: int, last:
 
 
 def _by_products(x: Tensor, matrix: Matrix, n: int) -> Tensor:
-    """A dense matrix product for each block of bits: few launches on any device."""
+    """One dense matrix product for each block of bits, so that a GPU launches few kernels."""
     shape, factor = x.shape, x.new_tensor(matrix)
     done = 0
     while done < n:

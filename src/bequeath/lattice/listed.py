@@ -1,4 +1,4 @@
-"""Listed terms: what a sparse reading found, for any number of players."""
+"""Listed terms: the result of a sparse reading, for any number of players."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from bequeath.printable import one_line
 if TYPE_CHECKING:
     import pandas
 
-# Players of a sparse reading at most.
+# Largest number of players of a sparse reading.
 MOST_PLAYERS = 256
-# Entries of one block of term columns.
+# Number of entries in one block of term columns.
 _BLOCK = 2**24
 
 
 @dataclass(frozen=True)
 class Listed:
-    """Terms of one or many tables, over the union of what the tables' fits chose.
+    """Terms of one or many tables. The list is the union of the terms that the fits of the tables chose.
 
     Attributes
     ----------
     members : tuple of tuple of int
         Players of each of the T terms.
     kinds : tuple of str
-        "and" or "or"; single players stand under "and".
+        "and" or "or"; single players are listed as "and".
     value : Tensor
-        (..., T), float64, in the units of the values; 0 where a table's fit did not choose the term.
+        (..., T), float64, in the units of the values; 0 if the fit of a table did not choose the term.
     error : Tensor
-        (..., T): standard error of `value`, the choice of terms included (delete-half jackknife over masks); nan where
-        not chosen, or not known.
+        (..., T): standard error of `value` by the delete-half jackknife over masks, which includes the choice of terms.
+        NaN if the term was not chosen, or the error is not known.
     chosen : Tensor
-        (..., T): share of the fits on random halves of the masks that choose the term with this sign; nan where not
-        chosen, or not known.
+        (..., T): share of the fits on random halves of the masks that choose the term with this sign, 0 to 1. NaN if
+        the term was not chosen, or the share is not known.
     constant : Tensor
-        (...): what all masks but the empty one have beyond v(0): the OR interaction of all players.
+        (...): constant that all masks except the empty one have in addition to v(0); the OR interaction of all players.
     residual : Tensor
-        (...): what terms, constant and v(0) leave of v(N); "unexplained" in a ledger; nan if v(N) is not known.
+        (...): v(N) minus v(0), constant and terms; "unexplained" in a ledger. NaN if v(N) is not known.
     r2 : Tensor
-        (...): R2 on masks that were left out of the fit, at most 1, higher is better, about 0 for noise; nan where the
-        values are constant, or not known.
+        (...): R2 on masks that were left out of the fit: at most 1, higher is better, about 0 for noise. NaN if the
+        values are constant, or it is not known.
     spread : Tensor
-        (...): root mean squared error on masks that were left out.
+        (...): root mean squared error on masks that were left out of the fit, in the units of the values.
     order : int
-        Terms of up to so many players were looked for.
+        Largest number of players in the terms that were searched.
     masks : int
-        How many masks were read, the empty one included; 0 where that is not known.
-    again : callable or None
-        Gives the two readings of `Interactions.halves`, before any indexing.
+        Number of masks that were read, including the empty one; 0 if it is not known.
+    read_halves : callable or None
+        Computes the two readings of `Interactions.halves`, for all tables of the fit.
     """
 
     members: tuple[tuple[int, ...], ...]
@@ -68,7 +68,7 @@ class Listed:
     spread: Tensor
     order: int
     masks: int = 0
-    again: Callable[[], Any] | None = None
+    read_halves: Callable[[], Any] | None = None
 
     __repr__ = one_line
 
@@ -77,8 +77,9 @@ class Listed:
 
     @property
     def orders(self) -> Tensor:
-        """Players of each term, int64, (T,)."""
-        return torch.tensor([len(one) for one in self.members], dtype=torch.int64, device=self.value.device)
+        """Number of players in each term, int64, (T,)."""
+        sizes = [len(players) for players in self.members]
+        return torch.tensor(sizes, dtype=torch.int64, device=self.value.device)
 
     @property
     def is_or(self) -> Tensor:
@@ -86,7 +87,7 @@ class Listed:
         return torch.tensor([kind == "or" for kind in self.kinds], dtype=torch.bool, device=self.value.device)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Listed:
-        """All tensors changed."""
+        """The same terms with a function applied to all tensors."""
         changed: dict[str, Any] = {
             field.name: change(getattr(self, field.name))
             for field in fields(self)
@@ -95,31 +96,32 @@ class Listed:
         return replace(self, **changed)
 
     def __getitem__(self, index: Any) -> Listed:
-        """Those of some of the tables."""
-        again = None if self.again is None else partial(_indexed, self.again, index)
+        """The terms of some of the tables; `index` indexes the leading axes."""
+        read_halves = None if self.read_halves is None else partial(_indexed, self.read_halves, index)
         shape = self.constant.shape
-        places = torch.arange(shape.numel(), device=self.value.device).reshape(shape)[index]
+        tables = torch.arange(shape.numel(), device=self.value.device).reshape(shape)[index]
         return replace(
-            self.map(lambda x: x.reshape(shape.numel(), *x.shape[len(shape) :])[places]), again=again
+            self.map(lambda x: x.reshape(shape.numel(), *x.shape[len(shape) :])[tables]),
+            read_halves=read_halves,
         )
 
     @classmethod
     def stacked(cls, tables: Sequence[Listed]) -> Listed:
-        """Readings of single tables as one of them all, over the union of their terms: by order, AND first."""
-        union = sorted({key for part in tables for key in part.keyed()})
-        place = {key: i for i, key in enumerate(union)}
+        """Join readings of single tables, over the union of their terms: sorted by order, AND first."""
+        union = sorted({key for table in tables for key in table.keyed()})
+        column = {key: i for i, key in enumerate(union)}
         value = tables[0].value.new_zeros(len(tables), len(union))
         error, chosen = torch.full_like(value, torch.nan), torch.full_like(value, torch.nan)
-        for row, part in enumerate(tables):
-            columns = [place[key] for key in part.keyed()]
+        for row, table in enumerate(tables):
+            columns = [column[key] for key in table.keyed()]
             value[row, columns], error[row, columns], chosen[row, columns] = (
-                part.value,
-                part.error,
-                part.chosen,
+                table.value,
+                table.error,
+                table.chosen,
             )
 
         def stack(name: str) -> Tensor:
-            return torch.stack([getattr(part, name) for part in tables])
+            return torch.stack([getattr(table, name) for table in tables])
 
         return cls(
             tuple(members for *_, members in union),
@@ -136,33 +138,34 @@ class Listed:
         )
 
     def keyed(self) -> list[tuple[int, int, tuple[int, ...]]]:
-        """Order, kind (0 AND, 1 OR) and players of each term: they sort by order, AND first."""
+        """Order, kind (0 AND, 1 OR) and players of each term: keys that sort by order, AND first."""
         return [
-            (len(one), TYPES.index(kind), one) for one, kind in zip(self.members, self.kinds, strict=True)
+            (len(players), TYPES.index(kind), players)
+            for players, kind in zip(self.members, self.kinds, strict=True)
         ]
 
     def chosen_terms(self, table: tuple[int, ...]) -> Listed:
-        """The reading of one table, over its own terms alone."""
-        one = self[table]
-        kept = torch.nonzero(one.value)[:, 0]
-        places = kept.tolist()
+        """The reading of one table, with its own terms only."""
+        reading = self[table]
+        kept = torch.nonzero(reading.value)[:, 0]
+        indices = kept.tolist()
         return replace(
-            one,
-            members=tuple(self.members[i] for i in places),
-            kinds=tuple(self.kinds[i] for i in places),
-            **{name: getattr(one, name)[kept] for name in ("value", "error", "chosen")},
+            reading,
+            members=tuple(self.members[i] for i in indices),
+            kinds=tuple(self.kinds[i] for i in indices),
+            **{name: getattr(reading, name)[kept] for name in ("value", "error", "chosen")},
         )
 
     def columns(self, masks: Tensor) -> Tensor:
-        """Whether each term is there: masks bool (m, n) -> bool (m, T)."""
+        """Whether each term is present in each mask: bool (m, T), for masks, bool (m, n)."""
         out = torch.empty(len(masks), len(self), dtype=torch.bool, device=masks.device)
-        for t, (one, kind) in enumerate(zip(self.members, self.kinds, strict=True)):
-            shown = masks[:, list(one)]
+        for t, (players, kind) in enumerate(zip(self.members, self.kinds, strict=True)):
+            shown = masks[:, list(players)]
             out[:, t] = shown.any(1) if kind == "or" else shown.all(1)
         return out
 
     def reconstruct(self, masks: Tensor) -> Tensor:
-        """What terms and constant add up to, v(0) not included: masks bool (m, n) -> (..., m)."""
+        """Sum of terms and constant, without v(0), for masks, bool (m, n): (..., m)."""
         masks = masks.to(self.value.device)
         parts = []
         for block in torch.split(masks, max(1, _BLOCK // max(len(self), 1))):
@@ -172,16 +175,16 @@ class Listed:
 
     def dense(self, n: int) -> tuple[Tensor, Tensor]:
         """AND and OR arrays, (..., 2**n) each, without the constant."""
-        both = self.value.new_zeros(2, *self.constant.shape, 2**n)
+        arrays = self.value.new_zeros(2, *self.constant.shape, 2**n)
         subsets = torch.tensor(
-            [subset_of(one) for one in self.members], dtype=torch.int64, device=self.value.device
+            [subset_of(players) for players in self.members], dtype=torch.int64, device=self.value.device
         )
-        for kind, mine in enumerate((~self.is_or, self.is_or)):
-            both[kind][..., subsets[mine]] = self.value[..., mine]
-        return both[0], both[1]
+        for kind, of_kind in enumerate((~self.is_or, self.is_or)):
+            arrays[kind][..., subsets[of_kind]] = self.value[..., of_kind]
+        return arrays[0], arrays[1]
 
     def terms(self, table: tuple[int, ...], names: Sequence[str]) -> list[Term]:
-        """The chosen terms of one table, strongest first; of equal ones the lower order, AND first."""
+        """The chosen terms of one table, strongest first; equal ones by order, AND first."""
         value, error, chosen = (x[table].tolist() for x in (self.value, self.error, self.chosen))
         order = sorted((t for t, v in enumerate(value) if v != 0), key=lambda t: -abs(value[t]))
         return [
@@ -199,8 +202,8 @@ class Listed:
     def strength_by_order(self, n: int) -> Tensor:
         """Sum of |value| by kind and order: (..., 2, n + 1)."""
         total = self.value.new_zeros(*self.constant.shape, len(TYPES), n + 1)
-        for kind, mine in enumerate((~self.is_or, self.is_or)):
-            total[..., kind, :].index_add_(-1, self.orders[mine], self.value[..., mine].abs())
+        for kind, of_kind in enumerate((~self.is_or, self.is_or)):
+            total[..., kind, :].index_add_(-1, self.orders[of_kind], self.value[..., of_kind].abs())
         return total
 
     def frame(self, names: Sequence[str]) -> pandas.DataFrame:
@@ -208,12 +211,11 @@ class Listed:
         import pandas
 
         rows = []
-        for place in range(self.constant.numel()):
-            table = tuple(int(i) for i in torch.unravel_index(torch.tensor(place), self.constant.shape))
+        for flat in range(self.constant.numel()):
+            table = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat), self.constant.shape))
             for term in self.terms(table, names):
-                about = {f"axis_{axis}": i for axis, i in enumerate(table)}
                 rows.append(
-                    about
+                    {f"axis_{axis}": i for axis, i in enumerate(table)}
                     | {
                         "kind": term.kind,
                         "players": term.players,
@@ -229,9 +231,9 @@ class Listed:
 
 
 def subset_of(members: Sequence[int]) -> int:
-    """The bitmask of some players, of any size."""
+    """The bitmask of a set of players, for any number of players."""
     return sum(1 << int(player) for player in members)
 
 
-def _indexed(again: Callable[[], Any], index: Any) -> Any:
-    return tuple(half[index] for half in again())
+def _indexed(read_halves: Callable[[], Any], index: Any) -> Any:
+    return tuple(half[index] for half in read_halves())

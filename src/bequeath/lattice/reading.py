@@ -1,4 +1,4 @@
-"""What `Interactions` have where they are a list of terms, read from sampled masks."""
+"""The part of `Interactions` that only sparse readings have."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SparseReading:
-    """The part of `Interactions` that needs listed terms; errors name the method where there are none."""
+    """Methods of `Interactions` that need listed terms. For exact readings they raise an error."""
 
     offset: Tensor
     players: tuple[str, ...]
@@ -32,7 +32,7 @@ class SparseReading:
     def of_terms(
         cls, listed: Listed, offset: Tensor, players: Sequence[str], certificate: Certificate | None = None
     ) -> Self:
-        """Interactions that are a list of terms."""
+        """Make interactions from listed terms and v(0), `offset` (...)."""
         made = object.__new__(cls)
         for name, value in (
             ("offset", offset),
@@ -44,15 +44,15 @@ class SparseReading:
         return made
 
     def __getattr__(self, name: str) -> Any:
-        """The arrays of listed terms, made on first use."""
+        """The arrays `and_` and `or_` of listed terms, made on first use."""
         listed = self.__dict__.get("listed")
         if name not in ("and_", "or_") or listed is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         n = len(self.players)
         if n > MAX_PLAYERS:
             raise BequeathError(
-                f"{name}: arrays of 2**{n} entries stop at {MAX_PLAYERS} players; use terms(), top() "
-                f"or listed"
+                f"{name}: arrays of 2**{n} entries for {n} players; they stop at {MAX_PLAYERS}: use terms(), top() or "
+                "listed"
             )
         what = f"arrays of {self.offset.numel()} sparse readings of {n} players"
         check_fits(self.offset.numel() * 2**n * 16, self.offset.device, what)
@@ -61,9 +61,9 @@ class SparseReading:
         return self.__dict__[name]
 
     def to_frame(self) -> pandas.DataFrame:
-        """A data frame of listed terms: one row for each table and term, strongest first in each table.
+        """A data frame of the terms of a sparse reading: one row for each table and term, strongest first by table.
 
-        Columns: ``axis_0``, ... (which table), kind, players (numbers), name, order, value, error, chosen.
+        Its columns are ``axis_0``, ... (the table), kind, players (their numbers), name, order, value, error, chosen.
         """
         return self._sparse("to_frame").frame(self.players)
 
@@ -71,40 +71,40 @@ class SparseReading:
     def r2(self) -> Tensor:
         """R2 of a sparse reading on masks that were left out of its fit, shape (...).
 
-        At most 1, higher is better; near 0 for noise; nan where the values do not vary.
+        At most 1, higher is better, about 0 for noise; NaN if the values do not vary.
         """
         return self._sparse("r2").r2
 
     @property
     def residual(self) -> Tensor:
-        """What a sparse reading leaves of v(N), shape (...): "unexplained" in a ledger; nan if unknown."""
+        """v(N) minus its prediction by a sparse reading, shape (...); "unexplained" in a ledger; NaN if unknown."""
         return self._sparse("residual").residual
 
     @property
     def constant(self) -> Tensor:
-        """What all masks but the empty one have beyond v(0) in a sparse reading, shape (...): OR of all players."""
+        """Constant of a sparse reading, shape (...): added to v(0) for all masks except the empty one."""
         return self._sparse("constant").constant
 
     @property
     def spread(self) -> Tensor:
-        """Root mean squared error of a sparse reading on masks that were left out, shape (...)."""
+        """Root mean squared error of a sparse reading on left-out masks, shape (...), in units of the value."""
         return self._sparse("spread").spread
 
     @cached_property
     def halves(self) -> tuple[Self, Self]:
-        """The same sparse reading from two disjoint halves of the masks; read when it is first asked for.
+        """Two sparse readings from two disjoint halves of the masks; computed on first use.
 
-        They come without standard errors. Both have the empty and the full mask. How much they share is what a reading
-        finds again (METHOD 5c).
+        Both halves contain the empty and the full mask. The readings have no standard errors. What they share is the
+        reliability of the reading (docs/method.md, section "Ceiling").
         """
-        again = self._sparse("halves").again
-        if again is None:
+        read_halves = self._sparse("halves").read_halves
+        if read_halves is None:
             raise BequeathError("halves: this reading no longer has its masks; fit again")
-        first, second = again()
+        first, second = read_halves()
         return first, second
 
     def with_shape(self, shape: Sequence[int]) -> Self:
-        """A sparse reading with other leading axes."""
+        """A sparse reading with its leading axes reshaped."""
         old = self.offset.shape
         return self._mapped(lambda x: x.reshape((*shape, *x.shape[len(old) :])))
 
@@ -122,5 +122,7 @@ class SparseReading:
 
     def _sparse(self, name: str) -> Listed:
         if self.listed is None:
-            raise BequeathError(f"{name}: only sparse readings have it (bequeath.fit); this one is exact")
+            raise BequeathError(
+                f"{name}: this reading is exact; give a sparse one (bequeath.fit, bequeath.explain)"
+            )
         return self.listed

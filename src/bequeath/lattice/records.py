@@ -1,4 +1,4 @@
-"""Small records of a result: its certificate, and one interaction by name."""
+"""Records of a result: its certificate, and single interactions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,30 @@ TYPES = ("and", "or")
 
 @dataclass(frozen=True)
 class Certificate:
-    """How good a sparse split is, proven: no split of the table has an L1 norm below `lower_bound`.
+    """A proof of how good a decomposition is: no split of the table has an L1 norm below `lower_bound`.
 
-    All fields have the leading shape (...) of the tables; `objective` and `lower_bound` are in the tables' units. Of a
-    sparse reading they are those of its lasso, in squared units (docs/sparse.md), and `resolution` is 0.
-    `resolution` is the relative duality gap reached on the ridge problem that names *the* solution among equally
-    sparse ones: how well the answer is settled.
+    All fields have the leading shape (...) of the tables. Source: docs/decomposition.md; for sparse readings
+    docs/sparse.md.
+
+    Attributes
+    ----------
+    objective : Tensor
+        L1 norm of the split, in the units of the tables. Sparse reading: objective of its lasso, in squared units.
+    lower_bound : Tensor
+        Lower bound on the objective, from the dual problem, in the same units.
+    resolution : Tensor
+        Relative duality gap of the ridge problem that selects one solution among equally sparse ones. Lower is better;
+        0 for a sparse reading.
+    iterations : Tensor
+        Number of iterations of the solver.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> interactions = bq.decompose(torch.tensor([0.0, 1.0, 2.0, 4.0]), "and-or")
+    >>> bool(interactions.certificate.gap < 1e-3)
+    True
     """
 
     objective: Tensor
@@ -33,7 +51,7 @@ class Certificate:
 
     @property
     def gap(self) -> Tensor:
-        """Relative duality gap (objective - lower bound) / objective; 0 for an all-zero table."""
+        """Relative duality gap (objective - lower bound) / objective; lower is better, 0 for a table of zeros."""
         difference = self.objective - self.lower_bound
         return torch.where(self.objective > 0, difference / self.objective, 0.0).clamp(min=0.0)
 
@@ -45,23 +63,23 @@ CERTIFICATE_FIELDS = tuple(field.name for field in fields(Certificate))
 
 
 class Term(NamedTuple):
-    """One interaction, named.
+    """One interaction with its name.
 
     Attributes
     ----------
     type : str
         "and" or "or".
     subset : int
-        Bit i is player i.
+        Its players as a bitmask: bit i is player i.
     name : str
-        Such as ``{good, film}``.
+        Names of its players, such as ``{good, film}``.
     value : float
-        In the units of the game.
+        Its effect, in the units of the value function.
     error : float or None
-        Standard error over masks; nan if no resampled fits were made, None where the reading is exact.
+        Standard error over masks; NaN without resampled fits, None for an exact reading.
     chosen : float or None
-        Share of the fits on resampled masks that choose the term with this sign, 0 to 1; None where the reading is
-        exact.
+        Share of the fits on resampled masks that choose the term with this sign, 0 to 1; NaN without resampled fits,
+        None for an exact reading.
     """
 
     type: str
@@ -78,5 +96,5 @@ class Term(NamedTuple):
 
     @property
     def players(self) -> tuple[int, ...]:
-        """Numbers of the players, in ascending order."""
+        """Numbers of its players, in ascending order."""
         return members(self.subset, self.subset.bit_length())

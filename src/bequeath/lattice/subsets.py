@@ -1,4 +1,4 @@
-"""Subsets of n players as bitmasks: bit i of the index is player i, everywhere."""
+"""Subsets of n players as bitmasks: bit i of an index is player i."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch import Tensor
 from bequeath.errors import BequeathError
 from bequeath.lattice.given import flags, plain_tensor
 
-# An exact table needs 2**n model evaluations and 2**n values in memory; past this it is refused.
+# Largest number of players of an exact table, which needs 2**n model evaluations and 2**n values in memory.
 MAX_PLAYERS = 24
 
 
 def check_players(n: int) -> None:
-    """Refuse a number of players whose exact tables cannot be had, saying what they would cost.
+    """Refuse a number of players that is too large for exact tables; the message says what they would cost.
 
     Raises
     ------
@@ -26,13 +26,13 @@ def check_players(n: int) -> None:
         If `n` is below 1 or above `MAX_PLAYERS`.
     """
     if n < 1:
-        raise BequeathError(f"players: {n} given, at least 1 is needed")
+        raise BequeathError(f"players: {n} given; give at least 1")
     if n > MAX_PLAYERS:
         evaluations = 2**n
         raise BequeathError(
             f"players: {n} players need 2**{n} = {evaluations:,} model evaluations and "
             f"{evaluations * 8:,} bytes for each sample and model; exact tables stop at "
-            f"{MAX_PLAYERS} players: take a sparse reading (bequeath.explain, decomposition: sparse), or a coarser grid"
+            f"{MAX_PLAYERS} players: use a sparse reading (bequeath.explain, decomposition: sparse), or a coarser grid"
         )
 
 
@@ -48,7 +48,7 @@ def players_of(v: Tensor) -> int:
     n = length.bit_length() - 1
     if n < 1 or length != 1 << n:
         raise BequeathError(
-            f"v: last axis of shape {tuple(v.shape)} must have length 2**n (n >= 1 players), not {length}"
+            f"v: the last axis of shape {tuple(v.shape)} has length {length}; give 2**n values for n >= 1 players"
         )
     return n
 
@@ -62,17 +62,17 @@ def _orders(n: int) -> Tensor:
 
 
 def orders(n: int, device: torch.device | str = "cpu") -> Tensor:
-    """Order |T| of every subset T: int64 tensor of shape (2**n,)."""
+    """Order |T| of every subset T: int64, shape (2**n,)."""
     return _orders(n).to(device)
 
 
 def masks(n: int, start: int = 0, stop: int | None = None, device: torch.device | str = "cpu") -> Tensor:
-    """Presence of each player in the subsets `start` .. `stop - 1`: bool, shape (stop - start, n)."""
+    """Masks of the subsets `start` .. `stop - 1`: bool, shape (stop - start, n), True for players in the subset."""
     return masks_of(torch.arange(start, 2**n if stop is None else stop, device=device), n)
 
 
 def masks_of(subsets: Tensor, n: int) -> Tensor:
-    """Presence of each player in the given subsets, int64 (subsets,): bool, shape (subsets, n)."""
+    """Masks of the given subsets, int64 (subsets,): bool, shape (subsets, n), True where a player is in the subset."""
     return (subsets[:, None] >> torch.arange(n, device=subsets.device)) & 1 == 1
 
 
@@ -82,19 +82,25 @@ def members(subset: int, n: int) -> tuple[int, ...]:
 
 
 def player_names(given: Sequence[str] | None, n: int) -> tuple[str, ...]:
-    """The n players' names; their numbers by default."""
+    """Names of the n players; their numbers by default."""
     if given is not None and len(given) != n:
-        raise BequeathError(f"players: {len(given)} names for {n} players")
+        raise BequeathError(f"players: {len(given)} names for {n} players; give one for each")
     return tuple(str(player) for player in (range(n) if given is None else given))
 
 
 def subset_name(subset: int, names: Sequence[str]) -> str:
-    """A readable name of one subset, such as ``{good, film}``."""
+    """Name of one subset, such as ``{good, film}``."""
     return "{" + ", ".join(names[i] for i in members(subset, len(names))) + "}"
 
 
 def indices_of(masks: Tensor | NDArray[Any], n: int) -> Tensor:
-    """Indices of subsets, int64 of shape (m,), from themselves or from present players, bool of shape (m, n)."""
+    """Indices of subsets, int64 (m,), from such indices or from masks, bool (m, n).
+
+    Raises
+    ------
+    BequeathError
+        If `masks` has another shape or dtype, or an index is out of range.
+    """
     wanted = (
         f"give indices of subsets, whole numbers of shape (m,), or present players, bool of shape (m, {n})"
     )

@@ -1,4 +1,4 @@
-"""Python threads for compiled work, which releases the interpreter's lock: as many as torch is set to use."""
+"""Python threads for compiled work that releases the interpreter's lock; as many as torch is set to use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
-# Below this many entries a second thread costs more than it saves.
+# For fewer entries, a second thread costs more time than it saves.
 _SERIAL_ENTRIES = 2**17
 
 
@@ -22,15 +22,22 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="bequeath")
 
 
-# A forked process inherits the pool but none of its threads.
+# A forked process inherits the pool without its threads.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def in_threads(work: Callable[[int, int], None], count: int, *, entries: int) -> None:
-    """`work(first, last)` over 0 .. count - 1, each of so many entries, in equal parts.
+    """Call `work(first, last)` on equal parts of 0 .. count - 1, one for each thread.
 
-    `work` must release the interpreter's lock, and must not call this function.
+    Parameters
+    ----------
+    work : callable
+        It must release the interpreter's lock, and must not call this function.
+    count : int
+        Number of items.
+    entries : int
+        Number of array entries in each item; small work uses one thread.
     """
     threads = min(torch.get_num_threads(), count) if count * entries > _SERIAL_ENTRIES else 1
     edges = [count * i // threads for i in range(threads + 1)] if threads else [0, 0]
@@ -41,9 +48,10 @@ def in_threads(work: Callable[[int, int], None], count: int, *, entries: int) ->
 
 
 def in_parts(work: Callable[[Part], Result], parts: Sequence[Part]) -> Iterator[Result]:
-    """`work` of each part, in their order, several at once; torch itself has one thread for each meanwhile.
+    """Results of `work` for each part, in their order; several parts run at the same time.
 
-    torch's own threads spin for a while after every operation, and would starve the compiled work beside them.
+    Meanwhile torch uses one thread in each. Its own threads would spin after every operation and slow down the compiled
+    work.
     """
     threads = torch.get_num_threads()
     if threads == 1 or len(parts) < 2:

@@ -196,7 +196,7 @@ def test_ridge_keeps_the_optimum() -> None:
 
 def test_too_few_iterations_are_said() -> None:
     v = torch.stack((random_table(6), torch.zeros(64, dtype=torch.float64)))
-    with pytest.warns(CertificateWarning, match="1 of 2 decompositions stopped above the asked gap 1e-05"):
+    with pytest.warns(CertificateWarning, match="1 of 2 decompositions stopped above the requested gap 1e-05"):
         found = decompose(v, tol=1e-5, max_iterations=5)
     optimum = oracle.least_l1(v[0].numpy())
     certificate = found.certificate
@@ -438,7 +438,9 @@ def test_values_that_overflow() -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 3, 100])
 def test_wrong_length(length: int) -> None:
-    with pytest.raises(BequeathError, match=rf"shape \(2, {length}\) must have length 2\*\*n"):
+    with pytest.raises(
+        BequeathError, match=rf"shape \(2, {length}\) has length {length}; give 2\*\*n values"
+    ):
         decompose(torch.zeros(2, length))
 
 
@@ -451,21 +453,21 @@ def test_too_many_players() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "AND"}, "kind: .* not 'AND'"),
+        ({"kind": "AND"}, "kind: 'AND'; give"),
         ({"tol": 0.0}, "tol"),
         ({"tol": -1e-3}, "tol"),
         ({"tol": float("nan")}, "tol"),
         ({"resolution": 0.0}, "resolution"),
         ({"resolution": float("nan")}, "resolution"),
         ({"max_iterations": 0}, "max_iterations: 0; give a whole number of 1 or more"),
-        ({"noise": -0.1}, "noise: a share"),
-        ({"noise": float("nan")}, "noise: a share"),
-        ({"noise": float("inf")}, "noise: a share"),
-        ({"precision": "bfloat16"}, "precision: .* not 'bfloat16'"),
+        ({"noise": -0.1}, "noise: .* give a share"),
+        ({"noise": float("nan")}, "noise: .* give a share"),
+        ({"noise": float("inf")}, "noise: .* give a share"),
+        ({"precision": "bfloat16"}, "precision: 'bfloat16'; give"),
         ({"players": ["a", "b"]}, "players: 2 names for 3 players"),
         ({"start": labelled(torch.zeros(2, 16))}, r"start: shape \(16,\) for tables of shape \(8,\)"),
         ({"start": labelled(torch.zeros(1, 2, 8))}, r"start: shape \(1, 8\) for tables of shape \(8,\)"),
-        ({"start": labelled(torch.full((2, 8), float("nan")))}, "start: every interaction must be finite"),
+        ({"start": labelled(torch.full((2, 8), float("nan")))}, "start: interactions that are not finite; give finite ones"),
     ],
 )
 def test_arguments_out_of_range(arguments: dict[str, object], message: str) -> None:

@@ -156,7 +156,7 @@ def test_noise_above_all_effects_leaves_nothing() -> None:
 def test_too_few_iterations_are_said() -> None:
     """Nothing is returned silently, and what is returned is a split of each table and a bound."""
     tables = named(related(4, 2))
-    with pytest.warns(CertificateWarning, match="1 of 1 decompositions stopped above the asked gap 0.001"):
+    with pytest.warns(CertificateWarning, match="1 of 1 decompositions stopped above the requested gap 0.001"):
         found = decompose_jointly(tables, max_iterations=3)
     certificate = found["a"].certificate
     optimum = oracle.least_joint([v.numpy() for v in tables.values()], 1.0)
@@ -407,9 +407,9 @@ V = oracle.random_table(3)
     [
         ({}, "tables: none given"),
         ({"a": V, "b": oracle.random_table(4)}, r"tables: 'b' has shape \(16,\) .* 'a' \(8,\)"),
-        ({"a": V, "b": V[None]}, r"'b' has shape \(1, 8\) .* must be read on the same samples"),
+        ({"a": V, "b": V[None]}, r"'b' has shape \(1, 8\) .* give tables of the same samples and players"),
         ({"a": V, "b": V.new_full((8,), math.nan)}, r"tables\['b'\]: nan at index \(0,\)"),
-        ({"a": V, "b": V[:5]}, r"must have length 2\*\*n"),
+        ({"a": V, "b": V[:5]}, r"give 2\*\*n values"),
         ({"a": V, "b": V.to(torch.complex128)}, r"tables\['b'\]: complex numbers"),
     ],
     ids=["none", "players", "samples", "nan", "length", "complex"],
@@ -431,12 +431,12 @@ def labels(**values: Tensor) -> dict[str, Interactions]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"coupling": -0.1}, "coupling: a number of 0 or more, not -0.1"),
-        ({"coupling": math.nan}, "coupling: .* not nan"),
-        ({"coupling": math.inf}, "coupling: .* not inf"),
-        ({"noise": -1.0}, "noise: a share"),
+        ({"coupling": -0.1}, "coupling: -0.1; give a number of 0 or more"),
+        ({"coupling": math.nan}, "coupling: nan; give"),
+        ({"coupling": math.inf}, "coupling: inf; give"),
+        ({"noise": -1.0}, "noise: .* give a share"),
         ({"tol": 0.0}, "tol"),
-        ({"precision": "float16"}, "precision: .* not 'float16'"),
+        ({"precision": "float16"}, "precision: 'float16'; give"),
         ({"players": ["x"]}, "players: 1 names for 3 players"),
         ({"start": {}}, r"start: models \[\] for tables of \['a', 'b'\]"),
         ({"start": labels(a=V)}, r"start: models \['a'\] for tables of \['a', 'b'\]"),
@@ -446,7 +446,7 @@ def labels(**values: Tensor) -> dict[str, Interactions]:
             {"start": labels(a=V, b=oracle.random_table(4))},
             r"start\['b'\]: shape \(16,\) for tables of shape \(8,\)",
         ),
-        ({"start": labels(a=V, b=V * math.nan)}, r"start\['b'\]: every interaction must be finite"),
+        ({"start": labels(a=V, b=V * math.nan)}, r"start\['b'\]: interactions that are not finite; give finite ones"),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )

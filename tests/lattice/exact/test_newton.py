@@ -156,7 +156,7 @@ def test_it_is_bounded_by_max_iterations() -> None:
 def problems_of(v: Tensor) -> Problems:
     v = (v - v[..., :1]).reshape(-1, 1, v.shape[-1])
     scale = v.abs().amax((-1, -2))
-    return split._posed(v / scale[:, None, None], None, 0.0, scale, None, 1e-3, settle=True)[0]
+    return split._problems_of(v / scale[:, None, None], None, 0.0, scale, None, 1e-3, settle=True)[0]
 
 
 def iterated(problems: Problems, steps: int) -> tuple[Tensor, Tensor]:

@@ -270,7 +270,7 @@ def test_few_players_have_arrays_too(noisy: tuple[torch.Tensor, np.ndarray, Inte
     torch.testing.assert_close(found.reconstruct()[:, 0], found.offset)
     everything = found.salient(0.5)
     assert found.restricted(everything).values.count_nonzero() == everything.count_nonzero()
-    with pytest.raises(BequeathError, match="r2: only sparse readings"):
+    with pytest.raises(BequeathError, match="r2: this reading is exact"):
         _ = dense.r2
     with pytest.raises(BequeathError, match="one table at a time"):
         found.top()
@@ -333,7 +333,7 @@ def stuck(player: int, shown: bool) -> torch.Tensor:
         (MASKS, torch.where(torch.arange(64) == 5, torch.nan, VALUES), {}, r"nan at index \(5,\)"),
         (stuck(3, True), VALUES[: len(stuck(3, True))], {"order": 2}, "none hides player 3"),
         (stuck(3, False), VALUES[: len(stuck(3, False))], {"order": 2}, "none shows player 3"),
-        (MASKS[1:], VALUES[1:], {}, "the empty one is missing"),
+        (MASKS[1:], VALUES[1:], {}, "the empty mask is missing"),
         (
             torch.zeros(600, 257, dtype=torch.bool),
             torch.rand(600),

@@ -1,1 +1,1 @@
-"""Exact readings of whole value tables: the Moebius transform, and the sparsest AND-OR split with its certificate."""
+"""Exact readings of value tables: the Moebius transform, and the sparsest AND-OR split with its certificate."""

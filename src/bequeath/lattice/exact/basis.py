@@ -1,12 +1,11 @@
-"""Orthonormal coordinates of the AND-OR splits of a table, and of their dual vectors.
+"""Orthonormal coordinates of the AND-OR splits of a table, and of their dual vectors (docs/decomposition.md).
 
-A table v (v(0) = 0) is split as v = u + w; u is read as AND and w as OR interactions. Write x = (AND part, OR part),
-2 * 2**n numbers. All splits form the affine set x0 + M g, where x0 is the even split u = w = v/2 and
-M g = (A g, -O g). With W the generalised eigenvectors of the 2x2 pair (Q, P), M W has the columns (U h, sqrt(d) V h)
-for two *rotations* U, V of the plane and d = golden ratio to the power of +-2 per bit. So both the set of splits and
-its orthogonal complement, the space of dual vectors, are reached by plane rotations along the n bits and a diagonal:
-orthonormal, well conditioned at every n, O(n 2**n), and nothing of size 2**n x 2**n is formed here.
-(docs/decomposition.md)
+A table v with v(0) = 0 is split as v = u + w; u gives the AND and w the OR interactions. Write x = (AND part, OR
+part), 2 * 2**n numbers. All splits form the affine set x0 + M g: x0 is the even split u = w = v/2, and M g = (A g, -O
+g). Let W be the generalised eigenvectors of the 2x2 pair (Q, P). Then M W has the columns (U h, sqrt(d) V h) for two
+*rotations* U, V of the plane, and d is the golden ratio to the power of +-2 for each bit. So plane rotations along
+the n bits and a diagonal give both the set of splits and its orthogonal complement, the space of dual vectors. These
+coordinates are orthonormal, well conditioned for all n, and cost O(n 2**n); no 2**n x 2**n matrix is formed.
 """
 
 from __future__ import annotations
@@ -34,7 +33,17 @@ def golden_angle() -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Basis:
-    """Orthonormal coordinates k (2**n) of the dual vectors y = (y_and, y_or) in the complement of the splits."""
+    """Orthonormal coordinates k (2**n) of the dual vectors y = (y_and, y_or), the complement of the splits.
+
+    Attributes
+    ----------
+    rotate_and, rotate_or : 2x2 tuple of float
+        Rotations of each bit.
+    weight_and, weight_or : Tensor
+        (2**n,): the diagonals.
+    empty : Tensor
+        (2**n,): the unit direction that sees the entries of the empty set; it is removed.
+    """
 
     rotate_and: Matrix
     rotate_or: Matrix
@@ -51,7 +60,7 @@ class Basis:
         )
 
     def coordinates(self, x: Tensor) -> Tensor:
-        """The k of the orthogonal projection of x, shape (..., 2, 2**n), on the dual vectors."""
+        """Coordinates k of the orthogonal projection of x, shape (..., 2, 2**n), onto the dual vectors."""
         w_and, w_or, empty = (c.to(x.dtype) for c in (self.weight_and, self.weight_or, self.empty))
         k = w_or * kronecker_power(x[..., 1, :], transposed(self.rotate_or))
         k -= w_and * kronecker_power(x[..., 0, :], transposed(self.rotate_and))
@@ -60,8 +69,7 @@ class Basis:
 
 @lru_cache(maxsize=16)
 def basis_of(n: int, device: torch.device) -> Basis:
-    """The basis for n players, kept for the next call."""
-
+    """The basis for n players; cached."""
     golden = (1 + 5**0.5) / 2
     cosine, sine = golden_angle()
     # Generalised eigenvectors w of Q w = d P w, scaled to w'P w = 1 (P = A'A, Q = O'O for one bit); d = golden**-2
@@ -83,5 +91,5 @@ def basis_of(n: int, device: torch.device) -> Basis:
     # The empty set is no interaction: remove the one direction of dual vectors that sees its two entries.
     unit = eigenvalue.new_zeros(1, 2, 2**n)
     unit[0, 0, 0] = 1
-    seen = basis.coordinates(unit)[0]
-    return Basis(rotate_and, rotate_or, basis.weight_and, basis.weight_or, seen / torch.linalg.norm(seen))
+    empty = basis.coordinates(unit)[0]
+    return Basis(rotate_and, rotate_or, basis.weight_and, basis.weight_or, empty / torch.linalg.norm(empty))

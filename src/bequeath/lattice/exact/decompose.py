@@ -1,4 +1,4 @@
-"""From value tables to interactions: AND, OR, or the sparsest mixture of both, with a certificate."""
+"""Exact readings of value tables: AND, OR, or the sparsest mixture of both, with a certificate."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ from bequeath.lattice.threads import in_parts
 Kind = Literal["and", "or", "and-or", "paper"]
 Precision = Literal["float64", "float32"]
 
-# Entries of one block of tables at most: on CPUs its arrays (some 40 numbers an entry) should stay near the cache, and
-# elsewhere few launches count.
+# Most entries of one block of tables. On CPUs its arrays (about 40 numbers for each entry) should stay near the cache;
+# on GPUs larger blocks need fewer kernel launches.
 _BLOCK_ENTRIES, _DEVICE_BLOCK_ENTRIES = 2**18, 2**24
 _NUMBERS_PER_ENTRY = 40
-# Noise allowance in the interaction papers' code, as a share of |v(N) - v(0)|.
+# Noise allowance of the interaction papers, as a share of |v(N) - v(0)|.
 PAPER_NOISE = 0.04
-# Gap of the ridge problem that settles four digits of every entry at n = 2, and more beyond (docs/decomposition.md).
+# Gap of the ridge problem that determines four digits of each entry at n = 2, and more for larger n
+# (docs/decomposition.md).
 _SETTLED = 1e-12
 
 
 class CertificateWarning(UserWarning):
-    """A decomposition stopped before the gap that was asked for; its certificate says how far off it is."""
+    """A decomposition stopped before it reached the requested gap; its certificate has the gap that it reached."""
 
 
 def decompose(
@@ -51,7 +52,7 @@ def decompose(
     players: Sequence[str] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Interactions:
-    """Interactions that add up to the value tables `v` on all 2**n masks.
+    """Interactions that add up to value tables on all 2**n masks (docs/method.md, section "Exact readings").
 
     Parameters
     ----------
@@ -59,57 +60,66 @@ def decompose(
         Value tables, shape (..., 2**n), any real dtype and device. v(0) is subtracted first and kept as `offset`, so
         the empty set has no interaction.
     kind : {"and-or", "and", "or", "paper"}
-        ``"and"``: Harsanyi dividends. ``"or"``: OR interactions alone. Both are unique and exact.
+        ``"and"``: Harsanyi dividends. ``"or"``: OR interactions only. Both are unique and exact.
         ``"and-or"``: v = u + w with the least L1 norm of the AND interactions of u and the OR interactions of w
-        together (arXiv 2410.08455, Sec. 3); of all such optima the one of least squares. AND and OR effects of a
-        singleton are one function and are merged under AND. ``"paper"``: the same with the noise allowance of the
-        interaction papers (METHOD 3).
+        together (arXiv 2410.08455, Sec. 3); among all such optima the one of least squares. For a single player, AND
+        and OR are the same function; both effects are added under AND. ``"paper"``: the same with the noise allowance
+        of the interaction papers.
     noise : float, optional
-        ``"and-or"``, ``"paper"``: every value but v(0) may be changed by up to ``noise * |v(N) - v(0)|`` where that
-        makes the interactions sparser. The interactions then add up to the changed values. By default 0, and 0.04 for
-        ``"paper"``.
+        ``"and-or"``, ``"paper"``: each value except v(0) may be changed by up to ``noise * |v(N) - v(0)|`` to make the
+        interactions sparser, which then add up to the changed values. By default 0, and 0.04 for ``"paper"``.
     tol : float
-        ``"and-or"``, ``"paper"``: relative duality gap (objective - lower bound) / objective asked of the certificate.
+        ``"and-or"``, ``"paper"``: relative duality gap (objective - lower bound) / objective to reach.
     resolution : float, optional
-        ``"and-or"``, ``"paper"``: relative duality gap of the ridge-regularised problem that makes the solution unique:
-        where the default, 1e-12, was reached, answers from different starts, batches, threads and precisions shared
-        99.99% of their strength and more. From 12 players on `max_iterations` often comes first;
-        `Certificate.resolution` has what was reached (measured: docs/decomposition.md). ``math.inf`` asks for the gap
-        alone, which is faster; which of the optima it finds then depends on the start. With noise that is the default,
-        as there the rest is slow; 1e-5 is a resolution to ask for where models are compared.
+        ``"and-or"``, ``"paper"``: relative duality gap to reach for the ridge problem, which makes the solution unique.
+        By default 1e-12. If this is reached, answers from different starts, batches, threads and precisions share at
+        least 99.99% of their strength. From 12 players on, `max_iterations` often stops it earlier;
+        `Certificate.resolution` has the gap that was reached (docs/decomposition.md). ``math.inf`` only asks for `tol`,
+        which is faster, but the answer may depend on the start. With noise this is the default, because the ridge
+        problem is slow there; give 1e-5 to compare models.
     max_iterations : int
-        Bound on the iterations of each of the solver's runs (two, or three in float32). Newton's method, which ends
-        the first where it can, may take as many again; all are counted in the certificate.
+        Most iterations of each run of the solver (two runs, or three in float32). Newton's method may take as many
+        again. The certificate counts them all.
     precision : {"float64", "float32"}
-        Of the iterations. float32 ones are faster and go on in float64 where that is needed; the solution and its
-        certificate are float64 in any case.
+        Precision of the iterations. float32 is faster, and is continued in float64 if necessary. The solution and its
+        certificate are always float64.
     start : Interactions, optional
-        A warm start of the same shape. It does not change the answer beyond `resolution`, and saves no time that could
-        be measured even from the previous checkpoint of a run: too many entries differ. What saves time is to hand
-        over the tables of all checkpoints together, as one batch (docs/decomposition.md).
+        A warm start of the same shape. It does not change the answer beyond `resolution`. Even a start from the
+        previous checkpoint of a run saves no measurable time; tables of all checkpoints in one batch do
+        (docs/decomposition.md).
     players : sequence of str, optional
-        Names of the n players, kept with the result.
+        Names of the n players; their numbers by default.
     progress : callable, optional
-        Called with the number of tables just finished.
+        Called with the number of tables that were just finished.
 
     Returns
     -------
     Interactions
-        With `certificate` (None for the closed forms ``"and"`` and ``"or"``).
+        In the units and with the leading shape of `v`. The field `certificate` is None for ``"and"`` and ``"or"``.
 
     Raises
     ------
     BequeathError
-        If `v` is not finite, its last axis has no length 2**n, an argument is out of range, or the work would not
-        fit in memory.
+        If `v` is not finite, its last axis has no length 2**n, an argument is out of range, or the memory is not
+        enough.
 
     Warns
     -----
     CertificateWarning
         If a table stopped above `tol`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> table = torch.tensor([1.0, 2.0, 2.0, 2.0], dtype=torch.float64)  # 1, plus 1 as soon as a player is shown
+    >>> [(term.type, term.name, round(term.value, 3)) for term in bq.decompose(table, players=["a", "b"]).top()]
+    [('or', '{a, b}', 1.0)]
+    >>> bq.decompose(table, "and").and_.tolist()
+    [0.0, 1.0, 1.0, -1.0]
     """
     if kind not in get_args(Kind):
-        raise BequeathError(f'kind: "and", "or", "and-or" or "paper", not {kind!r}')
+        raise BequeathError(f'kind: {kind!r}; give "and", "or", "and-or" or "paper"')
     if noise is None and kind == "paper":
         noise = PAPER_NOISE
     options = _options(noise, tol, resolution, max_iterations, precision)
@@ -143,17 +153,18 @@ def decompose_jointly(
     players: Sequence[str] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Interactions]:
-    """Sparse AND-OR interactions of several models on the same samples, chosen together.
+    """Exact sparse AND-OR interactions of several models on the same samples, decomposed together.
 
-    Minimises the sum over models of the L1 norms of their interactions plus `coupling` times the sum over pairs of
-    models of |I_a - I_b|_1, so that nothing is called exclusive to one model that could as well be shared.
+    It minimises the sum over models of the L1 norms of their interactions, plus `coupling` times the sum over pairs of
+    models of |I_a - I_b|_1. So an interaction that could as well be shared is not assigned to one model only
+    (docs/method.md, section "Exact readings").
 
     Parameters
     ----------
     tables : mapping of str to Tensor
         Value tables of each model, all of one shape (..., 2**n), on the same players and samples in the same order.
     coupling : float
-        0 decomposes every model by itself.
+        Weight of the differences between models; 0 decomposes each model separately.
     noise, tol, resolution, max_iterations, precision, players, progress
         As in `decompose`.
     start : mapping of str to Interactions, optional
@@ -162,23 +173,32 @@ def decompose_jointly(
     Returns
     -------
     dict of str to Interactions
-        One for each model. They share one `certificate`: objective and lower bound are those of the joint problem.
+        By model, in the units of the tables. They share one `certificate`, of the joint problem.
 
     Raises
     ------
     BequeathError
-        As `decompose`; or if the tables' shapes or devices differ.
+        As `decompose`; or if the shapes or devices of the tables differ.
 
     Warns
     -----
     CertificateWarning
         If a sample stopped above `tol`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> table = torch.tensor([0.0, 1.0, 2.0, 4.0], dtype=torch.float64)
+    >>> interactions = bq.decompose_jointly({"before": table, "after": table + 1.0})
+    >>> torch.allclose(interactions["before"].values, interactions["after"].values)
+    True
     """
     options = _options(noise, tol, resolution, max_iterations, precision)
     if not (coupling >= 0 and math.isfinite(coupling)):
-        raise BequeathError(f"coupling: a number of 0 or more, not {coupling}")
+        raise BequeathError(f"coupling: {coupling}; give a number of 0 or more")
     if not tables:
-        raise BequeathError("tables: none given; name at least one model's")
+        raise BequeathError("tables: none given; give those of at least one model")
     checked = {
         name: check_table(v, f"tables[{name!r}]", work="joint interactions", models=len(tables))
         for name, v in tables.items()
@@ -188,21 +208,23 @@ def decompose_jointly(
         if v.shape != checked[first].shape or v.device != checked[first].device:
             raise BequeathError(
                 f"tables: {name!r} has shape {tuple(v.shape)} on {v.device}, {first!r} "
-                f"{tuple(checked[first].shape)} on {checked[first].device}; models must be read on the same samples"
+                f"{tuple(checked[first].shape)} on {checked[first].device}; give tables of the same samples and players"
             )
-    both = torch.stack(list(checked.values()), dim=-2)
-    n, shape = players_of(both), both.shape[:-2]
+    stacked = torch.stack(list(checked.values()), dim=-2)
+    n, shape = players_of(stacked), stacked.shape[:-2]
     names = player_names(players, n)
-    offset = both[..., 0].clone()
-    both = both - both[..., :1]
+    offset = stacked[..., 0].clone()
+    stacked = stacked - stacked[..., :1]
     warm = None
     if start is not None:
         if set(start) != set(tables):
-            raise BequeathError(f"start: models {sorted(start)} for tables of {sorted(tables)}")
+            raise BequeathError(
+                f"start: models {sorted(start)} for tables of {sorted(tables)}; give one for each"
+            )
         warm = torch.stack([_warm(start[m], v, f"start[{m!r}]") for m, v in checked.items()], dim=-3)
         warm = warm.reshape(-1, len(checked), 2, 2**n)
     x, certificate = _solve(
-        both.reshape(-1, len(checked), 2**n), shape, warm, coupling=coupling, progress=progress, **options
+        stacked.reshape(-1, len(checked), 2**n), shape, warm, coupling=coupling, progress=progress, **options
     )
     x = x.reshape(*shape, len(checked), 2, 2**n)
     return {
@@ -214,21 +236,21 @@ def decompose_jointly(
 def _options(
     noise: float | None, tol: float, resolution: float | None, max_iterations: int, precision: str
 ) -> dict:  # type: ignore[type-arg]
-    """The solver's options, checked."""
+    """Options of the solver, checked."""
     noise = 0.0 if noise is None else noise
-    if not (noise >= 0 and math.isfinite(noise)):  # so written, nan is refused too
-        raise BequeathError(f"noise: a share of |v(N) - v(0)| of 0 or more, not {noise}")
+    if not (noise >= 0 and math.isfinite(noise)):  # this form also refuses nan
+        raise BequeathError(f"noise: {noise}; give a share of |v(N) - v(0)| of 0 or more")
     if resolution is None:
         resolution = math.inf if noise else _SETTLED
     if not (tol > 0 and resolution > 0):
-        raise BequeathError(f"tol, resolution: positive numbers, not {tol}, {resolution}")
+        raise BequeathError(f"tol, resolution: {tol}, {resolution}; give positive numbers")
     max_iterations = whole(max_iterations, "max_iterations", 1)
     if precision not in ("float64", "float32"):
-        raise BequeathError(f'precision: "float64" or "float32", not {precision!r}')
+        raise BequeathError(f'precision: {precision!r}; give "float64" or "float32"')
     return {
         "noise": noise,
         "tol": tol,
-        # The objective is settled in the first run, so that one must be finer than `tol`.
+        # The first run determines the objective, so it must be finer than `tol`.
         "ridge_tol": min(resolution, tol / 10) if math.isfinite(resolution) else math.inf,
         "max_iterations": max_iterations,
         "precision": getattr(torch, precision),
@@ -236,11 +258,13 @@ def _options(
 
 
 def _warm(start: Interactions, v: Tensor, name: str) -> Tensor:
-    """A start's values, shape (..., 2, 2**n), refused where they do not fit."""
+    """Values of a warm start, shape (..., 2, 2**n), checked."""
     if start.and_.shape != v.shape:
-        raise BequeathError(f"{name}: shape {tuple(start.and_.shape)} for tables of shape {tuple(v.shape)}")
+        raise BequeathError(
+            f"{name}: shape {tuple(start.and_.shape)} for tables of shape {tuple(v.shape)}; give the same shape"
+        )
     if not torch.isfinite(start.values).all():
-        raise BequeathError(f"{name}: every interaction must be finite")
+        raise BequeathError(f"{name}: interactions that are not finite; give finite ones")
     return start.values.to(v)
 
 
@@ -260,7 +284,7 @@ def _solve(
     threads, most = (
         (torch.get_num_threads(), _BLOCK_ENTRIES) if v.device.type == "cpu" else (1, _DEVICE_BLOCK_ENTRIES)
     )
-    # Two for each thread: some tables take longer than others.
+    # Two blocks for each thread, because some tables take longer than others.
     share = -(-len(v) // (2 * threads)) if threads > 1 else len(v)
     rows = max(1, min(most // entries, share))
     check_fits(
@@ -280,20 +304,20 @@ def _solve(
             **options,  # type: ignore[arg-type]
         )
 
-    firsts = range(0, max(1, len(v)), rows)  # no tables are one empty block
+    firsts = range(0, max(1, len(v)), rows)  # without tables, one empty block
     blocks: list[Split] = []
     for block in in_parts(split, [slice(first, first + rows) for first in firsts]):
         blocks.append(block)
         if progress is not None:
             progress(len(block.x) * v.shape[1])
     x = torch.cat([block.x for block in blocks])
-    x[..., 0] = 0  # the solver leaves rounding there
-    proven = {f.name: torch.cat([getattr(block, f.name) for block in blocks]) for f in fields(Certificate)}
-    certificate = Certificate(**{name: values.reshape(shape) for name, values in proven.items()})
-    late = int((~(certificate.gap <= tol)).sum())  # so written, a nan is late too
-    if late:
+    x[..., 0] = 0  # the solver leaves rounding errors there
+    joined = {f.name: torch.cat([getattr(block, f.name) for block in blocks]) for f in fields(Certificate)}
+    certificate = Certificate(**{name: values.reshape(shape) for name, values in joined.items()})
+    above = int((~(certificate.gap <= tol)).sum())  # this form also counts nan
+    if above:
         warnings.warn(
-            f"{late} of {len(v)} decompositions stopped above the asked gap {tol:g} "
+            f"{above} of {len(v)} decompositions stopped above the requested gap {tol:g} "
             f"(worst {certificate.gap.max().item():.2g}); raise max_iterations",
             CertificateWarning,
             stacklevel=3,
@@ -302,6 +326,7 @@ def _solve(
 
 
 def _merge_singletons(x: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """AND and OR arrays from x (..., 2, 2**n), with the OR effects of single players added to their AND effects."""
     single = orders(n, x.device) == 1
     and_, or_ = x[..., 0, :].clone(), x[..., 1, :].clone()
     and_[..., single] += or_[..., single]

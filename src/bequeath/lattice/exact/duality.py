@@ -1,4 +1,4 @@
-"""How good a split is, proven by a dual vector: lower bounds on f of every split, and gaps of the ridge problem."""
+"""Certificates of splits from dual vectors: lower bounds on f of all splits, and gaps of the ridge problem."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bequeath.lattice.exact.penalty import gauge, norm, prox
 
 
 def dual_value(problems: Problems, k: Tensor, y: Tensor) -> Tensor:
-    """<k, k0> summed over models, less what the noise may take from it; y = to_dual(k)."""
+    """The dual objective: <k, k0> minus its largest change by the noise, summed over models; y = to_dual(k)."""
     value = (k * problems.k0).sum(-1)
     if problems.noise is not None:
         multiplier = transforms.moebius_adjoint(y[..., 0, :])[..., 1:]
@@ -20,12 +20,12 @@ def dual_value(problems: Problems, k: Tensor, y: Tensor) -> Tensor:
 
 
 def lower_bound(problems: Problems, k: Tensor) -> tuple[Tensor, Tensor]:
-    """A dual vector scaled into the norm's polar bounds f of every split from below; also y = to_dual(k)."""
+    """Lower bound on f of all splits, from a dual vector scaled into the polar of the norm; and y = to_dual(k)."""
     y = problems.basis.to_dual(k)
     largest = _gauge(problems, y).clamp(min=1.0)
     if problems.tilt is None:
         return dual_value(problems, k, y) / largest, y
-    # share * y + tilt must lie in the polar; share * (y + tilt) + (1 - share) * tilt does.
+    # share * y + tilt must lie in the polar. It equals share * (y + tilt) + (1 - share) * tilt.
     tilted = gauge(problems.tilt, problems.coupling, dim=1).amax((-1, -2))
     return dual_value(problems, k, y) * (1 - tilted) / (largest - tilted), y
 
@@ -36,16 +36,16 @@ def _gauge(problems: Problems, y: Tensor) -> Tensor:
 
 
 def objective_of(problems: Problems, x: Tensor) -> Tensor:
-    """f(x), less <tilt, x>."""
+    """f(x) - <tilt, x>."""
     total = norm(x, problems.coupling, dim=1).sum((-1, -2))
     return total if problems.tilt is None else total - (problems.tilt * x).sum((-1, -2, -3))
 
 
 def ridge_gap(problems: Problems, x: Tensor, k: Tensor, y: Tensor) -> Tensor:
-    """Duality gap of the ridge problem relative to f(x)."""
+    """Duality gap of the ridge problem, divided by f(x)."""
     ridge = problems.ridge[:, None, None, None]
     tilted = y if problems.tilt is None else y + problems.tilt
-    # Maximises <x, y> - f(x) - ridge/2 |x|^2.
+    # The maximiser of <x, y> - f(x) - ridge/2 |x|^2.
     best = prox(tilted / ridge, 1 / ridge, problems.coupling, dim=1)
     conjugate = (best * y - ridge / 2 * best.square()).sum((-1, -2, -3)) - objective_of(problems, best)
     objective = objective_of(problems, x)

@@ -1,7 +1,7 @@
-"""Douglas-Rachford iterations for sparse splits: one step is a projection on the splits and a soft threshold.
+"""Douglas-Rachford iterations for sparse splits: one step is a projection onto the splits and a soft threshold.
 
-A batch of problems, each of one or several models' tables that are split together, is moved a number of steps by
-compiled kernels on CPUs and by torch elsewhere; both compute the same (docs/decomposition.md).
+A problem has the tables of one or several models, which are split together. Compiled kernels iterate a batch of
+problems on CPUs, torch elsewhere; both compute the same (docs/decomposition.md).
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from bequeath.lattice.kronecker import Matrix, compiled_for, kronecker_power
 from bequeath.lattice.subsets import orders, players_of
 from bequeath.lattice.threads import in_threads
 
-# Over-relaxation of Douglas-Rachford, as in the trial that METHOD 3 rests on; other values were not compared.
+# Over-relaxation of Douglas-Rachford; other values were not compared.
 _RELAXATION = 1.7
 
 
 @dataclass(frozen=True)
 class Problems:
-    """A batch of problems; every tensor has the problems on axis 0.
+    """A batch of problems; axis 0 of all tensors is the axis of problems.
 
     Attributes
     ----------
     v : Tensor
         Tables, shape (problems, models, 2**n), float64, with v(0) = 0.
     k0 : Tensor
-        Coordinates of the tables' splits, shape (problems, models, 2**n).
+        Coordinates of the splits of the tables, shape (problems, models, 2**n).
     noise : Tensor or None
-        Bound on what may be added to each value, shape (problems, models).
+        Largest change of each value, shape (problems, models).
     step, ridge : Tensor
-        Shape (problems,): of the iteration, and weight of the quadratic term.
+        Shape (problems,): step of the iteration, and weight of the quadratic term.
     coupling : float
         Weight of the differences between models.
     metric : float
-        With noise: weight of the tables' entries against interactions in the projection.
+        With noise: weight of the entries of tables against interactions in the projection.
     tilt : Tensor or None
-        What is taken off the norm for every unit of an interaction, shape (problems, models, 2, 2**n).
+        Shape (problems, models, 2, 2**n): the objective is f(x) - <tilt, x>.
     """
 
     v: Tensor
@@ -57,10 +57,11 @@ class Problems:
 
     @property
     def basis(self) -> Basis:
+        """The coordinates for the number of players."""
         return basis_of(players_of(self.v), self.v.device)
 
     def rows(self, keep: Tensor) -> Problems:
-        """Some of the problems."""
+        """A selection of the problems."""
         noise = None if self.noise is None else self.noise[keep]
         tilt = None if self.tilt is None else self.tilt[keep]
         return replace(
@@ -75,21 +76,21 @@ class Problems:
 
 
 def point_at(problems: Problems, x: Tensor, k: Tensor) -> Tensor:
-    """The iterate whose solution is x, of shape (problems, models, 2, 2**n), with dual coordinates k."""
+    """The iterate with the solution x, shape (problems, models, 2, 2**n), and the dual coordinates k."""
     y = problems.basis.to_dual(k)
     step = problems.step[:, None, None, None]
     z = x - step * y
     if problems.noise is None:
         return z
     tables = torch.stack((transforms.zeta(x[..., 0, :]), transforms.or_zeta(x[..., 1, :])), dim=-2)
-    # OR of the empty set is no interaction, but an entry of the map from tables.
+    # OR of the empty set is no interaction, but the map from tables has an entry for it.
     z[..., 1, 0] = -tables[..., 1, -1]
     multiplier = transforms.moebius_adjoint(y[..., 0, :])[..., None, :]
     return torch.cat((z, tables + problems.metric * step * multiplier), dim=-2)
 
 
 def solution_at(problems: Problems, z: Tensor) -> tuple[Tensor, Tensor]:
-    """The splits x that an iterate names, exact ones of tables within the noise, and their dual coordinates k."""
+    """The splits x of an iterate, exact for tables within the noise, and their dual coordinates k."""
     basis, step = problems.basis, problems.step[:, None, None]
     if problems.noise is None:
         off = basis.coordinates(z) - problems.k0
@@ -97,21 +98,21 @@ def solution_at(problems: Problems, z: Tensor) -> tuple[Tensor, Tensor]:
     off = _off_graph(z, problems.metric)
     values, tables = (z - off).tensor_split(2, dim=-2)
     values[..., 0] = 0
-    halve_singletons_(values)  # here they may differ, even cancel
+    halve_singletons_(values)  # with noise the two may differ, or even cancel
     bound = problems.noise[..., None]
     noise = (tables.sum(-2) - problems.v).clamp(min=-bound, max=bound)
     noise[..., 0] = 0
-    away = basis.coordinates(values) - problems.k0 - coordinates_of(basis, noise)
+    distance = basis.coordinates(values) - problems.k0 - coordinates_of(basis, noise)
     multiplier = off[..., 2:, :].sum(-2) / (2 * problems.metric * step)
     y = torch.stack((transforms.zeta_adjoint(multiplier), transforms.or_zeta_adjoint(multiplier)), dim=-2)
     y[..., 0] = 0
-    return values - basis.to_dual(away), basis.coordinates(y)
+    return values - basis.to_dual(distance), basis.coordinates(y)
 
 
 def halve_singletons_(x: Tensor) -> Tensor:
-    """In place, for x of shape (..., 2, 2**n): AND and OR effects of a singleton made equal.
+    """Make the AND and OR effects of each single player equal, in place; x has the shape (..., 2, 2**n).
 
-    They are one function of S, so that the sum stays; the norm becomes the least that it can be.
+    Both are the same function, so the values do not change, and the norm becomes as small as possible.
     """
     single = orders(players_of(x), x.device) == 1
     x[..., single] = x[..., single].mean(-2, keepdim=True)
@@ -119,19 +120,19 @@ def halve_singletons_(x: Tensor) -> Tensor:
 
 
 def even_split(v: Tensor) -> Tensor:
-    """AND and OR interactions (..., 2, 2**n) of half of each table, v(0) = 0."""
+    """AND and OR interactions, (..., 2, 2**n), of one half of each table; v(0) = 0."""
     x = torch.stack((transforms.moebius(v / 2), transforms.or_moebius(v / 2)), dim=-2)
     x[..., 0] = 0
     return x
 
 
 def coordinates_of(basis: Basis, v: Tensor) -> Tensor:
-    """Coordinates that all splits of tables with v(0) = 0 have."""
+    """The coordinates that all splits of a table with v(0) = 0 have in common."""
     return basis.coordinates(even_split(v))
 
 
 def advance(problems: Problems, z: Tensor, steps: int) -> Tensor:
-    """Move iterates, float32 or float64, by so many steps; z itself may be changed."""
+    """Iterates after more steps, float32 or float64; z may be changed in place."""
     kernels = compiled_for(z, "bequeath.lattice.exact.iteration_kernels")
     if kernels is None:
         for _ in range(steps):
@@ -185,13 +186,13 @@ def _step(problems: Problems, z: Tensor) -> Tensor:
     tables = tables - excess[..., None, :] / 2
     tables[..., 0] = 0
     values = prox(values, step, problems.coupling, dim=1) * shrink
-    # OR of the empty set is no interaction, and free.
+    # OR of the empty set is no interaction, so it is not penalised.
     values[..., 1, 0] = empty
     return z + _RELAXATION * (torch.cat((values, tables), dim=-2) - x)
 
 
 def _turns() -> tuple[Matrix, tuple[Matrix, Matrix]]:
-    """Rotations Y and (R of AND, R of OR): one bit of a map is Y diag(1 / golden, -golden) R', negated for OR."""
+    """Rotations Y and (R of AND, R of OR): for one bit, the map is Y diag(1 / golden, -golden) R', negated for OR."""
     cosine, sine = golden_angle()
     return ((cosine, -sine), (sine, cosine)), (
         ((sine, cosine), (cosine, -sine)),
@@ -210,7 +211,7 @@ def _scales(n: int, device: torch.device) -> Tensor:
 
 
 def _off_graph(z: Tensor, metric: float) -> Tensor:
-    """What the projection on {(interactions, tables): interactions = map(tables)} takes off, for AND and for OR."""
+    """z minus its projection onto {(interactions, tables): interactions = map(tables)}, for AND and for OR."""
     sigma = _scales(players_of(z), z.device).to(z.dtype)
     y, rs = _turns()
     off = torch.empty_like(z)

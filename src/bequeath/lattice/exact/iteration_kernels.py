@@ -1,4 +1,4 @@
-"""The Douglas-Rachford iterations of `exact.iteration`, compiled: many steps of one problem in the cache."""
+"""The Douglas-Rachford iterations of `exact.iteration`, compiled; many steps of one problem stay in the cache."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from bequeath.lattice.compiled import compiled, summing
 from bequeath.lattice.exact.kernels import power
 
-# Interactions of several models that are worked on together.
+# Number of interactions that are processed together.
 _COLUMNS = 512
 
 
@@ -32,7 +32,7 @@ def _add(x, y, factor):
 
 @compiled
 def _prox_one(t, step, shrink):
-    """In place, for every entry of one model."""
+    """The proximal map of one model, in place for all entries."""
     for i in range(t.shape[0]):
         row = t[i]
         for j in range(row.size):
@@ -41,7 +41,7 @@ def _prox_one(t, step, shrink):
 
 @compiled
 def _exchange(a, b):
-    """Sort two rows entry by entry."""
+    """Sort two rows, entry by entry, in place."""
     for j in range(a.size):
         x, y = a[j], b[j]
         a[j] = x if x < y else y
@@ -72,13 +72,13 @@ def _greatest(most, x):
 @compiled
 def _take_rank(out, x, from_, value):
     for j in range(out.size):
-        now, then = out[j], value[j]  # loaded whatever comes: a select, not a branch
+        now, then = out[j], value[j]  # both are loaded, so that the compiler can avoid a branch
         out[j] = then if x[j] >= from_[j] else now
 
 
 @compiled
 def _prox_joint(t, step, shrink, coupling):
-    """In place over t, shape (models, entries): `bequeath.lattice.exact.penalty.prox`, some columns at a time."""
+    """`bequeath.lattice.exact.penalty.prox` of t, shape (models, entries), in place, by blocks of columns."""
     models = t.shape[0]
     width = min(t.shape[1], _COLUMNS)
     ordered, sums = np.empty((models, width), t.dtype), np.empty((models + 1, width), t.dtype)
@@ -102,7 +102,7 @@ def _prox_joint(t, step, shrink, coupling):
                     _least_mean(least, sums[last + 1], sums[first], share)
                 _greatest(fused[m], least)
         _prox_one(fused, step, shrink)
-        for m in range(models):  # equal entries have equal results: a rank tells which
+        for m in range(models):  # equal entries have equal results, so the rank of an entry gives its result
             out[:] = fused[0]
             for rank in range(1, models):
                 _take_rank(out, t[m][start : start + width], ordered[rank], fused[rank])
@@ -121,9 +121,9 @@ def _prox(t, step, ridge, coupling):
 
 @compiled
 def exact(z, k0, tilt, step, ridge, coupling, relaxation, steps, first, last, w_and, w_or, empty, u, v, vt):
-    """Tables as they are: z of shape (problems, models, 2, 2**n) is moved `steps` steps; u, v, vt are 2x2.
+    """Iterations without noise: move z, shape (problems, models, 2, 2**n), by `steps` steps; u, v, vt are 2x2.
 
-    `tilt` has the shape of z, or no entry.
+    `tilt` has the shape of z, or no entries.
     """
     models, size = z.shape[1], z.shape[3]
     ands, ors, spare = np.empty(size, z.dtype), np.empty(size, z.dtype), np.empty(size, z.dtype)
@@ -162,7 +162,7 @@ def exact(z, k0, tilt, step, ridge, coupling, relaxation, steps, first, last, w_
 
 @compiled
 def _leave_graph(values, table, mu, alpha, spare, sigma, weight, metric, y, r):
-    """What the projection of (interactions, table) on {interactions = map(table)} takes off each, in place."""
+    """(interactions, table) minus their projection onto {interactions = map(table)}, in place."""
     power(values, alpha, spare, y[0, 0], y[1, 0], y[0, 1], y[1, 1])
     power(table, mu, spare, r[0, 0], r[1, 0], r[0, 1], r[1, 1])
     for j in range(mu.size):
@@ -175,7 +175,7 @@ def _leave_graph(values, table, mu, alpha, spare, sigma, weight, metric, y, r):
 
 @compiled
 def noisy(z, v, bound, step, ridge, coupling, relaxation, steps, first, last, metric, sigmas, weights, y, r):
-    """Tables within noise: z of shape (problems, models, 4, 2**n) holds AND, OR and the tables of each."""
+    """Iterations with noise: z, shape (problems, models, 4, 2**n), has AND, OR and the table of each."""
     models, size = z.shape[1], z.shape[3]
     mu, alpha, spare = np.empty(size, z.dtype), np.empty(size, z.dtype), np.empty(size, z.dtype)
     t, tables = np.empty((models, 2, size), z.dtype), np.empty((models, 2, size), z.dtype)
@@ -206,7 +206,7 @@ def noisy(z, v, bound, step, ridge, coupling, relaxation, steps, first, last, me
                     u[j] -= excess
                     w[j] -= excess
                 u[0] = w[0] = 0
-                # OR of the empty set is no interaction: it is free, and moved to where it is.
+                # OR of the empty set is no interaction, so it is not penalised and stays where it is.
                 z[p, m, 1, 0] += relaxation * free
             _prox(t, step[p], ridge[p], coupling)
             for m in range(models):

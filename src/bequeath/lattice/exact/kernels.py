@@ -1,10 +1,10 @@
 """Kronecker powers of 2x2 matrices on the CPU, compiled, at the speed of the cache.
 
-A pass reads the four quarters of an array and writes their combinations side by side: that applies the matrix to the
-two highest bits of the index and moves these to the bottom (Stockham's order, known from the FFT). Every pass runs
-the same loop without strides for the vectoriser to stumble on, and after all bits the order is the first one again.
+A pass reads the four quarters of an array and writes their combinations next to each other. This applies the matrix to
+the two highest bits of the index and makes them the lowest ones (Stockham's order, known from the FFT). All passes run
+the same loop without strides, which vectorises well. After all bits, the entries are in their original order.
 
-Only contraction to fused multiply-adds is allowed beyond IEEE: a result does not depend on threads or batches.
+Beyond IEEE, only contraction to fused multiply-adds is allowed, so results do not depend on threads or batches.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numba import uint64
 
 from bequeath.lattice.compiled import compiled
 
-# Columns that are worked on together where an array is too large for the cache.
+# Number of columns that are processed together if an array is too large for the cache.
 TILE = 128
 
 
@@ -29,7 +29,7 @@ def _one_bit(x, y, a, b, c, d):
 
 @compiled
 def _two_bits_added(x, y, c):
-    """`_two_bits` for ((1, 0), (c, 1)): zeta and Moebius transforms need a quarter of its arithmetic."""
+    """`_two_bits` for the matrix ((1, 0), (c, 1)) of zeta and Moebius transforms, with a quarter of the arithmetic."""
     quarter = uint64(x.size // 4)
     for j in range(quarter):
         x0, x1, x2, x3 = x[j], x[j + quarter], x[j + quarter * uint64(2)], x[j + quarter * uint64(3)]
@@ -57,7 +57,7 @@ def _two_bits(x, y, a, b, c, d):
 
 @compiled
 def power(x, out, spare, a, b, c, d):
-    """out = (matrix (x) ... (x) matrix) x for one table of length 2**n; three different arrays of its length."""
+    """out = (matrix (x) ... (x) matrix) x for one table of length 2**n; x, out and spare are three different arrays."""
     passes = 0
     while x.size >> (2 * passes) > 1:
         passes += 1
@@ -76,7 +76,7 @@ def power(x, out, spare, a, b, c, d):
 
 @compiled
 def rows(x, out, first, last, a, b, c, d):
-    """`power` for the tables first .. last - 1 of x, shape (tables, 2**n)."""
+    """`power` of the tables first .. last - 1 of x, shape (tables, 2**n)."""
     spare = np.empty(x.shape[1], x.dtype)
     for i in range(first, last):
         power(x[i], out[i], spare, a, b, c, d)
@@ -93,7 +93,7 @@ def rows_in_place(x, first, last, a, b, c, d):
 
 @compiled
 def _two_bits_in_order(x, y, width, a, b, c, d):
-    """The two bits above an index of `width` entries; every bit keeps its place."""
+    """Apply the matrix to the two bits above an index of `width` entries; all bits keep their places."""
     w = uint64(width)
     for start in range(uint64(0), uint64(x.size), uint64(4) * w):
         for j in range(start, start + w):
@@ -107,7 +107,7 @@ def _two_bits_in_order(x, y, width, a, b, c, d):
 
 @compiled
 def columns(x, first, last, a, b, c, d):
-    """In place: all bits of axis 1 of x, shape (blocks, 4**k, width), for its tiles first .. last - 1."""
+    """Apply the matrix to all bits of axis 1 of x, (blocks, 4**k, width), in place, for tiles first .. last - 1."""
     _, height, width = x.shape
     here, there = np.empty(height * TILE, x.dtype), np.empty(height * TILE, x.dtype)
     for t in range(first, last):

@@ -1,9 +1,10 @@
-"""Newton's method for the ridge problem: it ends what the iteration has begun, once that has nearly found the answer.
+"""Newton's method for the ridge problem, which takes over when the iteration is close to the solution.
 
-The dual of the ridge problem is piecewise quadratic: where the entries with |y| > 1, the active ones, stay the same, it
-is a quadratic, and its matrix is applied at the cost of one iteration. Conjugate gradients solve one piece to the last
-digit in about 2**n products; what takes time is to find the right piece. The iteration is good at that and slow at the
-rest, so it is watched: when few entries still become active or inactive, Newton takes over. (docs/decomposition.md)
+The dual of the ridge problem is piecewise quadratic. Call entries with |y| > 1 active. As long as the active entries
+stay the same, the dual is one quadratic, and applying its matrix costs as much as one iteration. Conjugate gradients
+solve one piece to the last digit in about 2**n products; the hard part is to find the right piece. The iteration finds
+it fast but converges slowly afterwards. So Newton's method starts as soon as few entries still become active or
+inactive (docs/decomposition.md).
 """
 
 from __future__ import annotations
@@ -20,28 +21,28 @@ from bequeath.lattice.kronecker import compiled_for
 from bequeath.lattice.threads import in_threads
 
 _KERNELS = "bequeath.lattice.exact.newton_kernels"
-# Newton needs about a step, 2**n products, for every entry that is wrong, and so many more; entries that changed since
-# the last check stand for those.
+# Newton needs about one step of 2**n products for each wrong entry, and this many more. The number of wrong entries is
+# estimated by the number of entries that changed since the last check.
 _MORE_STEPS = 2
-# It is tried when it should cost at most so many times the iterations spent, and given up at _BUDGET times these: the
-# changed entries may be a small part of the wrong ones.
+# It starts if its expected cost is at most _WORTH times the iterations so far, and stops at _BUDGET times these,
+# because the estimate may be too low.
 _WORTH, _BUDGET = 1.5, 6.0
-# After a failure it is tried again once so many times the iterations have been spent.
-_AGAIN = 1.5
+# After a failure, it starts again when the number of iterations has grown by this factor.
+_RETRY = 1.5
 
 
 @dataclass(frozen=True)
 class Watch:
-    """What the checks have seen of each problem, and Newton's share of the work; kept up to date in place.
+    """State that decides when Newton's method starts for each problem; updated in place.
 
     Attributes
     ----------
     active : Tensor
-        Shape (problems, 2, 2**n), int8: the signs of the active entries at the last check.
+        Shape (problems, 2, 2**n), int8: signs of the active entries at the last check.
     failed : Tensor
-        Shape (problems,), int64: iterations that had been spent when Newton last failed.
+        Shape (problems,), int64: number of iterations when Newton last failed.
     used : Tensor
-        Shape (problems,), int64: products that Newton took.
+        Shape (problems,), int64: number of products that Newton has used.
     """
 
     active: Tensor
@@ -49,16 +50,16 @@ class Watch:
     used: Tensor
 
     def ready(self, rows: Tensor, y: Tensor, spent: Tensor) -> Tensor:
-        """Note the dual vectors of some problems, shape (rows, 1, 2, 2**n); which seem near enough to be finished?"""
+        """Record the dual vectors of some problems, shape (rows, 1, 2, 2**n). Returns which are ready for Newton."""
         now = ((y > 1).to(torch.int8) - (y < -1).to(torch.int8)).squeeze(1)
         changed = (now != self.active[rows]).sum((-1, -2))
         self.active[rows] = now
         products = (changed + _MORE_STEPS) * y.shape[-1]
-        return (products <= _WORTH * spent) & (spent >= _AGAIN * self.failed[rows])
+        return (products <= _WORTH * spent) & (spent >= _RETRY * self.failed[rows])
 
 
 def watch(problems: Problems) -> Watch | None:
-    """A watch over problems that Newton can finish: one model each, no noise, on a CPU with compiled kernels."""
+    """A watch, or None if Newton cannot be used: it needs one model, no noise or tilt, a CPU and compiled kernels."""
     count, models, size = problems.v.shape
     if models > 1 or problems.noise is not None or problems.tilt is not None:
         return None
@@ -78,13 +79,32 @@ def finish(
     spent: Tensor,
     most: int,
 ) -> tuple[Tensor, Tensor]:
-    """Better splits x and dual coordinates k of some of the ridge problems.
+    """Improve splits x and dual coordinates k of some ridge problems by Newton's method.
 
-    `goal` is the relative duality gap to reach. Where that fails, they are the best ones seen, and may be no better
-    than those given. `most` is how many products Newton may take of a problem in all.
+    Parameters
+    ----------
+    problems : Problems
+        All problems.
+    watched : Watch
+        Updated in place.
+    rows : Tensor
+        Indices of the problems to finish.
+    x, k : Tensor
+        Their splits and dual coordinates.
+    goal : float
+        Relative duality gap to reach.
+    spent : Tensor
+        Iterations spent on each so far.
+    most : int
+        Most products for one problem in total.
+
+    Returns
+    -------
+    x, k : Tensor
+        The best ones found; if Newton fails, they may be no better than the given ones.
     """
     kernels = compiled_for(k, _KERNELS)
-    assert kernels is not None, "watch says where it can be used"
+    assert kernels is not None, "watch has checked this"
     basis, x, k = problems.basis, x.clone(), k.clone()
     used = torch.zeros(len(k), dtype=torch.int64)
     budgets = torch.minimum((_BUDGET * spent).to(torch.int64), most - watched.used[rows])

@@ -1,4 +1,4 @@
-"""The Newton steps of `bequeath.lattice.exact.newton`, compiled: one problem at a time, all of it in the cache."""
+"""The Newton steps of `bequeath.lattice.exact.newton`, compiled; one problem at a time, which fits into the cache."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from bequeath.lattice.compiled import compiled
 from bequeath.lattice.exact.iteration_kernels import _dot, _soft
 from bequeath.lattice.exact.kernels import power
 
-# Tolerance of a step's linear system, relative: while the active set changes, and once it has been right.
+# Relative tolerance of the linear system of a step: while the active set changes, and after it was right.
 _ROUGH, _FINE = 0.1, 1e-7
-# Damping of that system in units of its gradient. Where few entries are active it is singular.
+# Damping of this system in units of its gradient; the system is singular if few entries are active.
 _DAMPING = 1e-6
-# A point on the search line will do where the slope has fallen to this part.
+# The line search stops where the slope has fallen to this share.
 _SLOPE = 0.1
 _LINE_TRIALS = 30
 _STUCK = 1
@@ -55,12 +55,12 @@ def _gap(x, off, y, k, k0, ridge):
             excess = max(abs(y[i, j]) - 1.0, 0.0)
             beyond += excess * excess
     gap = objective + ridge / 2 * squares - _dot(k, k0) + beyond / (2 * ridge)
-    return gap / objective if objective != 0 else 0.0  # a nan stays one
+    return gap / objective if objective != 0 else 0.0  # nan stays nan
 
 
 @compiled
 def _slope(y, along, t, flat, active):
-    """Of the dual at y + t * along, and its own slope; whether the active entries are still those given."""
+    """Slope and curvature of the dual at y + t * along, and whether the active entries are the given ones."""
     slope, curvature, same = flat, 0.0, True
     for i in range(2):
         for j in range(y.shape[1]):
@@ -74,7 +74,7 @@ def _slope(y, along, t, flat, active):
 
 @compiled
 def _along(y, along, flat, start, active):
-    """How far to go along a line: to the least of a convex, piecewise quadratic function. Is it a full step?"""
+    """Line search: the step to the minimum of a convex, piecewise quadratic function, and whether it is a full step."""
     low, high, t = 0.0, np.inf, 1.0
     for _ in range(_LINE_TRIALS):
         slope, curvature, same = _slope(y, along, t, flat, active)
@@ -96,10 +96,11 @@ def _along(y, along, flat, start, active):
 
 @compiled
 def settle(xs, ks, k0s, ridges, goal, budgets, used, first, last, w_and, w_or, empty, u, v, vt):
-    """Newton's method on the dual of ridge problems first .. last - 1, started at ks, shape (problems, 2**n).
+    """Newton's method on the dual of the ridge problems first .. last - 1, started at ks, shape (problems, 2**n).
 
-    Each stops at its goal, at its budget of products with the system's matrix, which `used` counts, or where rounding
-    ends it. The split and dual coordinates of least gap are left in xs, shape (problems, 2, 2**n), and ks.
+    A problem stops at its goal, at its budget of matrix products, which `used` counts, or when rounding prevents
+    further progress. The split and the dual coordinates with the least gap are written to xs, shape (problems, 2,
+    2**n), and ks.
     """
     size = k0s.shape[1]
     y, along, off = np.empty((2, size)), np.empty((2, size)), np.empty((2, size))
@@ -116,7 +117,7 @@ def settle(xs, ks, k0s, ridges, goal, budgets, used, first, last, w_and, w_or, e
             for j in range(size):
                 x[i, j] = _soft(y[i, j], 1.0) / ridge
         while True:
-            # How far x is from a split, in coordinates: the gradient of the dual, without its sign.
+            # The distance of x from the splits, in coordinates: minus the gradient of the dual.
             _coordinates(x, gradient, w_and, w_or, empty, u, vt, ands, spare)
             for j in range(size):
                 gradient[j] -= k0[j]
@@ -130,7 +131,7 @@ def settle(xs, ks, k0s, ridges, goal, budgets, used, first, last, w_and, w_or, e
                 for i in range(2):
                     for j in range(size):
                         xs[problem, i, j] = x[i, j] - off[i, j]
-            # Full steps that gain nothing are at the end of their precision.
+            # Full steps without progress have reached the limit of precision.
             if not (gap > goal) or products >= budgets[problem] or stuck > _STUCK:
                 break
             for i in range(2):
@@ -173,7 +174,7 @@ def settle(xs, ks, k0s, ridges, goal, budgets, used, first, last, w_and, w_or, e
             for i in range(2):
                 for j in range(size):
                     y[i, j] += t * along[i, j]
-                    # On the same entries x moves with y, without the rounding of |y| - 1 divided by the ridge.
+                    # With the same active entries, x moves with y; this avoids rounding in (|y| - 1) / ridge.
                     if full:
                         x[i, j] += active[i, j] * along[i, j] / ridge
                     else:

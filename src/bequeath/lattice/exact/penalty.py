@@ -1,7 +1,8 @@
-"""The norm that splits are chosen by: L1, and for several models together the L1 norms of their differences.
+"""The norm that is minimised over splits: the L1 norm, plus the L1 norms of differences for several models together.
 
-f(x) = sum over models |x_m| + coupling * sum over pairs |x_a - x_b|, for every interaction apart (METHOD 3, joint).
-For one model it is the absolute value. The models are axis `dim`, the interactions all other axes.
+For each interaction, f(x) = sum over models |x_m| + coupling * sum over pairs of models |x_a - x_b|. For one model it
+is the absolute value. The models are axis `dim`; all other axes are interactions. Source: docs/method.md, section
+"Exact readings" (`joint`).
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from torch import Tensor
 
 
 def soft(x: Tensor, threshold: Tensor | float) -> Tensor:
-    """Soft threshold: x moved towards 0 by at most `threshold`."""
+    """Soft threshold: move x towards 0 by at most `threshold`."""
     return x - x.clamp(min=-threshold, max=threshold)  # type: ignore[arg-type]
 
 
 def _ranks(models: int, like: Tensor, dim: int) -> Tensor:
-    """2 i - models - 1 for the ranks i = 1 .. models: sum over pairs |x_a - x_b| is the sum of rank times sorted x."""
+    """2 i - models - 1 for i = 1 .. models. Times the sorted x, their sum is the sum of |x_a - x_b| over pairs."""
     shape = [1] * like.ndim
     shape[dim] = models
     return torch.arange(1 - models, models, 2, dtype=like.dtype, device=like.device).view(shape)
 
 
 def norm(x: Tensor, coupling: float, dim: int) -> Tensor:
-    """f of every interaction: the shape of x without `dim`."""
+    """f of each interaction: the shape of x without axis `dim`."""
     total = x.abs().sum(dim)
     models = x.shape[dim]
     if models > 1 and coupling:
@@ -32,11 +33,11 @@ def norm(x: Tensor, coupling: float, dim: int) -> Tensor:
 
 
 def prox(x: Tensor, step: Tensor | float, coupling: float, dim: int) -> Tensor:
-    """argmin over p of step * f(p) + |p - x|**2 / 2.
+    """The proximal map: argmin over p of step * f(p) + |p - x|**2 / 2.
 
-    The differences pull sorted values together by their ranks; where that would cross them, they are averaged
-    (isotonic regression, by its min-max formula). Shrinking the result is then exact (Friedman et al., Ann. Appl.
-    Stat. 1, 2007).
+    The differences pull the sorted values together by amounts that depend on their ranks. Values that would cross are
+    averaged (isotonic regression, by its min-max formula). A soft threshold of the result is then exact (Friedman et
+    al., Ann. Appl. Stat. 1, 2007).
     """
     models = x.shape[dim]
     if models > 1 and coupling:
@@ -58,10 +59,10 @@ def prox(x: Tensor, step: Tensor | float, coupling: float, dim: int) -> Tensor:
 
 
 def gauge(y: Tensor, coupling: float, dim: int) -> Tensor:
-    """The least c >= 0 with <x, y> <= c f(x) for all x: f's dual norm, of every interaction.
+    """The dual norm of f for each interaction: the least c >= 0 with <x, y> <= c f(x) for all x.
 
-    f is a sum over level sets A of models (co-area formula), each counting |A| + coupling |A| |not A|; the most that y
-    can gain on one is by its largest or smallest |A| entries.
+    f is a sum over level sets A of models (co-area formula), each with the weight |A| + coupling |A| |not A|. The
+    largest <x, y> on a level set of a given size is reached by the largest or the smallest entries of y.
     """
     models = y.shape[dim]
     if models == 1:

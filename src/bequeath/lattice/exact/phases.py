@@ -1,7 +1,7 @@
-"""The solver's two phases: `Settle` finds the ridge problem's one solution, `Certify` bounds the plain problem.
+"""The two phases of the solver: `Settle` solves the ridge problem, `Certify` bounds the plain problem.
 
-Both are one contract. `init_state` makes the state, and `run` moves an iterate and hands what it names to the phase's
-`update`, which keeps the best in the state, until the phase is `done` with every problem.
+Both have the same contract. `init_state` makes the state. `run` iterates; it gives the solutions of an iterate to the
+`update` of the phase, which keeps the best ones in the state, until the phase is `done` for all problems.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ from bequeath.lattice.exact import newton
 from bequeath.lattice.exact.duality import lower_bound, objective_of, ridge_gap
 from bequeath.lattice.exact.iteration import Problems, advance, point_at, solution_at
 
-# Certificates are taken after 0, 32, 64, ... iterations, then whenever these have grown by a quarter.
+# Certificates are computed after 0, 32, 64, ... iterations, later whenever the number has grown by a quarter.
 _CHECK_EVERY = 32
-# Where a gap below _FINE is asked for, the first checks come later: one takes as long as hundreds of iterations.
+# For a gap below _FINE the first checks come later, because Newton's method makes a check as long as hundreds of
+# iterations.
 _CHECK_RARELY, _FINE = 512, 1e-7
 
 
 @dataclass(frozen=True)
 class State:
-    """What is known of each problem, the problems on axis 0; kept up to date in place.
+    """The best solution of each problem so far; updated in place. Axis 0 is the axis of problems.
 
     Attributes
     ----------
     best : Tensor
-        The best split so far, shape (problems, models, 2, 2**n).
+        The best split, shape (problems, models, 2, 2**n).
     duals : Tensor
         Coordinates of its dual vector, shape (problems, models, 2**n).
     objective, bound : Tensor
-        Shape (problems,): f(best), and the best lower bound on f of every split.
+        Shape (problems,): f(best), and the best lower bound on f of all splits.
     reached : Tensor
         Shape (problems,): relative duality gap of `best` as a solution of the ridge problem.
     iterations : Tensor
-        Shape (problems,), int64, on the CPU: spent so far.
+        Shape (problems,), int64, on the CPU: number of iterations.
     """
 
     best: Tensor
@@ -48,17 +49,18 @@ class State:
     iterations: Tensor
 
     def keep(self, rows: Tensor, better: Tensor, x: Tensor, k: Tensor) -> Tensor:
-        """Take solutions of some problems where they are better; which problems these are."""
+        """Replace the solutions of the problems in `rows` that are `better`. Returns these problems."""
         kept = rows[better]
         self.best[kept], self.duals[kept] = x[better], k[better]
         return kept
 
     def raise_bound(self, rows: Tensor, low: Tensor) -> None:
+        """Raise the lower bounds of the problems in `rows` to `low`, if these are higher."""
         self.bound[rows] = torch.maximum(self.bound[rows], low)
 
 
 def init_state(x: Tensor, duals: Tensor) -> State:
-    """The state before the first check, which measures what it starts from; both tensors become its own."""
+    """The state before the first check. It keeps both tensors and changes them in place."""
     unknown = torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
     spent = torch.zeros(len(x), dtype=torch.int64)
     return State(x, duals, unknown, torch.zeros_like(unknown), unknown.clone(), spent)
@@ -66,18 +68,18 @@ def init_state(x: Tensor, duals: Tensor) -> State:
 
 @dataclass(frozen=True)
 class Phase(ABC):
-    """What is solved, and how far."""
+    """A phase of the solver: its problems, and when they are solved."""
 
     problems: Problems
     max_iterations: int
 
     @abstractmethod
     def update(self, state: State, rows: Tensor, x: Tensor, k: Tensor) -> None:
-        """Keep what splits x with dual coordinates k say of some problems."""
+        """Update the state of the problems in `rows` by splits x with dual coordinates k."""
 
     @abstractmethod
     def done(self, state: State, rows: Tensor) -> Tensor:
-        """Which of some problems need no more iterations?"""
+        """Which of the problems in `rows` need no more iterations, bool."""
 
     @property
     def check_every(self) -> int:
@@ -87,7 +89,7 @@ class Phase(ABC):
 
 @dataclass(frozen=True)
 class Settle(Phase):
-    """Solve the ridge problem to a relative duality gap of `goal`, if need be by Newton's method."""
+    """Solve the ridge problem to a relative duality gap of `goal`, with the help of Newton's method."""
 
     goal: float
     watched: newton.Watch | None
@@ -107,7 +109,7 @@ class Settle(Phase):
             self._measure(state, near, *better)
 
     def _measure(self, state: State, rows: Tensor, x: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        """Keep solutions where they are the best so far; their gaps and dual vectors."""
+        """Keep the solutions that are the best so far. Returns the gaps and dual vectors of all."""
         problems = self.problems.rows(rows)
         low, y = lower_bound(problems, k)
         gap = ridge_gap(problems, x, k, y)
@@ -130,9 +132,9 @@ class Settle(Phase):
 
 @dataclass(frozen=True)
 class Certify(Phase):
-    """Raise the bound of the plain problem to a relative duality gap of `tol`; improve the solution too if `improve`.
+    """Raise the lower bound of the plain problem to a relative duality gap of `tol`; with `improve`, the solution too.
 
-    `enough`, shape (problems,), is an objective at which a problem may stop, whatever its gap; `scale` its unit.
+    `enough`, shape (problems,), is an objective at which a problem stops whatever its gap; `scale` is its unit.
     """
 
     tol: float
@@ -157,9 +159,9 @@ class Certify(Phase):
 
 
 def run(phase: Phase, state: State, precision: torch.dtype) -> None:
-    """Iterate in some precision from the best so far, dropping problems from the batch as they finish.
+    """Iterate in the given precision from the best solutions; problems leave the batch when they are done.
 
-    Every check is in float64.
+    Checks are always in float64.
     """
     rows = torch.arange(len(state.best), device=state.best.device)
     rows = rows[~phase.done(state, rows)]

@@ -1,1 +1,1 @@
-"""Interactions from few masks: designs, candidate terms, penalised fits and their certificates."""
+"""Interactions from sampled masks: designs, candidate terms, penalised fits and their certificates."""

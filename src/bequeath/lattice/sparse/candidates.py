@@ -1,9 +1,9 @@
-"""Candidate terms where all of them are too many to list: grown by what is left unexplained.
+"""Grows candidate terms from the residuals of fits, if there are too many terms to list them all.
 
-The strongest terms on the values come first. Then, in rounds, the path is followed to a few more terms, and the terms
-that are strongest on what the fit leaves are added. Where one search through all terms takes too long, the largest
-orders are reached from below: the strongest terms of one order less, and those that are chosen, each with one player
-more (hierarchy). What the hierarchy misses, the certificate's search through all terms finds.
+It starts with the terms that correlate most with the values. Each round follows the lasso path to more chosen terms,
+and adds the terms that correlate most with the residuals of that fit. If a search through all terms takes too long, the
+largest orders are built by hierarchy: one player is added to the strongest and to the chosen terms of the order below.
+Terms that the hierarchy misses are found by the certificate, which searches all terms.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from bequeath.lattice.sparse.search import search_cost, strongest
 from bequeath.lattice.sparse.selection import PENALTIES, follow
 from bequeath.lattice.sparse.terms import Bits, Floats, Terms, distinct, joined, pack
 
-# Terms that the values bring in, and each round after that; chosen terms at the end of each round.
+# Candidates at the start, candidates added in each round, and chosen terms at the end of each round.
 _START, _MORE, _ROUNDS = 1500, 400, (12, 40, 120)
-# Multiplications that one search may take, about half a second.
+# Most multiplications of one search, about half a second.
 _SEARCH = 1.5e10
-# Terms of one order that are extended to the next.
+# Number of terms of one order that are extended to the next.
 _PARENTS = 200
 
 
@@ -33,34 +33,45 @@ def grown(
     kinds: tuple[int, ...],
     by_order: Floats,
 ) -> Terms:
-    """Candidates for the values y on the masks in `rows` alone; sorted, of different columns.
+    """Candidates for the values y, from the masks in `rows` only; sorted, with different columns.
 
     Parameters
     ----------
-    masks, packed : bool (K, n), and their bits
-    rows, y : (64 * words,), 1 for masks to be used, and values
-    by_order : (order + 1,), weight of a term of each order
+    masks, packed : ndarray
+        Masks, bool (K, n), and the same packed by `terms.pack`.
+    rows, y : ndarray
+        (64 * words,): 1 for masks to be used, and values.
+    order : int
+        Largest number of players in a term.
+    kinds : tuple of int
+        AND, OR or both.
+    by_order : ndarray
+        (order + 1,): weight of a term of each order.
+
+    Returns
+    -------
+    Terms
     """
     index = np.flatnonzero(rows)
-    some = masks[index]
+    shown = masks[index]
     scale = y[index].std()
     used = pack(rows.astype(bool)[:, None])[0]
-    left = y[index] - y[index].mean()
-    terms = _found(some, left, order, kinds, by_order, _START, None)
+    residual = y[index] - y[index].mean()
+    terms = _strongest(shown, residual, order, kinds, by_order, _START, None)
     for most in _ROUNDS:
-        if not left.any():
+        if not residual.any():
             break
         terms = terms[distinct(terms.columns(packed), used)]
         bits = terms.columns(packed)
         path = follow(bits, by_order[terms.orders], rows, y, PENALTIES * scale, most)
-        left = (y - path.fitted(1.0)[-1])[index]
-        left -= left.mean()
+        residual = (y - path.fitted(1.0)[-1])[index]
+        residual -= residual.mean()
         chosen = terms[path.members[-1][path.members[-1] >= 0]]
-        terms = joined([terms, _found(some, left, order, kinds, by_order, _MORE, chosen)])
+        terms = joined([terms, _strongest(shown, residual, order, kinds, by_order, _MORE, chosen)])
     return terms[distinct(terms.columns(packed), used)]
 
 
-def _found(
+def _strongest(
     masks: NDArray[np.bool_],
     r: Floats,
     order: int,
@@ -69,7 +80,7 @@ def _found(
     keep: int,
     chosen: Terms | None,
 ) -> Terms:
-    """About `keep` terms that are strongest on r."""
+    """About `keep` terms with the largest |<r, column>| / weight; `chosen` terms are extended by hierarchy, too."""
     n = masks.shape[1]
     lower = order
     while lower > 2 and search_cost(n, len(masks), lower) > _SEARCH:
@@ -101,7 +112,7 @@ def _wider(terms: Terms, order: int) -> Terms:
 
 
 def extended(terms: Terms, n: int, kinds: tuple[int, ...]) -> Terms:
-    """All terms that have one player more than the given ones, of the same kind; singletons become both kinds."""
+    """All terms with one more player than a given term, of the same kind; singletons become both kinds."""
     rows = []
     for players, kind in zip(terms.players, terms.kinds, strict=True):
         members = players[players >= 0]

@@ -1,4 +1,4 @@
-"""From values on sampled masks to interactions: sparse, certified, with errors and a held-out R2."""
+"""Sparse readings: interactions from values on sampled masks, with certificate, errors and held-out R2."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from bequeath.lattice.threads import in_parts
 
 Kind = Literal["and-or", "and", "or"]
 
-# Tables of one part of the work.
+# Number of tables in one part of the work.
 _PART = 4
-# Powers of two that numbers keep far away from the ends of their range.
+# Largest power of two of a result; larger ones come too close to the end of the range of float64.
 _RANGE = 900
 _IN_UNITS = ("value", "error", "constant", "residual", "spread")
 
@@ -47,37 +47,40 @@ def fit(
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Interactions:
-    """AND and OR interactions that explain values on some of the 2**n masks, and predict the others (METHOD 4).
+    """Sparse AND and OR interactions from values on some of the 2**n masks; they also predict the other masks.
+
+    A lasso on all terms up to an order chooses the terms; penalty and shrinkage are chosen by cross-validation over
+    masks. Source: docs/method.md, section "Sparse reading"; details in docs/sparse.md.
 
     Parameters
     ----------
     masks : Tensor or array
-        bool (or 0 and 1), shape (K, n), n up to 256, True where a player is shown; the empty mask must be among them.
-        `bequeath.draw_masks` makes them.
+        bool (or 0 and 1), shape (K, n), n up to 256, True where a player is shown. The empty mask must be among them.
+        `draw_masks` makes masks.
     values : Tensor or array
-        Numbers, shape (K,) or (..., K), on any device: tables share the masks, and are fitted each by
-        itself.
+        Values of the masks, shape (K,) or (..., K), on any device. Tables share the masks; each is fitted separately.
     order : int, optional
-        Terms of up to so many players. By default 4 where all terms of order 4 can be listed (up to 16 players, or 19
-        of one kind), else 3; less where there are fewer players, or too few masks for it.
+        Largest number of players in a term. By default 4 if all terms of order 4 can be listed (up to 16 players, or 19
+        for one kind), else 3; less with fewer players, or too few masks.
     kind : {"and-or", "and", "or"}
-        Kinds of terms; a single player's effect stands under AND in any case.
+        Kinds of terms. The effects of single players are always AND terms.
     players : sequence of str, optional
         Names of the n players; their numbers by default.
     resamples : int
-        Fits on random halves of the masks that say how often a term is chosen, and how much it changes: `Term.chosen`
-        and `Term.error`, which are nan with 0.
+        Number of fits on random halves of the masks, even. They give `Term.chosen` and `Term.error`; with 0 these are
+        NaN.
     seed : int
-        Of the folds, halves and resamples; has no effect on anything else.
+        Seed of folds, halves and resamples.
     progress : callable, optional
-        Called with the number of tables just finished.
+        Called with the number of tables that were just finished.
 
     Returns
     -------
     Interactions
-        Listed terms; v(0) is exact, `residual` is what they leave of v(N), `certificate` bounds how far the plain fit
-        behind the choice of terms is from its optimum over all terms of the stated orders (of values beyond 1e135, or
-        below 1e-135, only the gap of the two is told: they themselves would leave the range of numbers).
+        Listed terms in the units of the values. v(0) is fitted exactly; `residual` is v(N) minus its prediction; `r2`
+        is R2 on held-out masks (at most 1, higher is better). `certificate` bounds the distance of the plain lasso fit
+        from its optimum over all terms up to the order. (For values above 1e135 or below 1e-135, only its gap is
+        meaningful, because squares would leave the range of float64.)
 
     Raises
     ------
@@ -88,19 +91,26 @@ def fit(
     Warns
     -----
     RepeatedMaskWarning
-        If a mask is there several times with different values; their mean is used.
+        If a mask is given several times with different values; their mean is used.
     ConstantValuesWarning
-        If a table's values do not vary: it has no terms, and its R2 is nan.
+        If the values of a table do not vary: it has no terms, and its R2 is NaN.
 
     Examples
     --------
-    >>> masks = bq.draw_masks(16, 256)
-    >>> found = bq.fit(masks, game.values(masks))
-    >>> found.r2, found.top(5)
+    >>> import bequeath as bq
+    >>> masks = bq.draw_masks(6, 64)
+    >>> x = masks.double()
+    >>> interactions = bq.fit(masks, 1 + 3 * x[:, 0] * x[:, 1] - 2 * x[:, 4], order=2)
+    >>> [(term.type, term.name, round(term.value, 2)) for term in interactions.top(2)]
+    [('and', '{0, 1}', 3.0), ('and', '{4}', -2.0)]
+    >>> round(interactions.r2.item(), 2), interactions.offset.item()
+    (1.0, 1.0)
     """
     resamples, seed = whole(resamples, "resamples", 0), whole(seed, "seed", 0)
     if resamples % 2:
-        raise BequeathError(f"resamples: {resamples}; give an even number of 0 or more: halves come in pairs")
+        raise BequeathError(
+            f"resamples: {resamples}; give an even number of 0 or more (halves come in pairs)"
+        )
     if order is None:
         order = _order_for(masks, kind)
     sampled = check_sampled(masks, values, order, kind)
@@ -120,12 +130,12 @@ def fit(
             ConstantValuesWarning,
             stacklevel=2,
         )
-    again = partial(_halves, sampled, names, order, kind, seed)
-    return _assembled(readings, sampled, names, order, again)
+    read_halves = partial(_halves, sampled, names, order, kind, seed)
+    return _assembled(readings, sampled, names, order, read_halves)
 
 
 def _order_for(masks: Any, kind: str) -> int:
-    """The order of a reading that is not told one. Wrong masks and kinds are left to the checks."""
+    """The default order. Wrong masks and kinds are refused later, by the checks."""
     shape = plain_tensor(masks, "masks").shape
     return usual_order(shape[1], shape[0], kind) if len(shape) == 2 and kind in KINDS else 1
 
@@ -137,13 +147,13 @@ def _read_part(design: Shared, sampled: Sampled, part: slice) -> list[Reading]:
 
 
 def _read_one(design: Shared, y: Floats) -> Reading:
-    """A table, v(0) taken off, read at the size of one: squares of values far from one leave the range of numbers."""
+    """Read one table minus v(0), scaled to values of about 1, because squares of others may leave float64's range."""
     power = int(np.frexp(np.abs(y).max(initial=0.0))[1])
-    found = read(design, np.ldexp(y, -power))
-    # The certificate is in squared units: where these leave the range, its gap alone is kept.
+    reading = read(design, np.ldexp(y, -power))
+    # The certificate is in squared units. If these would leave the range, only its gap stays meaningful.
     squared = min(max(2 * power, -_RANGE), _RANGE)
     powers = dict.fromkeys(_IN_UNITS, power) | dict.fromkeys(("objective", "lower_bound"), squared)
-    return replace(found, **{name: np.ldexp(getattr(found, name), by) for name, by in powers.items()})
+    return replace(reading, **{name: np.ldexp(getattr(reading, name), by) for name, by in powers.items()})
 
 
 def _assembled(
@@ -151,28 +161,27 @@ def _assembled(
     sampled: Sampled,
     names: tuple[str, ...],
     order: int,
-    again: Callable[[], tuple[Interactions, Interactions]],
+    read_halves: Callable[[], tuple[Interactions, Interactions]],
 ) -> Interactions:
-    """One result of all tables, over the union of their terms."""
-    place: dict[tuple[int, ...], int] = {}
-    for reading in readings:
-        for row in np.column_stack(
-            (reading.terms.orders, reading.terms.kinds, reading.terms.players)
-        ).tolist():
-            place.setdefault(tuple(row), 0)
-    keys = sorted(place)  # by order, AND first, then by players
-    place = {key: i for i, key in enumerate(keys)}
+    """Join the readings of all tables, over the union of their terms."""
+    by_reading = [
+        [
+            tuple(row)
+            for row in np.column_stack((part.terms.orders, part.terms.kinds, part.terms.players)).tolist()
+        ]
+        for part in readings
+    ]
+    keys = sorted({key for of_reading in by_reading for key in of_reading})  # by order, AND first, by players
+    column = {key: i for i, key in enumerate(keys)}
     shape = (len(readings), len(keys))
     value, error, chosen = np.zeros(shape), np.full(shape, np.nan), np.full(shape, np.nan)
-    for i, reading in enumerate(readings):
-        rows = np.column_stack((reading.terms.orders, reading.terms.kinds, reading.terms.players)).tolist()
-        columns = [place[tuple(row)] for row in rows]
+    for i, (reading, of_reading) in enumerate(zip(readings, by_reading, strict=True)):
+        columns = [column[key] for key in of_reading]
         value[i, columns], error[i, columns] = reading.value, reading.error
         chosen[i, columns] = reading.chosen
 
     def tensor(numbers: Any, *axes: int) -> torch.Tensor:
-        made = torch.as_tensor(np.asarray(numbers))
-        return made.reshape((*sampled.shape, *axes)).to(sampled.device)
+        return torch.as_tensor(np.asarray(numbers)).reshape((*sampled.shape, *axes)).to(sampled.device)
 
     listed = Listed(
         members=tuple(tuple(p for p in key[2:] if p >= 0) for key in keys),
@@ -186,7 +195,7 @@ def _assembled(
         spread=tensor([reading.spread for reading in readings]),
         order=order,
         masks=len(sampled.masks) + 1,
-        again=again,
+        read_halves=read_halves,
     )
     certificate = Certificate(
         objective=tensor([reading.objective for reading in readings]),
@@ -206,7 +215,7 @@ def halves(
     players: Sequence[str] | None = None,
     seed: int = 0,
 ) -> tuple[Interactions, Interactions]:
-    """What `Interactions.halves` of `fit` with the same arguments gives, without the whole reading."""
+    """`Interactions.halves` of a `fit` with the same arguments, without the whole reading."""
     sampled = check_sampled(masks, values, order, kind)
     return _halves(sampled, names_of(players, sampled.masks.shape[1]), order, kind, seed)
 
@@ -214,7 +223,7 @@ def halves(
 def _halves(
     sampled: Sampled, names: tuple[str, ...], order: int, kind: Kind, seed: int
 ) -> tuple[Interactions, Interactions]:
-    """The same reading, without errors, from two disjoint halves of the masks; both have the empty and the full one."""
+    """Readings without errors from two disjoint halves of the masks; both have the empty and the full mask."""
     k = len(sampled.masks)
     inner = np.setdiff1d(np.arange(k), [sampled.full])
     shuffled = np.random.default_rng([seed, 2]).permutation(inner)
@@ -236,5 +245,5 @@ def _half(
     n = sampled.masks.shape[1]
     masks = np.concatenate((np.zeros((1, n), bool), sampled.masks[rows]))
     values = np.concatenate((sampled.empty[:, None], sampled.values[:, rows]), axis=1)
-    found = fit(masks, values, order, kind=kind, players=names, resamples=0, seed=seed)
-    return found.with_shape(sampled.shape).to(sampled.device)
+    reading = fit(masks, values, order, kind=kind, players=names, resamples=0, seed=seed)
+    return reading.with_shape(sampled.shape).to(sampled.device)

@@ -1,4 +1,4 @@
-"""How many masks are enough: they are doubled until the readings stop improving (docs/sparse.md)."""
+"""How many masks are enough: their number is doubled until the readings stop improving (docs/sparse.md)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ import torch
 
 from bequeath.lattice.interactions import Interactions
 
-# Masks of the first look, and of the last one unless another limit is given.
+# Number of masks at the start, and default limit.
 FIRST, LIMIT = 128, 2048
-# Two doublings pay if they raise the mean held-out R2 by so much, and lower the terms' relative error by such a share.
-# Two, as the R2 of few tables is rough.
+# Doublings that must show no gain before it stops (two, because the R2 of few tables is noisy); smallest gain of the
+# mean held-out R2; smallest relative gain of the relative error of the terms.
 _PATIENCE, _R2_GAIN, _ERROR_GAIN = 2, 0.01, 0.05
 
 
 @dataclass(frozen=True)
 class Look:
-    """The readings of all tables at one number of masks.
+    """A summary of the readings of all tables at one number of masks.
 
     Attributes
     ----------
     masks : int
+        Number of masks.
     r2 : float
-        Mean held-out R2 over the tables whose values vary; nan where none do.
+        Mean held-out R2 over the tables whose values vary; NaN if none do. Higher is better.
     error : float
-        Mean over tables of the terms' standard errors, summed, by their strengths, summed; nan without terms.
+        Mean over tables of the sum of the terms' standard errors divided by the sum of their strengths; NaN without
+        terms. Lower is better.
     """
 
     masks: int
@@ -36,14 +38,14 @@ class Look:
 
     @classmethod
     def at(cls, masks: int, readings: Sequence[Interactions]) -> Look:
-        """What sparse readings of one number of masks come to."""
-        r2 = torch.cat([one.r2.reshape(-1) for one in readings])
-        errors = torch.cat([_relative_error(one) for one in readings])
+        """Summarise sparse readings that were made with so many masks."""
+        r2 = torch.cat([reading.r2.reshape(-1) for reading in readings])
+        errors = torch.cat([_relative_error(reading) for reading in readings])
         return cls(masks, float(r2.nanmean()), float(errors.nanmean()))
 
 
 def _relative_error(reading: Interactions) -> torch.Tensor:
-    """Of each table, (tables,)."""
+    """Sum of the standard errors divided by the sum of the strengths of each table, (tables,)."""
     listed = reading.listed
     assert listed is not None
     error = listed.error.reshape(-1, len(listed)).nansum(-1)
@@ -51,15 +53,20 @@ def _relative_error(reading: Interactions) -> torch.Tensor:
 
 
 def why_enough(looks: Sequence[Look], n_players: int, limit: int = LIMIT) -> str | None:
-    """Why no more masks are worth their evaluation, in words; None where twice as many are.
+    """The reason to stop, in words; None if the number of masks should be doubled again.
 
     Parameters
     ----------
     looks : sequence of Look
-        So far, each at twice the masks of the one before.
+        All summaries so far, each at twice the number of masks of the one before.
     n_players : int
+        Number of players.
     limit : int
-        Masks at most.
+        Largest number of masks.
+
+    Returns
+    -------
+    str or None
     """
     last = looks[-1]
     if n_players < 63 and last.masks >= 2**n_players:
@@ -81,6 +88,6 @@ def why_enough(looks: Sequence[Look], n_players: int, limit: int = LIMIT) -> str
 
 
 def next_number(looks: Sequence[Look], n_players: int, limit: int = LIMIT) -> int:
-    """Masks of the next look: twice the last, within the limit and what there is."""
+    """The next number of masks: twice the last one, at most the limit and 2**n."""
     number = min(2 * looks[-1].masks if looks else FIRST, limit)
     return min(number, 2**n_players) if n_players < 63 else number

@@ -1,9 +1,9 @@
-"""Columns of terms as bits, and penalised least squares on them, compiled.
+"""Columns of terms as bits, and inner products with them, compiled.
 
-A term's column says for each of K masks whether the term is present: one bit each, packed into words of 64 masks,
-shape (words, terms). Inner products of two columns are counts of bits; those of a column with real values go through
-tables of partial sums over 8 masks (the method of four Russians). Every function works on one table and one set of
-masks, alone: batches, threads and the order of the tables change no bit of a result.
+The column of a term has one bit for each of K masks: whether the term is present. The bits are packed into words of 64
+masks, shape (words, terms). The inner product of two columns is a count of bits. The inner product of a column with
+real values uses tables of partial sums over 8 masks (the method of four Russians). Each function works on one table and
+one set of masks, so batches, threads and the order of the tables do not change a bit of the results.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bequeath.lattice.compiled import compiled
 
 @intrinsic
 def _count(typing_context, word):
-    """Set bits of a word."""
+    """Number of set bits of a word."""
 
     def generate(context, builder, signature, arguments):
         return builder.ctpop(arguments[0])
@@ -28,9 +28,9 @@ def _count(typing_context, word):
 
 @compiled
 def columns(shown, players, kinds, out):
-    """Pack the columns of terms first .. into out (words, terms).
+    """Write the packed columns of terms to out (words, terms).
 
-    shown: (n, words), players of each mask; players: (terms, orders), -1 behind the last; kinds: 0 AND, 1 OR.
+    shown: (n, words), packed masks. players: (terms, orders), padded by -1. kinds: 0 AND, 1 OR.
     """
     for j in range(players.shape[0]):
         for w in range(shown.shape[1]):
@@ -57,7 +57,7 @@ def _partial_sums(x, first, sums):
 
 @compiled
 def products(bits, x, out):
-    """out[j] = sum of x over the masks where term j is present; x (64 * words,), padded by zeros."""
+    """out[j] = sum of x over the masks in which term j is present; x (64 * words,) is padded by zeros."""
     words, terms = bits.shape
     sums = np.zeros((8, 256))
     out[:] = 0.0
@@ -82,7 +82,7 @@ def products(bits, x, out):
 
 @compiled
 def counts(bits, chosen, out):
-    """out[j] = how many of the chosen masks, bits (words,), term j is present in."""
+    """out[j] = number of the chosen masks, bits (words,), in which term j is present."""
     words, terms = bits.shape
     out[:] = 0.0
     for w in range(words):
@@ -92,7 +92,7 @@ def counts(bits, chosen, out):
 
 @compiled
 def common(a, b):
-    """How many masks two packed columns (words,) share."""
+    """Number of masks in which both of two terms, packed columns (words,), are present."""
     total = uint64(0)
     for w in range(a.size):
         total += _count(a[w] & b[w])  # type: ignore[call-arg]

@@ -1,6 +1,7 @@
-"""One name for one function: {i} + {j} is AND{i, j} + OR{i, j} on every mask, and two models must say it alike.
+"""Agreed names for equal functions: {i} + {j} equals AND{i, j} + OR{i, j} on every mask.
 
-Which of the two a fit ends with depends on the model's other terms, so models would seem to differ where they do not.
+Which of the two a fit chooses depends on its other terms. Without agreed names, two models with the same function would
+seem to differ.
 """
 
 from __future__ import annotations
@@ -11,31 +12,31 @@ from numpy.typing import NDArray
 from bequeath.lattice.compiled import compiled
 from bequeath.lattice.sparse.terms import OR, Floats, Terms
 
-# Rounds over all pairs; each lessens the L1 norm or keeps it, so few are needed.
+# Most rounds over all pairs. A round never increases the L1 norm, so few are needed.
 _ROUNDS = 20
 
 
 def exchangeable(terms: Terms) -> NDArray[np.int64]:
-    """Places of {i}, {j}, AND{i, j}, OR{i, j} among the terms, for all pairs that have all four: (pairs, 4)."""
-    place = {}
-    for at in np.flatnonzero(terms.orders <= 2):
-        players = tuple(int(p) for p in terms.players[at] if p >= 0)
-        place[players, int(terms.kinds[at])] = int(at)
-    found = []
-    for (players, kind), either in place.items():
+    """Indices of {i}, {j}, AND{i, j}, OR{i, j} among the terms, for all pairs with all four: (pairs, 4)."""
+    index = {}
+    for term in np.flatnonzero(terms.orders <= 2):
+        players = tuple(int(p) for p in terms.players[term] if p >= 0)
+        index[players, int(terms.kinds[term])] = int(term)
+    fours = []
+    for (players, kind), or_term in index.items():
         if kind == OR and len(players) == 2:
-            four = [place.get(key) for key in ((players[:1], 0), (players[1:], 0), (players, 0))] + [either]
+            four = [index.get(key) for key in ((players[:1], 0), (players[1:], 0), (players, 0))] + [or_term]
             if None not in four:
-                found.append(four)
-    return np.array(sorted(found), dtype=np.int64).reshape(-1, 4)
+                fours.append(four)
+    return np.array(sorted(fours), dtype=np.int64).reshape(-1, 4)
 
 
 @compiled
 def rename(values, fours):
-    """Give each pair's part of the rows of values (rows, terms) the name with the least L1 norm, in place.
+    """Rewrite the rows of values (rows, terms) so that each pair has the least L1 norm, in place.
 
-    Moving t from {i} and {j} to AND and OR changes no value of the game. The L1 norm is least over an interval of t:
-    of its ends the one with fewer terms is taken, then the one with the smaller OR.
+    Moving an amount t from {i} and {j} to AND and OR does not change the game. The L1 norm is smallest on an
+    interval of t. Of its two ends, the one with fewer terms is used; if equal, the one with the smaller OR term.
     """
     for row in range(values.shape[0]):
         b = values[row]
@@ -65,7 +66,7 @@ def rename(values, fours):
 def renamed(
     members: NDArray[np.int64], b: Floats, size: int, fours: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], Floats]:
-    """Chosen terms, as places among `size` terms, and their values under the agreed names."""
+    """Chosen terms, as indices among `size` terms, and their values under the agreed names."""
     row = np.zeros((1, size))
     row[0, members] = b
     rename(row, fours)

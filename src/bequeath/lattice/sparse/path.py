@@ -1,11 +1,11 @@
-"""The whole lasso path of one table, exactly, by homotopy: compiled.
+"""The exact lasso path of one table by homotopy, compiled.
 
     minimise over b:  1/2 |y - X b|^2 + lam sum_j w_j |b_j| + ridge/2 |b|^2,    lam from large to small.
 
 The solution is piecewise linear in lam (Osborne, Presnell, Turlach 2000; Efron et al. 2004). On each piece
-b(lam) = refit - lam * direction, where `refit` is the least-squares fit on the chosen terms: so the fit without
-shrinkage, and its error on masks that were left out, cost nothing beside the path. The vanishing ridge names one
-solution where the columns depend on each other (AND{i,j} + OR{i,j} = {i} + {j} on every mask).
+b(lam) = refit - lam * direction, where `refit` is the least-squares fit on the chosen terms. So the fit without
+shrinkage, and its error on left-out masks, need no further work. The vanishing ridge makes the solution unique if
+columns are linearly dependent (AND{i,j} + OR{i,j} = {i} + {j} on every mask).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bequeath.lattice.sparse.walk import (
 
 @summing
 def _join(factor, row, diagonal, size):
-    """Append a row and column to the Cholesky factor (lower) of `size` terms; False where it is dependent."""
+    """Append a row and column to the lower Cholesky factor of `size` terms; False if the term is linearly dependent."""
     for i in range(size):
         total = row[i]
         for j in range(i):
@@ -47,7 +47,7 @@ def _join(factor, row, diagonal, size):
 
 @compiled
 def _leave(factor, place, size):
-    """Take term `place` out of the Cholesky factor of `size` terms, by rotations."""
+    """Remove the term at index `place` from the Cholesky factor of `size` terms, by rotations."""
     for i in range(place + 1, size):
         for j in range(i + 1):
             factor[i - 1, j] = factor[i, j]
@@ -90,7 +90,7 @@ def _centre(x, used, number):
 
 @compiled
 def _joined(bits, walk, ridge, row):
-    """Take in the term that joins; False where there is no room for it."""
+    """Add the term that joins to the active terms; False if there is no room for it."""
     size, joining, number = walk.whole[SIZE], walk.whole[JOINING], walk.real[NUMBER]
     if size == walk.active.size or size + 1 >= number:
         return False
@@ -112,8 +112,8 @@ def _joined(bits, walk, ridge, row):
 
 
 @compiled
-def _find_piece(bits, rows, weight, walk, right, rest):
-    """The direction of the next piece, its length, and what happens at its end."""
+def _find_piece(bits, rows, weight, walk, right, residual):
+    """Direction and length of the next piece, and the term that joins or leaves at its end."""
     size, dropped, lam = walk.whole[SIZE], walk.whole[DROPPED], walk.real[LAM]
     for q in range(size):
         right[q] = walk.sign[q] * weight[walk.active[q]]
@@ -123,9 +123,9 @@ def _find_piece(bits, rows, weight, walk, right, rest):
         add_column(bits, walk.active[q], walk.direction[q], walk.slope)
     _centre(walk.slope, rows, walk.real[NUMBER])
     for k in range(rows.size):
-        rest[k] = walk.slope[k] * rows[k]
-    products(bits, rest, walk.a)
-    # c_j(lam - g) = c_j - g a_j for terms outside; join where it meets (lam - g) w_j.
+        residual[k] = walk.slope[k] * rows[k]
+    products(bits, residual, walk.a)
+    # For inactive terms c_j(lam - g) = c_j - g a_j; a term joins where this reaches (lam - g) w_j.
     step = lam
     joining = -2
     leaving = -1
@@ -162,8 +162,8 @@ def _find_piece(bits, rows, weight, walk, right, rest):
 
 
 @compiled
-def _tell(lam, walk):
-    """The solution at a penalty of the piece at hand, in the next row of the results."""
+def _record(lam, walk):
+    """Write the solution at a penalty within the current piece to the next row of the results."""
     done, size = walk.whole[DONE], walk.whole[SIZE]
     g = walk.real[LAM] - lam
     for q in range(size):
@@ -177,8 +177,8 @@ def _tell(lam, walk):
 
 
 @compiled
-def _end_piece(bits, rows, y, walk, rest):
-    """Go to the end of the piece at hand; the term that leaves there, leaves."""
+def _end_piece(bits, rows, y, walk, residual):
+    """Move to the end of the current piece, and remove the term that leaves there."""
     size, step, leaving = walk.whole[SIZE], walk.real[LENGTH], walk.whole[LEAVING]
     for q in range(size):
         walk.beta[q] += step * walk.direction[q]
@@ -199,8 +199,8 @@ def _end_piece(bits, rows, y, walk, rest):
         walk.whole[SIZE] -= 1
     if walk.whole[STEPS] % 32 == 0:
         for k in range(walk.fit.size):
-            rest[k] = (y[k] - walk.fit[k]) * rows[k]
-        products(bits, rest, walk.c)
+            residual[k] = (y[k] - walk.fit[k]) * rows[k]
+        products(bits, residual, walk.c)
     else:
         for j in range(bits.shape[1]):
             walk.c[j] -= step * walk.a[j]
@@ -208,23 +208,23 @@ def _end_piece(bits, rows, y, walk, rest):
 
 @compiled
 def homotopy(bits, rows, y, weight, ridge, lams, walk):
-    """Follow a walk through the falling penalties `lams`: those that it has reached, and more.
+    """Continue a walk through the falling penalties `lams`, which include those that it has reached.
 
-    A constant is fitted beside the terms.
+    A constant is fitted in addition to the terms.
 
     Parameters
     ----------
-    bits : uint64 (words, terms)
+    bits : uint64 (words, terms), packed columns
     rows : float64 (64 * words,), 1 for masks to be used, 0 for others
-    y : float64 (64 * words,)
-    weight : float64 (terms,), 0 or below: the term is left out
+    y : float64 (64 * words,), values
+    weight : float64 (terms,), penalty weights; a term with weight 0 or below is left out
     ridge : added to the diagonal
     lams : float64 (penalties,)
-    walk : Walk, changed; it stops beyond as many chosen terms as it has room for
+    walk : Walk, changed in place; it stops when there is no room for another chosen term
     """
     most = walk.active.size
     whole, real = walk.whole, walk.real
-    right, row, rest = np.zeros(most), np.zeros(most), np.empty(rows.size)
+    right, row, residual = np.zeros(most), np.zeros(most), np.empty(rows.size)
     while whole[STEPS] == 0 and whole[DONE] < lams.size and lams[whole[DONE]] >= real[LAM]:
         walk.fits[whole[DONE]] = walk.fit
         whole[DONE] += 1
@@ -234,10 +234,10 @@ def homotopy(bits, rows, y, weight, ridge, lams, walk):
             if whole[JOINING] >= 0 and not _joined(bits, walk, ridge, row):
                 whole[JOINING] = -2
                 break
-            _find_piece(bits, rows, weight, walk, right, rest)
+            _find_piece(bits, rows, weight, walk, right, residual)
             whole[WITHIN] = 1
         while whole[DONE] < lams.size and lams[whole[DONE]] >= real[LAM] - real[LENGTH]:
-            _tell(lams[whole[DONE]], walk)
-        if whole[DONE] < lams.size:  # else more penalties of this piece may be asked for later
-            _end_piece(bits, rows, y, walk, rest)
+            _record(lams[whole[DONE]], walk)
+        if whole[DONE] < lams.size:  # else a later call may ask for more penalties of this piece
+            _end_piece(bits, rows, y, walk, residual)
             whole[WITHIN] = 0

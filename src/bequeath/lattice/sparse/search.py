@@ -1,7 +1,8 @@
-"""The strongest of all terms up to an order, also of those that were never listed.
+"""Searches all terms up to an order for the strongest ones, without listing the terms.
 
-<r, AND_T> of all sets T of two players behind a common prefix is one matrix product over the masks that show the
-prefix; recursion over prefixes gives all orders. For r of sum 0, <r, OR_T> = -<r, AND_T> on the masks read as "hidden".
+For a common prefix of players, <r, AND_T> of all sets T of the prefix and two more players is one matrix product over
+the masks that show the prefix. Recursion over prefixes gives all orders. If r has sum 0, <r, OR_T> is -<r, AND_T> of
+the complemented masks.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Real = NDArray[np.floating]
 
 @dataclass
 class _Best:
-    """The strongest terms so far; `bar` is what another one must exceed."""
+    """The strongest terms so far; a further term must have a score above `bar`."""
 
     order: int
     weights: Floats
@@ -33,7 +34,7 @@ class _Best:
         self.held = 0
 
     def offer(self, kind: int, prefix: tuple[int, ...], score: Real, *columns: NDArray[np.intp]) -> None:
-        """Terms of one kind, the prefix and more players each, with their scores (all above the bar)."""
+        """Add terms of one kind with scores above the bar; each has the players of the prefix and of the columns."""
         if not len(score):
             return
         self.largest = max(self.largest, float(score.max()))
@@ -51,6 +52,7 @@ class _Best:
             self.prune()
 
     def prune(self) -> tuple[Terms, Floats]:
+        """Keep the `keep` strongest terms; returns them with their scores."""
         players = np.concatenate(self.players) if self.players else np.empty((0, self.order), np.int16)
         kinds = np.concatenate(self.kinds) if self.kinds else np.empty(0, np.int8)
         scores = np.concatenate(self.scores) if self.scores else np.empty(0)
@@ -74,29 +76,35 @@ def strongest(
     bar: float = 0.0,
     dtype: type[np.floating] = np.float32,
 ) -> tuple[Terms, Floats, float]:
-    """The `keep` terms of the largest |<r, column>| / weight, of all terms up to `order`.
+    """The `keep` terms with the largest |<r, column>| / weight, among all terms up to `order`.
 
     Parameters
     ----------
     masks : ndarray
         bool, shape (K, n).
     r : ndarray
-        Shape (K,), of sum 0.
+        Shape (K,), with sum 0.
+    order : int
+        Largest number of players in a term.
     kinds : tuple of int
         AND, OR or both; a single player counts as AND.
     weights : ndarray
         Shape (order + 1,): the weight of a term of each order.
+    keep : int
+        Number of terms to return.
     bar : float
-        Only terms above it.
+        Only terms with a score above it count.
     dtype : type
-        float32 is twice as fast, with an error of about 1e-6 of sum |r|.
+        float32 is twice as fast, with an error of about 1e-6 times the sum of |r|.
 
     Returns
     -------
-    terms, scores
+    terms : Terms
         In no particular order.
+    scores : ndarray
+        Their |<r, column>| / weight.
     largest : float
-        The largest score of all terms, 0 if none is above `bar`.
+        The largest score of all terms; 0 if none is above `bar`.
     """
     best = _Best(order, weights, keep, bar)
     for kind in sorted({AND, *kinds}):
@@ -117,7 +125,7 @@ def _below(
     *,
     only_singles: bool = False,
 ) -> None:
-    """Offer all terms that begin with the prefix; x: (masks that show the prefix, players from `start` on)."""
+    """Offer all terms that start with the prefix; x: (masks that show the prefix, players from `start` on)."""
     depth = len(prefix)
     if depth == 0 and kind == AND:
         score = np.abs(r @ x) / best.weights[1]
@@ -139,7 +147,7 @@ def _below(
 
 
 def search_cost(n: int, masks: int, order: int) -> float:
-    """Rough number of multiplications of one search through all AND and OR terms."""
+    """Approximate number of multiplications of one search through all AND and OR terms."""
     sets = 1.0
     for k in range(order):
         sets *= (n - k) / (k + 1)

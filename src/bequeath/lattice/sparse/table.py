@@ -1,4 +1,4 @@
-"""One table read: candidates, validation, the fit, its errors, and its certificate."""
+"""Reads one table: candidates, validation, fit, standard errors and certificate."""
 
 from __future__ import annotations
 
@@ -13,14 +13,7 @@ from bequeath.lattice.sparse.certificate import duality_gap
 from bequeath.lattice.sparse.kernels import products
 from bequeath.lattice.sparse.naming import exchangeable, rename, renamed
 from bequeath.lattice.sparse.search import strongest
-from bequeath.lattice.sparse.selection import (
-    PENALTIES,
-    Choice,
-    Validation,
-    chosen_fit,
-    ridge_of,
-    validate,
-)
+from bequeath.lattice.sparse.selection import PENALTIES, Choice, chosen_fit, ridge_of
 from bequeath.lattice.sparse.terms import (
     KINDS,
     LISTED,
@@ -33,26 +26,42 @@ from bequeath.lattice.sparse.terms import (
     joined,
     pack,
 )
+from bequeath.lattice.sparse.validation import Validation, validate
 
-# A term of one player more is penalised so much more.
+# Factor of the penalty weight for each further player in a term.
 ORDER_WEIGHT = 1.25
-# Folds of the cross-validation: more where masks are few, fewer where candidates are grown for each.
+# Folds of the cross-validation: _FOLDS, or _FEWER_FOLDS for more than _MANY_MASKS masks or if candidates are grown.
 _FOLDS, _FEWER_FOLDS, _MANY_MASKS = 10, 5, 400
-# Searches through all terms that may bring new ones into the final fit, and how many each brings.
-_REPAIRS, _BROUGHT = 2, 1000
-# Terms above the penalty by less than this share are not brought in; the certificate counts them all the same.
+# Searches through all terms that may add terms to the final fit, and most terms that each may add.
+_REPAIRS, _ADDED = 2, 1000
+# A term is added only if its score is above the penalty by more than this share; the certificate counts all scores.
 _SLACK = 1e-3
-# A value counts as constant where it varies by less than this share of its size.
+# Values that vary by less than this share of their size count as constant.
 _FLAT = 1e-12
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What all tables on the same masks have in common.
+    """The design that all tables on the same masks share.
 
-    `masks` bool (K, n) and their bits; `used` (64 * words,); `folds` (64 * words,), -1 behind the last mask; `halves`:
-    masks of each resample, (resamples, 64 * words); `terms` and `bits`: all terms of different columns, None where
-    candidates are grown; `weights` (order + 1,) by order; `fours`: what two names there are for (`exchangeable`).
+    Attributes
+    ----------
+    masks, packed : ndarray
+        Masks, bool (K, n), and the same packed into bits.
+    used, folds : ndarray
+        (64 * words,): 1 for each mask; the fold in which it is left out, -1 for none.
+    halves : ndarray
+        (resamples, 64 * words): 1 for the masks of each resample.
+    terms, bits : Terms, ndarray, or None
+        All terms with different columns, and their columns; None if candidates are grown.
+    order, kind : int, str
+        As for `fit`.
+    weights : ndarray
+        (order + 1,): penalty weight by order.
+    full : int
+        Index of the full mask; -1 if it is missing.
+    fours : ndarray
+        Terms with two equal names (`exchangeable`).
     """
 
     masks: NDArray[np.bool_]
@@ -71,7 +80,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class Reading:
-    """The interactions of one table, in its units; fields as in `bequeath.lattice.listed.Listed`."""
+    """The interactions of one table, in its units; the fields are those of `Listed` and `Certificate`."""
 
     terms: Terms
     value: Floats
@@ -88,7 +97,7 @@ class Reading:
 
 
 def shared(masks: NDArray[np.bool_], order: int, kind: str, seed: int, resamples: int) -> Shared:
-    """Prepare masks, bool (K, n), without the empty one."""
+    """Prepare the design for masks, bool (K, n), without the empty mask."""
     k, n = masks.shape
     packed = pack(masks)
     length = 64 * packed.shape[1]
@@ -114,13 +123,13 @@ def shared(masks: NDArray[np.bool_], order: int, kind: str, seed: int, resamples
         kept = distinct(bits, pack(used.astype(bool)[:, None])[0])
         terms, bits = terms[kept], np.ascontiguousarray(bits[:, kept])
     weights: Floats = np.power(ORDER_WEIGHT, np.arange(order + 1) - 1.0)
-    place = int(full[0]) if len(full) else -1
+    full_mask = int(full[0]) if len(full) else -1
     fours = exchangeable(terms) if terms is not None else np.empty((0, 4), np.int64)
-    return Shared(masks, packed, used, folds, halves, terms, bits, order, kind, weights, place, fours)
+    return Shared(masks, packed, used, folds, halves, terms, bits, order, kind, weights, full_mask, fours)
 
 
 def read(design: Shared, values: Floats) -> Reading:
-    """Fit values, (K,), less v(0)."""
+    """Read the values of one table minus v(0), (K,)."""
     k = len(values)
     y = np.zeros(len(design.used))
     y[:k] = values
@@ -135,7 +144,7 @@ def read(design: Shared, values: Floats) -> Reading:
     choice, sharing = validation.choice(), validation.sharing
     at = validation.plain if choice.family else choice.penalty
     terms, bits = _candidates(design, design.used, y)
-    for left in range(_REPAIRS, -1, -1):
+    for repairs_left in range(_REPAIRS, -1, -1):
         weight = design.weights[terms.orders]
         members, b, plain = chosen_fit(
             bits, weight, design.used, y, penalties, choice, validation.plain, sharing
@@ -145,8 +154,8 @@ def read(design: Shared, values: Floats) -> Reading:
         r -= r.mean()
         places, shrunk = plain.coefficients(last, 0.0)
         ridge = ridge_of(k, sharing)
-        more, largest = _beyond(
-            design, terms, bits, weight, (places, ridge * shrunk), r, penalties[last] * k, left
+        more, largest = _missed(
+            design, terms, bits, weight, (places, ridge * shrunk), r, penalties[last] * k, repairs_left > 0
         )
         if more is None:
             break
@@ -159,13 +168,12 @@ def read(design: Shared, values: Floats) -> Reading:
     gap = duality_gap(values - values.mean(), r, float(penalties[last] * k), norm, largest, shared_part)
     fours = design.fours if design.terms is not None else exchangeable(terms)
     members, b = renamed(members, b, len(terms), fours)
-    some = terms[members]
     x = _columns(bits, members, k)
     constant = float(values.mean() - x.mean(0) @ b)
     fitted = constant + x @ b
     shares, error = _resampled(design, bits, weight, y, penalties, choice, validation, members, b, fours)
     return Reading(
-        some,
+        terms[members],
         b,
         error,
         shares,
@@ -183,18 +191,18 @@ def read(design: Shared, values: Floats) -> Reading:
 def _validated(
     design: Shared, bits: list[Bits], weights: list[Floats], y: Floats, penalties: Floats
 ) -> Validation:
-    """With the ridge, unless the truth seems to be sparse.
+    """Validation with the larger ridge, or without it if the true interactions seem to be sparse.
 
-    A ridge smears few strong terms over others that are much alike. So it is left out where the adaptive family, which
-    is right for few strong terms, has the least error.
+    The ridge spreads a few strong terms over similar terms. It is therefore left out if the adaptive family, which
+    suits a few strong terms, has the least error.
     """
-    judged = partial(validate, bits, weights, design.used, design.folds, y, penalties)
-    with_ridge = judged(sharing=True)
-    return judged(sharing=False) if with_ridge.sparse else with_ridge
+    validated = partial(validate, bits, weights, design.used, design.folds, y, penalties)
+    with_ridge = validated(sharing=True)
+    return validated(sharing=False) if with_ridge.sparse else with_ridge
 
 
 def _flat(design: Shared, constant: float) -> Reading:
-    """No terms: the values do not depend on the masks, so there is nothing that R2 could be of."""
+    """The reading of values that do not depend on the masks: no terms, and R2 is NaN."""
     none = np.zeros(0)
     terms = Terms(np.empty((0, design.order), np.int16), np.empty(0, np.int8))
     residual = 0.0 if design.full >= 0 else np.nan
@@ -202,14 +210,14 @@ def _flat(design: Shared, constant: float) -> Reading:
 
 
 def _candidates(design: Shared, rows: Floats, y: Floats) -> tuple[Terms, Bits]:
-    """Terms to choose from, and their columns; grown ones look at the masks in `rows` alone."""
+    """Candidate terms and their columns; grown candidates use the masks in `rows` only."""
     if design.terms is not None and design.bits is not None:
         return design.terms, design.bits
     terms = grown(design.masks, design.packed, rows, y, design.order, KINDS[design.kind], design.weights)
     return terms, terms.columns(design.packed)
 
 
-def _beyond(
+def _missed(
     design: Shared,
     terms: Terms,
     bits: Bits,
@@ -217,30 +225,31 @@ def _beyond(
     held: tuple[NDArray[np.int64], Floats],
     r: Floats,
     penalty: float,
-    left: int,
+    may_add: bool,
 ) -> tuple[Terms | None, float]:
-    """Terms that the plain fit should have had too, and the largest |<r, column> - ridge b| / weight of all terms.
+    """Terms that are missing in the plain fit, and the largest |<r, column> - ridge b| / weight of all terms.
 
-    `held`: the terms of the fit, as places among `terms`, and what the ridge holds back of each (ridge * b).
+    `held`: the terms of the fit, as indices among `terms`, and ridge * b of each. The terms are None if the fit is
+    complete, or if no more terms may be added.
     """
-    places, back = held
+    places, ridge_b = held
     padded = np.zeros(len(design.used))
     padded[: len(r)] = r
     if design.terms is not None:
         c = np.empty(bits.shape[1])
         products(bits, padded, c)
-        c[places] -= back
+        c[places] -= ridge_b
         return None, float((np.abs(c) / weight).max(initial=0.0))
     kinds, bar = KINDS[design.kind], penalty * (1 - 1e-6)
     c = np.empty(len(places))
     products(np.ascontiguousarray(bits[:, places]), padded, c)
-    own = float((np.abs(c - back) / weight[places]).max(initial=0.0))
-    # The search knows nothing of the ridge: the fit's own terms are above the bar by what it holds back of them.
+    own = float((np.abs(c - ridge_b) / weight[places]).max(initial=0.0))
+    # The search ignores the ridge, so the terms of the fit are above the bar by ridge * b; they are removed below.
     known = set(terms[places].keys())
-    if left:
-        # A quick look for more terms; what goes into the certificate is computed in float64.
+    if may_add:
+        # A quick search for more terms in float32; the certificate below is computed in float64.
         more, scores, _ = strongest(
-            design.masks, r, design.order, kinds, design.weights, _BROUGHT + len(known), bar=bar
+            design.masks, r, design.order, kinds, design.weights, _ADDED + len(known), bar=bar
         )
         more, largest = _unknown(more, scores, known)
         if largest > penalty * (1 + _SLACK):
@@ -252,7 +261,7 @@ def _beyond(
 
 
 def _unknown(terms: Terms, scores: Floats, known: set[bytes]) -> tuple[Terms, float]:
-    """The terms that are not known, and the largest score of those."""
+    """The terms that are not known, and their largest score."""
     keys = terms.keys()
     new = np.array([key not in known for key in keys], bool)
     return terms[new], float(scores[new].max(initial=0.0))
@@ -276,20 +285,21 @@ def _resampled(
     b: Floats,
     fours: NDArray[np.int64],
 ) -> tuple[Floats, Floats]:
-    """Of each term, over the fits on half samples: share with this sign, and standard error; nan without half samples.
+    """For each term, over fits on halves of the masks: share of fits with its sign, and standard error; NaN without.
 
-    The error is the delete-half jackknife (Shao & Wu 1989): the root mean square of what half of the masks change. A
-    term that a half does not choose is 0 there, so the choice of terms is part of it.
+    The standard error is the delete-half jackknife (Shao & Wu 1989): the root mean square difference between fits on
+    half of the masks and the whole fit. A term that a half does not choose counts as 0, so the choice of terms is
+    included.
     """
     if not len(design.halves):
         return np.full(len(members), np.nan), np.full(len(members), np.nan)
     values = np.zeros((len(design.halves), bits.shape[1]))
     for row, rows in zip(values, design.halves, strict=True):
-        # The noise of a mean over half of the masks is larger by the root of two, and so is the penalty.
-        found, coefficients, _ = chosen_fit(
+        # The noise of a mean over half of the masks is larger by the square root of two; so is the penalty.
+        chosen, coefficients, _ = chosen_fit(
             bits, weight, rows, y, penalties * 2**0.5, choice, validation.plain, validation.sharing
         )
-        row[found] = coefficients
+        row[chosen] = coefficients
     rename(values, fours)
     halves = values[:, members]
     return (np.sign(halves) == np.sign(b)).mean(0), np.sqrt(((halves - b) ** 2).mean(0))

@@ -1,7 +1,7 @@
 """AND and OR terms up to an order, and their columns over a set of masks.
 
-A term is a set of players and a kind. Its column says for each mask whether the term is there: AND, all of its players
-are shown; OR, at least one is. A single player is one function under both kinds, and is kept once, under AND.
+A term is a set of players and a kind. Its column has an entry for each mask: whether all of its players are shown
+(AND), or at least one of them (OR). For a single player both kinds are the same function, kept once, as AND.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 AND, OR = 0, 1
-# Terms that are listed all; where there are more, candidates are grown.
+# Up to this many terms are all listed; of more terms, candidates are grown.
 LISTED = 6000
 KINDS = {"and": (AND,), "or": (OR,), "and-or": (AND, OR)}
 
@@ -30,7 +30,7 @@ class Terms:
     Attributes
     ----------
     players : ndarray
-        int16, shape (terms, order): the players of each in ascending order, -1 behind the last.
+        int16, shape (terms, order): the players of each term in ascending order, padded by -1.
     kinds : ndarray
         int8, shape (terms,): 0 AND, 1 OR.
     """
@@ -46,21 +46,21 @@ class Terms:
 
     @property
     def orders(self) -> NDArray[np.int64]:
-        """Players in each term, int64, shape (terms,)."""
+        """Number of players in each term, int64, shape (terms,)."""
         return np.asarray((self.players >= 0).sum(1))
 
     def keys(self) -> list[bytes]:
-        """A key for each term, the same wherever the term is listed."""
+        """A key for each term, which is the same in all lists with the same order."""
         return [row.tobytes() for row in np.column_stack((self.kinds.astype(np.int16), self.players))]
 
     def sorted(self) -> Terms:
-        """By order, AND before OR, then by players: the order in which ties are decided."""
+        """Sorted by order, AND before OR, then by players; ties are decided in this order."""
         names: list[NDArray[Any]] = [self.players[:, q] for q in reversed(range(self.players.shape[1]))]
         return self[np.lexsort([*names, self.kinds, self.orders])]
 
     def columns(self, shown: Bits) -> Bits:
         """Packed columns over masks packed by `pack`: uint64, shape (words, terms)."""
-        # Study files count terms without waiting for the compiler.
+        # Imported here, so that reading a study file does not wait for the compiler.
         from bequeath.lattice.sparse.kernels import columns
 
         out = np.empty((shown.shape[1], len(self)), np.uint64)
@@ -69,7 +69,7 @@ class Terms:
 
 
 def joined(parts: list[Terms]) -> Terms:
-    """All terms of several lists, each once, sorted."""
+    """The union of several lists of terms, sorted."""
     players = np.concatenate([part.players for part in parts])
     kinds = np.concatenate([part.kinds for part in parts])
     rows = np.unique(np.column_stack((kinds.astype(np.int16), players)), axis=0)
@@ -77,14 +77,14 @@ def joined(parts: list[Terms]) -> Terms:
 
 
 def count_terms(n: int, order: int, kind: str = "and-or") -> int:
-    """How many terms there are up to an order."""
+    """Number of terms of n players up to an order."""
     single = n
     larger = sum(comb(n, k) for k in range(2, order + 1))
     return single + larger * len(KINDS[kind])
 
 
 def all_terms(n: int, order: int, kind: str = "and-or") -> Terms:
-    """Every term up to an order, sorted."""
+    """All terms of n players up to an order, sorted."""
     players, kinds = [], []
     for k in range(1, order + 1):
         sets = np.array(list(combinations(range(n), k)), np.int16).reshape(-1, k)
@@ -95,19 +95,19 @@ def all_terms(n: int, order: int, kind: str = "and-or") -> Terms:
 
 
 def pack(masks: NDArray[np.bool_]) -> Bits:
-    """Masks, bool (K, n), as bits: uint64 (n, words), 64 masks a word, the last word filled up with empty masks."""
+    """Masks, bool (K, n), packed into bits: uint64 (n, words), 64 masks in a word, padded by empty masks."""
     padded = np.zeros((masks.shape[1], -(-len(masks) // 64) * 64), bool)
     padded[:, : len(masks)] = masks.T
     return np.ascontiguousarray(np.packbits(padded, axis=1, bitorder="little")).view(np.uint64)
 
 
 def distinct(bits: Bits, used: Bits) -> NDArray[np.int64]:
-    """The terms to keep, so that no two have one column over the used masks, and none is constant there.
+    """Indices of terms with different, not constant columns over the used masks.
 
-    Of equal columns the first is kept: in a sorted list that is the smallest order, AND before OR, then the lowest
-    players. The rule looks at the masks alone, so it is the same for all models and samples that share them.
+    Of equal columns the first is kept: in a sorted list that is the term of the smallest order, AND before OR, then
+    with the lowest players. This depends on the masks only: it is the same for all models and samples on them.
     """
-    seen = np.ascontiguousarray((bits & used[:, None]).T)
-    _, first = np.unique(seen, axis=0, return_index=True)
-    constant = (seen == 0).all(1) | (seen == used).all(1)
+    columns = np.ascontiguousarray((bits & used[:, None]).T)
+    _, first = np.unique(columns, axis=0, return_index=True)
+    constant = (columns == 0).all(1) | (columns == used).all(1)
     return np.sort(first[~constant[first]])

@@ -1,4 +1,4 @@
-"""The state of a lasso path: how far it has been followed, and the results so far (`bequeath.lattice.sparse.path`)."""
+"""The state of a lasso path and its results so far (see `bequeath.lattice.sparse.path`)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,38 @@ from bequeath.lattice.compiled import compiled
 from bequeath.lattice.sparse.kernels import counts, products
 from bequeath.lattice.sparse.terms import Bits, Floats
 
-# Where an integer or a number of a walk's state stands: chosen terms, penalties reached, pieces, the term that joins
-# next (-1: none but one leaves, -2: the end), the place that leaves, the term that left last, and whether a piece is
-# begun whose end is not reached; the penalty, masks in use, and the length of the piece.
+# Indices into `Walk.whole`: number of chosen terms, penalties reached, number of pieces, the term that joins next
+# (-1: a term leaves instead, -2: the end), index of the term that leaves, the term that left last, and whether the end
+# of the current piece is still ahead. Indices into `Walk.real`: penalty, number of masks in use, length of the piece.
 SIZE, DONE, STEPS, JOINING, LEAVING, DROPPED, WITHIN = range(7)
 LAM, NUMBER, LENGTH = range(3)
 
 
 class Walk(NamedTuple):
-    """A path and how far it has been followed: what `homotopy` goes on from.
+    """The state from which `homotopy` continues a path.
 
     Attributes
     ----------
     members, shrunk, full : ndarray
-        (penalties, most): chosen terms (-1 behind the last), coefficients with and without shrinkage.
+        (penalties, most): chosen terms (padded by -1), coefficients with and without shrinkage.
     fits, slopes : ndarray
-        (penalties, 64 * words): fitted values, and what taking away the shrinkage adds to them.
+        (penalties, 64 * words): fitted values, and what removing the shrinkage adds to them.
+    whole, real : ndarray
+        Integers and numbers of the state, at the indices named above.
+    packed : ndarray
+        (words,): the masks in use, as bits.
+    ones : ndarray
+        (terms,): number of masks in use in which each term is present.
+    fit, slope : ndarray
+        (64 * words,): fitted values at the start of the current piece, and their change along it.
+    c, a : ndarray
+        (terms,): inner product of each column with the residual, and its change along the current piece.
+    place, blocked : ndarray
+        (terms,): index of each term among the active ones, -1 if it is not active; whether it can never join.
+    active, beta, direction, sign : ndarray
+        (most,): active terms, their coefficients, the change along the piece, and their signs.
+    factor, cols : ndarray
+        Cholesky factor of the active terms, (most, most), and their columns, (most, words).
     """
 
     members: NDArray[np.int64]
@@ -53,7 +69,7 @@ class Walk(NamedTuple):
 
     @classmethod
     def begun(cls, bits: Bits, rows: Floats, y: Floats, weight: Floats, penalties: int, most: int) -> Walk:
-        """A walk of so many penalties at most and up to so many chosen terms, at its start (arguments: `homotopy`)."""
+        """The start of a walk through up to `penalties` penalties and `most` chosen terms; arguments as `homotopy`."""
         words, terms = bits.shape
         length = 64 * words
         by_penalty, by_mask = (penalties, most), (penalties, length)
@@ -85,18 +101,18 @@ class Walk(NamedTuple):
 
     @property
     def reached(self) -> int:
-        """Penalties that were reached."""
+        """Number of penalties that were reached."""
         return int(self.whole[DONE])
 
     @property
     def pieces(self) -> int:
-        """Linear pieces so far."""
+        """Number of linear pieces so far."""
         return int(self.whole[STEPS])
 
 
 @compiled
 def _begin(bits, rows, y, weight, walk):
-    """The fit without terms, and the term that joins first."""
+    """Set up the fit without terms, and the first term that joins."""
     terms = bits.shape[1]
     number = 0.0
     for k in range(rows.size):
@@ -109,10 +125,10 @@ def _begin(bits, rows, y, weight, walk):
         mean += y[k] * rows[k]
     mean /= number
     walk.fit[:] = mean
-    rest = np.empty(rows.size)
+    residual = np.empty(rows.size)
     for k in range(rows.size):
-        rest[k] = (y[k] - mean) * rows[k]
-    products(bits, rest, walk.c)
+        residual[k] = (y[k] - mean) * rows[k]
+    products(bits, residual, walk.c)
     lam = 0.0
     first = -1
     for j in range(terms):

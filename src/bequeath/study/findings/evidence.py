@@ -316,7 +316,10 @@ def _with_halves(
         return interactions
     options = config.sparse_options(interactions.n_players)
     del options["resamples"]  # halves come without errors
-    again = partial(kept_halves, folder, shown, table, interactions.players, options)
+    read_halves = partial(kept_halves, folder, shown, table, interactions.players, options)
     return Interactions.of_terms(
-        replace(listed, again=again), interactions.offset, interactions.players, interactions.certificate
+        replace(listed, read_halves=read_halves),
+        interactions.offset,
+        interactions.players,
+        interactions.certificate,
     )
