@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bequeath.games.influence import most_influential
     from bequeath.games.options import Evaluation
     from bequeath.knowledge.bounds import ShareBounds, preserved_bounds
-    from bequeath.knowledge.comparison import Comparison, compare
+    from bequeath.knowledge.compare import compare
+    from bequeath.knowledge.comparison import Comparison
     from bequeath.knowledge.dynamics import dynamics, similarity
     from bequeath.knowledge.ledger import ledger
     from bequeath.knowledge.share import Share
@@ -54,7 +55,7 @@ _HOME = {
     "similarity": "knowledge.dynamics",
     "ledger": "knowledge.ledger",
     "Comparison": "knowledge.comparison",
-    "compare": "knowledge.comparison",
+    "compare": "knowledge.compare",
     "ShareBounds": "knowledge.bounds",
     "preserved_bounds": "knowledge.bounds",
     "CertificateWarning": "lattice.exact.decompose",

@@ -132,7 +132,7 @@ def test_a_pair_is_a_comparison_of_its_own():
     comparison = bq.compare(**models(5))
     twin = bq.compare(before=interactions(1), after=interactions(3))
     assert comparison.pair("after", "after twin") == twin.share("preserved")
-    with pytest.raises(bq.BequeathError, match="pair: no model 'nobody'; there are before, after"):
+    with pytest.raises(bq.BequeathError, match=r"pair: no model 'nobody'; give .*before, after"):
         comparison.pair("before", "nobody")
 
 
@@ -174,14 +174,14 @@ def test_nothing_to_share_has_a_reason():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"control": interactions(0, n=4)}, "control: its 4 players are 0, 1, 2, 3"),
+        ({"control": interactions(0, n=4)}, "control: it has 4 players .0, 1, 2, 3"),
         (
             {"control": interactions(0, samples=5)},
             r"control: interactions of \(5,\) samples, before has \(4,\)",
         ),
         ({"normalise": "softmax"}, "normalise"),
         ({"salient": 5}, "salient"),
-        ({"twins": {"nobody": interactions(0)}}, "twins: no model 'nobody'; there are before, after"),
+        ({"twins": {"nobody": interactions(0)}}, "twins: no model 'nobody'; give .*before, after"),
         ({"labels": [0, 1]}, "labels: 2 for 4 samples"),
     ],
 )
@@ -192,9 +192,9 @@ def test_bad_arguments_are_named(change, message):
 
 def test_players_of_other_names_are_refused():
     named = bq.decompose(tables(0), "and", players=("a", "b", "c"))
-    with pytest.raises(bq.BequeathError, match="after: its 3 players are a, b, c"):
+    with pytest.raises(bq.BequeathError, match=r"after: it has 3 players .a, b, c"):
         bq.compare(before=interactions(0), after=named)
-    with pytest.raises(bq.BequeathError, match="share: 'kept'; there are preserved, discarded, new"):
+    with pytest.raises(bq.BequeathError, match="share: 'kept'; give one of preserved, discarded, new"):
         bq.compare(**models(2)).share("kept")
 
 

@@ -130,7 +130,7 @@ def test_noise_that_goes_and_knowledge_that_stays_are_told_apart():
 
 def test_steps_that_do_not_ascend_or_fit_are_refused():
     effects = torch.zeros(3, 1, 2, 4, dtype=torch.float64)
-    with pytest.raises(bq.BequeathError, match="must ascend"):
+    with pytest.raises(bq.BequeathError, match="give ascending steps"):
         bq.dynamics(effects, [1, 5, 5], orders(2))
     with pytest.raises(bq.BequeathError, match="2 for 3 checkpoints"):
         bq.dynamics(effects, [1, 5], orders(2))
@@ -158,7 +158,7 @@ def test_runs_of_several_seeds_are_one():
     assert [e.mean for e in both.approach.corrected()] == pytest.approx([0.3, 0.7, 1.0])
     assert both.approach.area().seeds == 2
     assert both.turnover is not None
-    with pytest.raises(bq.BequeathError, match="other checkpoints or samples"):
+    with pytest.raises(bq.BequeathError, match="different checkpoints or samples"):
         Dynamics.stacked([first, apart((0.2, 0.6, 1.0), [1, 3, 8])])
 
 

@@ -231,7 +231,7 @@ def test_shapiq_selects_and_plots() -> None:
 
 
 def test_shapiq_takes_one_table() -> None:
-    with pytest.raises(BequeathError, match=r"to_shapiq: one table at a time, not \(2,\)"):
+    with pytest.raises(BequeathError, match=r"to_shapiq: \(2,\) tables; index"):
         random((2,)).to_shapiq()
     assert random((2,))[1].to_shapiq().n_players == 3
 

@@ -126,7 +126,7 @@ def test_arguments_out_of_range_are_told_before_any_work():
         (lambda: bq.draw_masks(300), "players: 300 given; sparse readings take 1 to 256"),
         (lambda: bq.draw_masks(4, 8.5), "masks: 8.5; give a whole number"),
         (lambda: bq.decompose([0, 1, 2, 3], max_iterations=0), "max_iterations: 0"),
-        (lambda: bq.compare(before=[1.0], after=[2.0]), "before: a list; give Interactions"),
+        (lambda: bq.compare(before=[1.0], after=[2.0]), "before: a list given; give Interactions"),
         (lambda: flags([0, 1, 2], "x"), "x: 2 given"),
     ):
         with pytest.raises(bq.BequeathError, match=message):

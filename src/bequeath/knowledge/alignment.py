@@ -76,21 +76,34 @@ def align(readings: Mapping[str, Interactions]) -> Aligned:
 
 
 def check_alike(name: str, interactions: Interactions, first: Interactions) -> None:
-    """Refuse interactions of other samples or players than the first model's; `name` is the argument's."""
+    """Refuse interactions with other samples or players than those of the first model.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument in errors.
+    interactions, first : Interactions
+        Of the model, and of the first model.
+
+    Raises
+    ------
+    BequeathError
+        If players or samples differ, or there are several axes of samples.
+    """
     if not isinstance(interactions, Interactions):
         raise BequeathError(
-            f"{name}: a {type(interactions).__name__}; give Interactions (bequeath.fit, decompose)"
+            f"{name}: a {type(interactions).__name__} given; give Interactions (bequeath.fit, bequeath.decompose)"
         )
     if interactions.players != first.players:
-        ours, theirs = (", ".join(one.players[:4]) for one in (interactions, first))
+        own, expected = (", ".join(reading.players[:4]) for reading in (interactions, first))
         raise BequeathError(
-            f"{name}: its {interactions.n_players} players are {ours}, ...; those of before are {first.n_players}: "
-            f"{theirs}, ...; all models need the same players"
+            f"{name}: it has {interactions.n_players} players ({own}, ...), before has {first.n_players} ({expected}, "
+            "...); give readings of the same players"
         )
     if interactions.offset.shape != first.offset.shape:
         raise BequeathError(
             f"{name}: interactions of {tuple(interactions.offset.shape)} samples, before has "
-            f"{tuple(first.offset.shape)}; all models need the same samples"
+            f"{tuple(first.offset.shape)}; give readings of the same samples"
         )
     if interactions.offset.ndim > 1:
         raise BequeathError(

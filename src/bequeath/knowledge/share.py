@@ -1,4 +1,4 @@
-"""One share of what models know, from its zero to its one."""
+"""A calibrated share of strength, with chance level, ceiling and interval."""
 
 from __future__ import annotations
 
@@ -12,46 +12,57 @@ from bequeath.knowledge.repeats import Second
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# p up to which a share is called above chance.
+# Largest p-value of a share above chance.
 SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
 class Share:
-    """A share of strength over n samples (and seeds), from its zero to its one (METHOD 5).
+    """A share of strength over samples (and seeds), with its chance level, ceiling and interval.
+
+    Source: docs/method.md, section "Measures with a zero and a one".
 
     Attributes
     ----------
     observed : float
-        Ratio of sums over samples and interactions, in [0, 1], counted across two readings of each model where there
-        are two (`second`). NaN where there is no strength to take a share of.
+        Ratio of sums over samples and interactions, in [0, 1]. With two readings of each model (`second`), one reading
+        of one model is compared with the other reading of the other. NaN without any strength.
     floor : float or None
-        Chance level: the same with one model's interactions taken from other samples, in the mean over all ways to do
-        so. Of relearned, those of the control. None for a single sample.
+        Chance level: mean of the same share when the interactions of one model (for relearned: of the control) are
+        taken from other samples. None for a single sample.
     ceiling : float or None
-        What second readings of the same models reach. None where nothing was read twice.
+        Reliability: the share that second readings of the same models reach. None if nothing was read twice.
     corrected : float or None
-        The share between the two, never clipped. Of preserved and relearned (observed - floor) / (ceiling - floor):
-        0 is no more than chance, 1 as much as two readings of one model; higher is more in common. Discarded and new
-        are 1 less that: 0 is no more than a second reading of one model leaves, 1 as much as unrelated models do.
-        None where there is no ceiling, or none that lies above the floor by more than its error.
+        The calibrated share, never clipped. For preserved and relearned it is (observed - floor) / (ceiling - floor).
+        0: chance level; 1: as much as two readings of one model share; higher is more in common. For discarded and new
+        it is 1 minus that. None if there is no ceiling, or if it is not above the floor by more than its error.
     low, high : float
-        95% bootstrap interval of `corrected` over samples (and seeds), observed share, floor and ceiling computed anew
-        in each resample; NaN where `corrected` is None. Of `observed` where nothing was read twice (`second`: "once").
+        95% bootstrap interval of `corrected` over samples (and seeds); observed share, floor and ceiling are recomputed
+        in each resample. NaN if `corrected` is None. If nothing was read twice, the interval of `observed`.
     p : float or None
-        How rarely the samples in another order share as much (permutation test), whatever their strengths are.
+        p-value of the permutation test against chance.
     n, seeds : int
         Numbers of samples and of seeds.
     reason : str or None
-        Why the share is not measurable; None where it is. Rely on no other number where there is a reason.
+        Why the share is not measurable; None if it is. If there is a reason, do not rely on the numbers.
     second : {"split", "retest", "twin", "once"}
-        The second readings: other masks, an equivalent game, other seeds of the same recipe; or none.
+        Kind of second readings: other masks, an equivalent game, other seeds of the same recipe; once: none.
     observed_low, observed_high : float
         95% interval of `observed`; NaN for one sample.
     floor_within_classes, corrected_within_classes, p_within_classes : float or None
-        The same with other samples of the same class alone; None where no classes are known, or all have one sample.
+        The same with other samples of the same class only. None without classes, or if each class has one sample.
     is_rest : bool
-        Whether it is what is left: discarded or new.
+        Whether it is the complement of a share: discarded or new.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> before = bq.decompose(torch.tensor([[0.0, 1.0, 2.0, 4.0]]), "and")
+    >>> after = bq.decompose(torch.tensor([[0.0, 1.0, 0.0, 1.0]]), "and")
+    >>> share = bq.compare(before=before, after=after, normalise="none").share("preserved")
+    >>> share.observed, share.reason
+    (0.25, 'only 1 sample; a verdict needs 8')
     """
 
     observed: float
@@ -92,9 +103,9 @@ class Share:
 
     @property
     def above_chance(self) -> bool | None:
-        """Whether more is in common than by chance: p is at most 5%, and the interval of what is in common is above 0.
+        """Whether the models have more in common than by chance; None if the share is not measurable.
 
-        None where the share is not measurable.
+        True if p is at most 5% and the interval of the corrected share in common is above 0.
         """
         if self.reason is not None or self.corrected is None or self.p is None:
             return None
@@ -111,9 +122,9 @@ class Share:
 
     @property
     def rest(self) -> Share:
-        """The share of what is left: discarded from preserved."""
+        """The complement of this share, such as discarded from preserved."""
 
-        def left(x: float | None) -> float | None:
+        def complement(x: float | None) -> float | None:
             return None if x is None else 1 - x
 
         return replace(
@@ -121,12 +132,12 @@ class Share:
             observed=1 - self.observed,
             observed_low=1 - self.observed_high,
             observed_high=1 - self.observed_low,
-            floor=left(self.floor),
-            ceiling=left(self.ceiling),
-            corrected=left(self.corrected),
+            floor=complement(self.floor),
+            ceiling=complement(self.ceiling),
+            corrected=complement(self.corrected),
             low=1 - self.high,
             high=1 - self.low,
-            floor_within_classes=left(self.floor_within_classes),
-            corrected_within_classes=left(self.corrected_within_classes),
+            floor_within_classes=complement(self.floor_within_classes),
+            corrected_within_classes=complement(self.corrected_within_classes),
             is_rest=True,
         )

@@ -1,4 +1,4 @@
-"""Shares of what models know, from their zero to their one: of one comparison, or of those of several seeds."""
+"""Calibrated shares of one comparison, or of the comparisons of several seeds."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from bequeath.knowledge.share import Share
 from bequeath.knowledge.statistics import Estimate
 from bequeath.printable import one_line
 
-# Share -> the strength that it is a part of.
+# By measure: the strength that it is a share of.
 WHOLE = {"preserved": "before", "discarded": "before", "new": "after", "relearned": "preserved"}
 MEASURES = tuple(WHOLE)
-# Models that a share says something of.
+# By measure: the models that it depends on.
 OF = {"preserved": ("before", "after"), "relearned": ("before", "after", "control")}
 
 SECONDS: tuple[Second, ...] = get_args(Second)
 
-# Fewer samples bear no verdict.
+# Fewest samples for a verdict.
 LEAST_SAMPLES = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Strengths:
-    """What shares are made of: strengths of one comparison, or of one for each seed.
+    """Strengths by sample and order, from which shares are computed; of one comparison, or of several seeds.
 
     Attributes
     ----------
     by_order : dict of str to ndarray
         For each model (by its role) and for ``preserved`` and ``relearned``: sum of abs(I) over both types, shape
-        (samples, orders), orders from 1; with an axis of seeds in front where there are several, on the same samples.
+        (samples, orders), orders from 1. With several seeds, on the same samples, an axis of seeds comes first.
     crossed : dict of str to dict of str to Crossed
-        By kind of second reading, for ``preserved``, ``new`` and ``relearned``: what the models have in common on the
-        same and on other samples. Of new: how much of the model after the model before has.
+        By kind of second reading, for ``preserved``, ``new`` and ``relearned``: strength that the models share on the
+        same and on different samples. For ``new``, of the model after as the first model.
     classes : tuple of int or None
-        Of the samples.
+        Classes of the samples.
     not_measurable : dict of str to str
-        By role: why there is nothing to be read in a model.
+        By role: the reason why a model has no meaningful interactions.
     """
 
     by_order: dict[str, Array]
@@ -56,61 +56,62 @@ class Strengths:
 
     @classmethod
     def stacked(cls, seeds: Sequence[Strengths]) -> Strengths:
-        """Those of several seeds as one.
+        """Join the strengths of several seeds.
 
         Raises
         ------
         BequeathError
             If they are not of the same models, samples and players.
         """
-        shapes = {tuple((name, a.shape) for name, a in one.by_order.items()) for one in seeds}
+        shapes = {tuple((name, array.shape) for name, array in seed.by_order.items()) for seed in seeds}
         if len(shapes) != 1:
             raise BequeathError(
                 f"seeds: strengths of {sorted(shapes)}; all need the same models, samples and players"
             )
         first = seeds[0]
         return cls(
-            {name: np.stack([one.by_order[name] for one in seeds]) for name in first.by_order},
+            {name: np.stack([seed.by_order[name] for seed in seeds]) for name in first.by_order},
             {
                 second: {
-                    name: Crossed.stacked([one.crossed[second][name] for one in seeds]) for name in found
+                    name: Crossed.stacked([seed.crossed[second][name] for seed in seeds])
+                    for name in by_measure
                 }
-                for second, found in first.crossed.items()
-                if all(second in one.crossed for one in seeds)
+                for second, by_measure in first.crossed.items()
+                if all(second in seed.crossed for seed in seeds)
             },
             first.classes,
         )
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """The shares that there are: without a control nothing is relearned."""
+        """Names of the measures; ``relearned`` is among them only with a control."""
         return MEASURES if "relearned" in self.by_order else MEASURES[:-1]
 
     @property
     def seconds(self) -> tuple[Second, ...]:
-        """Kinds of second readings that there are, the one that shares are told by first."""
+        """The kinds of second readings that exist; the first one is the default."""
         return tuple(second for second in SECONDS if second in self.crossed)
 
     def total(self, name: str) -> Array:
-        """Strength over all orders, (..., samples), of a model or of one of `measures`, by the whole readings."""
+        """Strength over all orders, (..., samples), of a model or of a measure, from the whole readings."""
         if name in ("discarded", "new"):
             return self.total(WHOLE[name]) - self.total("preserved")
         return np.asarray(self.by_order[name].sum(-1))
 
     def share(self, name: str, second: Second | None = None) -> Share:
-        """One of `measures` over all orders, by one of `seconds` (the first that there is)."""
+        """The share of one of `measures` over all orders, with one of `seconds` (by default the first)."""
         crossed = self._of(name, second)
         return self._shares(name, crossed.over_all(), second)[0]
 
     def by_orders(self, name: str, second: Second | None = None) -> list[Share]:
-        """A share at each order from 1; p is of the largest over orders, so that all orders together hold it."""
+        """The share of a measure at each order from 1. The p-values of all orders hold together."""
         crossed = self._of(name, second)
         return self._shares(name, crossed.over(np.eye(crossed.whole.shape[-1])), second)
 
     def fall_with_order(self) -> Estimate:
-        """Corrected preserved share over the lower half of the orders less that over the upper half.
+        """Corrected preserved share of the lower half of the orders minus that of the upper half.
 
-        NaN where one of the two is not measurable.
+        NaN if one of the two is not measurable.
         """
         crossed = self._of("preserved").of_read()
         most, n = crossed.whole.shape[-1], crossed.whole.shape[-2]
@@ -128,16 +129,16 @@ class Strengths:
         return self.crossed[second or self.seconds[0]]["preserved" if name == "discarded" else name]
 
     def _shares(self, name: str, crossed: Crossed, second: Second | None) -> list[Share]:
-        """One of each group of orders."""
-        crossed, keep = crossed.of_read(), crossed.read
-        classes = None if self.classes is None else np.asarray(self.classes)[keep]
-        found = calibrated(crossed, classes, second or self.seconds[0])
+        """The shares of a measure, one for each group of orders."""
+        crossed, read = crossed.of_read(), crossed.read
+        classes = None if self.classes is None else np.asarray(self.classes)[read]
+        shares = calibrated(crossed, classes, second or self.seconds[0])
         reason = self._reason(name, second)
-        found = [replace(one, reason=reason or one.reason) for one in found]
-        return [one.rest for one in found] if name in ("discarded", "new") else found
+        shares = [replace(share, reason=reason or share.reason) for share in shares]
+        return [share.rest for share in shares] if name in ("discarded", "new") else shares
 
     def _reason(self, name: str, second: Second | None) -> str | None:
-        """Why a share is not measurable whatever its numbers are."""
+        """The reason why a measure is not measurable whatever its numbers are; None if there is none."""
         whole = WHOLE[name]
         if not self.total(whole).sum() > 0:
             return (
@@ -162,23 +163,38 @@ class Strengths:
 def calibrated(
     crossed: Crossed, classes: NDArray[Any] | None = None, second: Second = "split"
 ) -> list[Share]:
-    """The share of the first model's strength that the second has, for each group of orders: with all of its levels."""
+    """Calibrated shares of the first model's strength that the second model also has, for each group of orders.
+
+    Parameters
+    ----------
+    crossed : Crossed
+        Shared strengths.
+    classes : ndarray, optional
+        Classes of the samples.
+    second : {"split", "retest", "twin", "once"}
+        Kind of second readings; it is stored with the shares.
+
+    Returns
+    -------
+    list of Share
+        One for each group of orders.
+    """
     n, seeds = crossed.whole.shape[-2], crossed.seeds
     groups = crossed.whole.shape[-1]
     if n == 0:
         nothing = "no sample was read twice"
         return [Share(np.nan, None, None, None, np.nan, np.nan, None, 0, nothing, seeds, second)] * groups
-    at, drawn = point(crossed), resampled_levels(crossed)
+    levels, resamples = point(crossed), resampled_levels(crossed)
     within = None if classes is None else point(crossed, classes)
     p = p_values(crossed)
     p_within = None if classes is None else p_values(crossed, classes.tolist())
-    return [_share(g, at, drawn, within, p, p_within, n, seeds, second) for g in range(groups)]
+    return [_share(g, levels, resamples, within, p, p_within, n, seeds, second) for g in range(groups)]
 
 
 def _share(
     g: int,
-    at: Levels,
-    drawn: Levels,
+    levels: Levels,
+    resamples: Levels,
     within: Levels | None,
     p: Array | None,
     p_within: Array | None,
@@ -186,27 +202,29 @@ def _share(
     seeds: int,
     second: Second,
 ) -> Share:
+    """The share of group g, from the levels of the data, of resamples and within classes."""
+
     def number(values: Array | None) -> float | None:
         return None if values is None or not np.isfinite(values[g]) else float(values[g])
 
     reason = unreliable(
-        at.floor[g], at.ceiling[g], interval(drawn.ceiling[:, g] - drawn.floor[:, g], n)[0], n
+        levels.floor[g], levels.ceiling[g], interval(resamples.ceiling[:, g] - resamples.floor[:, g], n)[0], n
     )
-    above = number(at.ceiling) is not None and reason is None
+    has_scale = number(levels.ceiling) is not None and reason is None
     if n < LEAST_SAMPLES:
         reason = f"only {n} sample{'s' if n > 1 else ''}; a verdict needs {LEAST_SAMPLES}"
-    corrected = number(at.corrected) if above else None
-    observed_low, observed_high = interval(drawn.observed[:, g], n)
+    corrected = number(levels.corrected) if has_scale else None
+    observed_low, observed_high = interval(resamples.observed[:, g], n)
     low, high = np.nan, np.nan
     if corrected is not None:
-        low, high = interval(drawn.corrected[:, g], n)
+        low, high = interval(resamples.corrected[:, g], n)
         low, high = min(low, corrected), max(high, corrected)
     elif second == "once":
         low, high = observed_low, observed_high
     return Share(
-        float(at.observed[g]),
-        number(at.floor),
-        number(at.ceiling),
+        float(levels.observed[g]),
+        number(levels.floor),
+        number(levels.ceiling),
         corrected,
         low,
         high,
@@ -218,6 +236,6 @@ def _share(
         observed_low,
         observed_high,
         None if within is None else number(within.floor),
-        None if within is None or not above else number(within.corrected),
+        None if within is None or not has_scale else number(within.corrected),
         number(p_within),
     )

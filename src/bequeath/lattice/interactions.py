@@ -1,4 +1,4 @@
-"""The labelled result of a decomposition or a sparse reading."""
+"""Interactions: the result of an exact or a sparse reading."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.lattice import exchange, exchange_listed, transforms
-from bequeath.lattice.given import flags, numbers, plain_tensor
+from bequeath.lattice.given import numbers
 from bequeath.lattice.listed import Listed
 from bequeath.lattice.reading import SparseReading
 from bequeath.lattice.records import CERTIFICATE_FIELDS, TYPES, Certificate, Term
 from bequeath.lattice.subsets import (
     MAX_PLAYERS,
     indices_of,
-    masks_of,
     orders,
     player_names,
     players_of,
+    shown_players,
     subset_name,
 )
 
@@ -36,22 +36,32 @@ __all__ = ["TYPES", "Certificate", "Interactions", "Term"]
 
 @dataclass(frozen=True)
 class Interactions(SparseReading):
-    """AND and OR interactions of one or many value tables.
+    """AND and OR interactions of one or many value tables (docs/method.md, section "Interactions").
+
+    `decompose` makes exact ones, `fit` and `explain` sparse ones.
 
     Attributes
     ----------
     and_, or_ : Tensor
         Shape (..., 2**n), float64, in the units of the tables. Bit i of the index is player i. Entry 0 is 0 in both;
-        a singleton's effect stands in `and_` alone.
+        effects of single players are in `and_` only. For a sparse reading they are made on first use, if there are few
+        enough players.
     offset : Tensor
         Shape (...): v(0), which was subtracted before the decomposition.
     players : tuple of str
         Names of the n players.
     certificate : Certificate or None
-        None where the decomposition is a closed form.
+        Proof of how good the solution is; None for closed forms.
     listed : Listed or None
-        The terms of a sparse reading, for up to 256 players; None where all 2**n entries are held. `and_` and `or_` of
-        a sparse reading are made from them when they are asked for, which needs few enough players.
+        Terms of a sparse reading, for up to 256 players; None for an exact one.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import bequeath as bq
+    >>> interactions = bq.decompose(torch.tensor([0.0, 1.0, 2.0, 4.0]), "and", players=["good", "film"])
+    >>> interactions.top(1)[0].name, interactions.reconstruct().tolist()
+    ('{film}', [0.0, 1.0, 2.0, 4.0])
     """
 
     and_: Tensor
@@ -63,7 +73,7 @@ class Interactions(SparseReading):
 
     def __post_init__(self) -> None:
         if self.listed is not None:
-            raise BequeathError("listed: use Interactions.of_terms")
+            raise BequeathError("listed: terms given; use Interactions.of_terms")
         for name in ("and_", "or_", "offset"):
             given = getattr(self, name)
             if not isinstance(given, Tensor) or given.dtype != torch.float64:
@@ -72,7 +82,7 @@ class Interactions(SparseReading):
         if self.and_.shape != self.or_.shape or self.offset.shape != self.and_.shape[:-1]:
             raise BequeathError(
                 f"and_, or_, offset: shapes {tuple(self.and_.shape)}, {tuple(self.or_.shape)}, "
-                f"{tuple(self.offset.shape)} do not belong together"
+                f"{tuple(self.offset.shape)}; give (..., 2**n) twice, and (...)"
             )
         player_names(self.players, n)
 
@@ -104,48 +114,47 @@ class Interactions(SparseReading):
 
     @property
     def orders(self) -> Tensor:
-        """|T| of every subset, int64, shape (2**n,)."""
+        """Order |T| of each subset T, int64, shape (2**n,)."""
         return orders(self.n_players, self.and_.device)
 
     @property
     def values(self) -> Tensor:
-        """Both types together: shape (..., 2, 2**n), AND first."""
+        """Both types in one array: shape (..., 2, 2**n), AND first."""
         return torch.stack((self.and_, self.or_), dim=-2)
 
     def __getitem__(self, index: Any) -> Interactions:
-        """The interactions of some of the tables (an index into the leading axes)."""
+        """The interactions of some of the tables; `index` indexes the leading axes."""
         certificate = None if self.certificate is None else self.certificate[index]
         if self.listed is not None:
             return Interactions.of_terms(self.listed[index], self.offset[index], self.players, certificate)
         return Interactions(self.and_[index], self.or_[index], self.offset[index], self.players, certificate)
 
     def reconstruct(self, masks: Tensor | NDArray[Any] | None = None) -> Tensor:
-        """The values that the interactions add up to, offset included.
+        """Values that the interactions add up to, including the offset.
 
         Parameters
         ----------
         masks : Tensor or array, optional
-            Which masks: indices of subsets, int64 of shape (m,), or present players, bool of shape (m, n) as
-            `subsets.masks` gives. All 2**n by default, in the order of their indices.
+            Masks, bool (m, n), or indices of subsets, int64 (m,); by default all 2**n, in the order of their indices.
 
         Returns
         -------
         Tensor
-            Shape (..., m), or (..., 2**n).
+            Shape (..., m), or (..., 2**n), in the units of the tables.
 
         Raises
         ------
         BequeathError
-            If `masks` are of another dtype or shape, or an index is no subset.
+            If `masks` has another dtype or shape, or an index is out of range.
         """
         if self.listed is not None:
-            return self.offset[..., None] + self.listed.reconstruct(_shown(masks, self.n_players))
+            return self.offset[..., None] + self.listed.reconstruct(shown_players(masks, self.n_players))
         wanted = slice(None) if masks is None else indices_of(masks, self.n_players).to(self.and_.device)
         total = transforms.zeta(self.and_) + transforms.or_zeta(self.or_)
         return (total + self.offset[..., None])[..., wanted]
 
     def salient(self, threshold: float = 0.05) -> Tensor:
-        """Where |I| > threshold * (largest |I| of the sample): bool, (..., 2, 2**n), or (..., terms) if listed."""
+        """Whether |I| > threshold * largest |I| of the sample: bool, (..., 2, 2**n), or (..., terms) if listed."""
         if self.listed is not None:
             strength = self.listed.value.abs()
             largest = strength.amax(-1, keepdim=True) if len(self.listed) else strength
@@ -155,7 +164,7 @@ class Interactions(SparseReading):
         return strength > threshold * largest
 
     def restricted(self, keep: Tensor) -> Interactions:
-        """Only the interactions where `keep`, bool of the shape that `salient` gives, is true; the others become 0."""
+        """A copy with only the interactions where `keep` is True, bool in the shape of `salient`; the others are 0."""
         if self.listed is not None:
             kept = replace(self.listed, value=torch.where(keep, self.listed.value, 0.0), read_halves=None)
             return Interactions.of_terms(kept, self.offset, self.players)
@@ -163,7 +172,7 @@ class Interactions(SparseReading):
         return replace(self, and_=values[..., 0, :], or_=values[..., 1, :], certificate=None, listed=None)
 
     def strength_by_order(self) -> Tensor:
-        """Sum of |I| by type and order: shape (..., 2, n + 1)."""
+        """Sum of |I| by type and order: shape (..., 2, n + 1), in the units of the tables."""
         if self.listed is not None:
             return self.listed.strength_by_order(self.n_players)
         strength = self.values.abs()
@@ -171,7 +180,7 @@ class Interactions(SparseReading):
         return total.index_add_(-1, self.orders, strength)
 
     def top(self, k: int = 10) -> list[Term]:
-        """The k strongest interactions of one table, strongest first; of equal ones, AND and lower subsets first."""
+        """The k strongest interactions of one table, strongest first; equal ones: AND and lower subsets first."""
         self._check_one_table("top")
         if self.listed is not None:
             return self.listed.terms((), self.players)[:k]
@@ -185,10 +194,10 @@ class Interactions(SparseReading):
         ]
 
     def to_xarray(self, dims: Sequence[str] | None = None) -> xarray.DataArray:
-        """A labelled array with axes (*dims, type, subset), from which `from_xarray` comes back.
+        """A labelled array with axes (*dims, type, subset); `from_xarray` is the inverse.
 
-        Its coordinates are `type`, `subset` (the index), `order`, and, along `dims`, `offset` and the four fields of
-        the certificate if there is one. The attribute `players` is their names.
+        Its coordinates are `type`, `subset` (the index) and `order`; along `dims`, `offset` and the four fields of the
+        certificate, if there is one. The attribute `players` has the names of the players.
 
         Parameters
         ----------
@@ -198,41 +207,41 @@ class Interactions(SparseReading):
         Raises
         ------
         BequeathError
-            If `dims` are not as many different names as there are leading axes, or name a coordinate.
+            If `dims` does not have one different name for each leading axis, or a name is taken.
         """
-        about = {"offset": self.offset}
+        fields = {"offset": self.offset}
         if self.certificate is not None:
-            about |= {name: getattr(self.certificate, name) for name in CERTIFICATE_FIELDS}
+            fields |= {name: getattr(self.certificate, name) for name in CERTIFICATE_FIELDS}
         if self.listed is not None:
-            return exchange_listed.to_array(self.listed, about, self.players, dims)
-        return exchange.to_array(self.values, TYPES, self.players, about, dims)
+            return exchange_listed.to_array(self.listed, fields, self.players, dims)
+        return exchange.to_array(self.values, TYPES, self.players, fields, dims)
 
     @classmethod
     def from_xarray(cls, array: xarray.DataArray) -> Interactions:
-        """The interactions, with offset and certificate, of an array from `to_xarray`, on the CPU.
+        """Interactions from an array of `to_xarray`, on the CPU.
 
-        The array may have been indexed along its leading axes and its axes moved; the leading axes are in its order.
+        The array may have been indexed along its leading axes, and its axes moved; the leading axes keep its order.
 
         Raises
         ------
         BequeathError
-            If `array` is no such array, or has lost some of its subsets or coordinates.
+            If `array` is not such an array, or has lost some of its subsets or coordinates.
         """
         if exchange_listed.is_listed(array):
-            listed, about, players = exchange_listed.from_array(array)
-            offset = about.pop("offset")
-            known = {name: about[name] for name in CERTIFICATE_FIELDS if name in about}
+            listed, fields, players = exchange_listed.from_array(array)
+            offset = fields.pop("offset")
+            known = {name: fields[name] for name in CERTIFICATE_FIELDS if name in fields}
             return cls.of_terms(listed, offset, players, Certificate(**known) if known else None)
-        values, players, about = exchange.from_array(array, TYPES, ("offset",), CERTIFICATE_FIELDS)
-        offset = about.pop("offset")
-        certificate = Certificate(**about) if about else None
+        values, players, fields = exchange.from_array(array, TYPES, ("offset",), CERTIFICATE_FIELDS)
+        offset = fields.pop("offset")
+        certificate = Certificate(**fields) if fields else None
         return cls(values[..., 0, :], values[..., 1, :], offset, players, certificate)
 
     def to_shapiq(self) -> shapiq.InteractionValues:
-        """The game of one table as shapiq's InteractionValues with the index ``"Moebius"``.
+        """One table as shapiq's InteractionValues with the index ``"Moebius"``.
 
-        The OR interactions are converted to AND interactions, as shapiq knows no others. The offset is the baseline
-        value, held under the empty set too; zeros are left out, which shapiq reads as 0.
+        OR interactions are converted to AND interactions, because shapiq has no others. The offset is the baseline
+        value and the entry of the empty set. Zeros are left out; shapiq reads missing entries as 0.
 
         Raises
         ------
@@ -257,21 +266,20 @@ class Interactions(SparseReading):
     ) -> Interactions:
         """AND interactions of one table from shapiq's InteractionValues with the index ``"Moebius"``.
 
-        There are no OR interactions in the result: a Moebius transform does not say which of it came from them
-        (`decompose` finds the sparsest split). What `values` does not hold is 0, as it is for shapiq.
+        The result has no OR interactions, because a Moebius transform does not show which part came from them
+        (`decompose` finds the sparsest split). Entries that `values` does not have are 0, as in shapiq.
 
         Parameters
         ----------
         values : shapiq.InteractionValues
-            Such as ``shapiq.ExactComputer(game, n)("Moebius", order=n)``, or from `to_shapiq`.
+            For example ``shapiq.ExactComputer(game, n)("Moebius", order=n)``, or from `to_shapiq`.
         players : sequence of str, optional
             Names of the n players; their numbers by default.
 
         Raises
         ------
         BequeathError
-            If `values` is something else or of another index, or `players` are not n; or if shapiq cannot be
-            imported.
+            If `values` has another type or index, there are not n names, or shapiq cannot be imported.
         """
         if getattr(values, "n_players", 0) > MAX_PLAYERS:
             listed, offset = exchange_listed.from_shapiq(values)
@@ -282,41 +290,30 @@ class Interactions(SparseReading):
         return cls(and_, torch.zeros_like(and_), offset, player_names(players, values.n_players))
 
     def terms(self, sample: int | tuple[int, ...] = ()) -> list[Term]:
-        """The terms of one table, strongest first; of equal ones the lower order or subset, AND first.
+        """All terms of one table, strongest first; equal ones by order or subset, AND first.
 
         Parameters
         ----------
         sample : int or tuple of int
-            Which table; may be left out where there is only one.
+            Index of the table; may be left out if there is only one.
         """
-        one = self[sample] if sample != () else self
-        one._check_one_table("terms")
-        return one.top(max(len(one.listed), 1) if one.listed is not None else 2 * one.and_.shape[-1])
+        table = self[sample] if sample != () else self
+        table._check_one_table("terms")
+        return table.top(max(len(table.listed), 1) if table.listed is not None else 2 * table.and_.shape[-1])
 
     @property
     def total(self) -> Tensor:
-        """v(N) - v(0), shape (...); nan where a sparse reading does not know v(N)."""
+        """v(N) - v(0), shape (...); NaN if a sparse reading does not know v(N)."""
         if self.listed is not None:
             return self.listed.value.sum(-1) + self.listed.constant + self.listed.residual
         return self.values.sum((-1, -2))
 
     def by_order(self) -> Tensor:
-        """Sum of |I| by order, both types: shape (..., n + 1), in the units of the tables."""
+        """Sum of |I| over both types, by order: shape (..., n + 1), in the units of the tables."""
         return self.strength_by_order().sum(-2)
 
     def _check_one_table(self, method: str) -> None:
         if self.offset.ndim:
             raise BequeathError(
-                f"{method}: one table at a time, not {tuple(self.offset.shape)}; index the interactions first"
+                f"{method}: {tuple(self.offset.shape)} tables; index the interactions to give one table"
             )
-
-
-def _shown(masks: Tensor | NDArray[Any] | None, n: int) -> Tensor:
-    """Shown players of masks given as `Interactions.reconstruct` takes them: bool, (m, n)."""
-    given = torch.arange(2**n) if masks is None and n <= MAX_PLAYERS else masks
-    if given is None:
-        raise BequeathError(f"masks: all 2**{n} cannot be had; give some")
-    given = plain_tensor(given, "masks")
-    if given.ndim == 2 and given.shape[1] == n:
-        return flags(given, "masks")
-    return masks_of(indices_of(given, n), n)

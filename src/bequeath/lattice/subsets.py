@@ -118,3 +118,20 @@ def indices_of(masks: Tensor | NDArray[Any], n: int) -> Tensor:
             f"masks: {outside[0].item()} given; give indices of the subsets of {n} players, 0 to {2**n - 1}"
         )
     return given
+
+
+def shown_players(masks: Tensor | NDArray[Any] | None, n: int) -> Tensor:
+    """Masks, bool (m, n), from masks or from indices of subsets; None: all 2**n.
+
+    Raises
+    ------
+    BequeathError
+        If `masks` has another shape or dtype, or all masks are too many.
+    """
+    given = torch.arange(2**n) if masks is None and n <= MAX_PLAYERS else masks
+    if given is None:
+        raise BequeathError(f"masks: all 2**{n} are too many; give some of them")
+    given = plain_tensor(given, "masks")
+    if given.ndim == 2 and given.shape[1] == n:
+        return flags(given, "masks")
+    return masks_of(indices_of(given, n), n)

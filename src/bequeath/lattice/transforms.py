@@ -133,8 +133,8 @@ def or_moebius(v: Tensor, *, out: Tensor | None = None) -> Tensor:
     --------
     >>> import torch
     >>> import bequeath as bq
-    >>> bq.or_moebius(torch.tensor([0.0, 1.0, 1.0, 1.0])).tolist()  # 1 as soon as any player is shown
-    [0.0, 0.0, 0.0, 1.0]
+    >>> bq.or_moebius(torch.tensor([0.0, 2.0, 3.0, 4.0])).tolist()
+    [0.0, 1.0, 2.0, 1.0]
     """
     return _without_empty(kronecker_power(_table(v), _MOEBIUS_OF_REVERSED, out).neg_())
 
@@ -165,8 +165,8 @@ def or_zeta(i: Tensor, *, out: Tensor | None = None) -> Tensor:
     --------
     >>> import torch
     >>> import bequeath as bq
-    >>> bq.or_zeta(torch.tensor([0.0, 0.0, 0.0, 1.0])).tolist()
-    [0.0, 1.0, 1.0, 1.0]
+    >>> bq.or_zeta(torch.tensor([0.0, 1.0, 2.0, 1.0])).tolist()
+    [0.0, 2.0, 3.0, 4.0]
     """
     # i(0) is part of every sum and of the total, so it cancels.
     disjoint = kronecker_power(_table(i), _REVERSED_ZETA, out)

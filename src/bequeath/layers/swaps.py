@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bequeath.bars import Tick
 from bequeath.games.explain import explain
-from bequeath.knowledge.comparison import compare
+from bequeath.knowledge.compare import compare
 from bequeath.lattice.interactions import Interactions
 from bequeath.layers.pair import Pair
 from bequeath.models.blocks import Block

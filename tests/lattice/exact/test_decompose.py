@@ -196,7 +196,9 @@ def test_ridge_keeps_the_optimum() -> None:
 
 def test_too_few_iterations_are_said() -> None:
     v = torch.stack((random_table(6), torch.zeros(64, dtype=torch.float64)))
-    with pytest.warns(CertificateWarning, match="1 of 2 decompositions stopped above the requested gap 1e-05"):
+    with pytest.warns(
+        CertificateWarning, match="1 of 2 decompositions stopped above the requested gap 1e-05"
+    ):
         found = decompose(v, tol=1e-5, max_iterations=5)
     optimum = oracle.least_l1(v[0].numpy())
     certificate = found.certificate
@@ -467,7 +469,10 @@ def test_too_many_players() -> None:
         ({"players": ["a", "b"]}, "players: 2 names for 3 players"),
         ({"start": labelled(torch.zeros(2, 16))}, r"start: shape \(16,\) for tables of shape \(8,\)"),
         ({"start": labelled(torch.zeros(1, 2, 8))}, r"start: shape \(1, 8\) for tables of shape \(8,\)"),
-        ({"start": labelled(torch.full((2, 8), float("nan")))}, "start: interactions that are not finite; give finite ones"),
+        (
+            {"start": labelled(torch.full((2, 8), float("nan")))},
+            "start: interactions that are not finite; give",
+        ),
     ],
 )
 def test_arguments_out_of_range(arguments: dict[str, object], message: str) -> None:

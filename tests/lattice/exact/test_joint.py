@@ -156,7 +156,9 @@ def test_noise_above_all_effects_leaves_nothing() -> None:
 def test_too_few_iterations_are_said() -> None:
     """Nothing is returned silently, and what is returned is a split of each table and a bound."""
     tables = named(related(4, 2))
-    with pytest.warns(CertificateWarning, match="1 of 1 decompositions stopped above the requested gap 0.001"):
+    with pytest.warns(
+        CertificateWarning, match="1 of 1 decompositions stopped above the requested gap 0.001"
+    ):
         found = decompose_jointly(tables, max_iterations=3)
     certificate = found["a"].certificate
     optimum = oracle.least_joint([v.numpy() for v in tables.values()], 1.0)
@@ -446,7 +448,10 @@ def labels(**values: Tensor) -> dict[str, Interactions]:
             {"start": labels(a=V, b=oracle.random_table(4))},
             r"start\['b'\]: shape \(16,\) for tables of shape \(8,\)",
         ),
-        ({"start": labels(a=V, b=V * math.nan)}, r"start\['b'\]: interactions that are not finite; give finite ones"),
+        (
+            {"start": labels(a=V, b=V * math.nan)},
+            r"start\['b'\]: interactions that are not finite; give finite ones",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )

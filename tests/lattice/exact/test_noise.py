@@ -157,7 +157,9 @@ def test_any_dual_vector_bounds_any_split_within_noise(n: int, coupling: float) 
 
 def test_too_few_iterations_are_said() -> None:
     v = table_of("random", 5)
-    with pytest.warns(CertificateWarning, match="1 of 1 decompositions stopped above the requested gap 0.001"):
+    with pytest.warns(
+        CertificateWarning, match="1 of 1 decompositions stopped above the requested gap 0.001"
+    ):
         found = decompose(v, noise=NOISE, max_iterations=5)
     certificate, optimum = found.certificate, optimum_of(v)
     assert certificate.lower_bound <= optimum * (1 + 1e-9)

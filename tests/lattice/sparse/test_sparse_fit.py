@@ -272,7 +272,7 @@ def test_few_players_have_arrays_too(noisy: tuple[torch.Tensor, np.ndarray, Inte
     assert found.restricted(everything).values.count_nonzero() == everything.count_nonzero()
     with pytest.raises(BequeathError, match="r2: this reading is exact"):
         _ = dense.r2
-    with pytest.raises(BequeathError, match="one table at a time"):
+    with pytest.raises(BequeathError, match="index the interactions to give one table"):
         found.top()
 
 

@@ -14,25 +14,19 @@ from torch import Tensor
 from bequeath.errors import BequeathError
 from bequeath.lattice import transforms
 from bequeath.lattice.checks import check_table
+from bequeath.lattice.exact.options import PAPER_NOISE, Precision, solver_options
 from bequeath.lattice.exact.split import Split, sparsest_split
-from bequeath.lattice.given import whole
 from bequeath.lattice.interactions import Certificate, Interactions
 from bequeath.lattice.memory import check_fits
 from bequeath.lattice.subsets import orders, player_names, players_of
 from bequeath.lattice.threads import in_parts
 
 Kind = Literal["and", "or", "and-or", "paper"]
-Precision = Literal["float64", "float32"]
 
 # Most entries of one block of tables. On CPUs its arrays (about 40 numbers for each entry) should stay near the cache;
 # on GPUs larger blocks need fewer kernel launches.
 _BLOCK_ENTRIES, _DEVICE_BLOCK_ENTRIES = 2**18, 2**24
 _NUMBERS_PER_ENTRY = 40
-# Noise allowance of the interaction papers, as a share of |v(N) - v(0)|.
-PAPER_NOISE = 0.04
-# Gap of the ridge problem that determines four digits of each entry at n = 2, and more for larger n
-# (docs/decomposition.md).
-_SETTLED = 1e-12
 
 
 class CertificateWarning(UserWarning):
@@ -113,7 +107,7 @@ def decompose(
     >>> import torch
     >>> import bequeath as bq
     >>> table = torch.tensor([1.0, 2.0, 2.0, 2.0], dtype=torch.float64)  # 1, plus 1 as soon as a player is shown
-    >>> [(term.type, term.name, round(term.value, 3)) for term in bq.decompose(table, players=["a", "b"]).top()]
+    >>> [(term.type, term.name, round(term.value, 3)) for term in bq.decompose(table, players=["a", "b"]).top(1)]
     [('or', '{a, b}', 1.0)]
     >>> bq.decompose(table, "and").and_.tolist()
     [0.0, 1.0, 1.0, -1.0]
@@ -122,7 +116,7 @@ def decompose(
         raise BequeathError(f'kind: {kind!r}; give "and", "or", "and-or" or "paper"')
     if noise is None and kind == "paper":
         noise = PAPER_NOISE
-    options = _options(noise, tol, resolution, max_iterations, precision)
+    options = solver_options(noise, tol, resolution, max_iterations, precision)
     v = check_table(v)
     n = players_of(v)
     names = player_names(players, n)
@@ -194,7 +188,7 @@ def decompose_jointly(
     >>> torch.allclose(interactions["before"].values, interactions["after"].values)
     True
     """
-    options = _options(noise, tol, resolution, max_iterations, precision)
+    options = solver_options(noise, tol, resolution, max_iterations, precision)
     if not (coupling >= 0 and math.isfinite(coupling)):
         raise BequeathError(f"coupling: {coupling}; give a number of 0 or more")
     if not tables:
@@ -230,30 +224,6 @@ def decompose_jointly(
     return {
         name: Interactions(*_merge_singletons(x[..., i, :, :], n), offset[..., i], names, certificate)
         for i, name in enumerate(checked)
-    }
-
-
-def _options(
-    noise: float | None, tol: float, resolution: float | None, max_iterations: int, precision: str
-) -> dict:  # type: ignore[type-arg]
-    """Options of the solver, checked."""
-    noise = 0.0 if noise is None else noise
-    if not (noise >= 0 and math.isfinite(noise)):  # this form also refuses nan
-        raise BequeathError(f"noise: {noise}; give a share of |v(N) - v(0)| of 0 or more")
-    if resolution is None:
-        resolution = math.inf if noise else _SETTLED
-    if not (tol > 0 and resolution > 0):
-        raise BequeathError(f"tol, resolution: {tol}, {resolution}; give positive numbers")
-    max_iterations = whole(max_iterations, "max_iterations", 1)
-    if precision not in ("float64", "float32"):
-        raise BequeathError(f'precision: {precision!r}; give "float64" or "float32"')
-    return {
-        "noise": noise,
-        "tol": tol,
-        # The first run determines the objective, so it must be finer than `tol`.
-        "ridge_tol": min(resolution, tol / 10) if math.isfinite(resolution) else math.inf,
-        "max_iterations": max_iterations,
-        "precision": getattr(torch, precision),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from bequeath.lattice.exact.decompose import PAPER_NOISE, Precision
+from bequeath.lattice.exact.options import PAPER_NOISE, Precision
 from bequeath.study.config.section import Section
 
 

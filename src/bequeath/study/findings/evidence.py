@@ -14,7 +14,8 @@ from torch import Tensor
 
 from bequeath.knowledge.alignment import align
 from bequeath.knowledge.claims import LEAST_CHECKPOINTS, Readings
-from bequeath.knowledge.comparison import Comparison, compare
+from bequeath.knowledge.compare import compare
+from bequeath.knowledge.comparison import Comparison
 from bequeath.knowledge.crossings import Array
 from bequeath.knowledge.dynamics import Dynamics, dynamics
 from bequeath.knowledge.ledger import Ledger, ledger
