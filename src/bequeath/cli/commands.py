@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,14 +40,14 @@ def _options(
     pass
 
 
-class Engine(str, Enum):
+class Engine(StrEnum):
     """Where the work is done."""
 
     local = "local"
     ray = "ray"
 
 
-class Level(str, Enum):
+class Level(StrEnum):
     """How serious a message must be to be shown."""
 
     debug = "debug"

@@ -16,8 +16,9 @@ from bequeath.lattice.records import CERTIFICATE_FIELDS, Certificate
 from bequeath.lattice.subsets import MAX_PLAYERS
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import pandas
-    from typing_extensions import Self
 
 
 class SparseReading:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -191,7 +191,7 @@ def _document(pair: Pair, asked: Asked, chosen: list[str], measured: _Measured) 
     document: dict[str, Any] = plain(
         {
             "schema": SCHEMA,
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "version": bequeath.__version__,
             "models": {
                 role: _model(pair, role, given)

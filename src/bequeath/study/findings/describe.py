@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -162,7 +162,7 @@ def provenance(evidence: Evidence) -> Json:
         "versions": versions,
         "seed": evidence.config.seed,
         "evaluations": sum(table.numel() for table in evidence.tables) + again,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
