@@ -6,22 +6,28 @@ import doctest
 import inspect
 import warnings
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
 
 import bequeath as bq
+from bequeath.models import mlp
+
+matplotlib.use("Agg")
 
 docscrape = pytest.importorskip("numpydoc.docscrape")
 
-MODULES = ("players", "baselines", "values")
-# Left out until their docstrings have examples: Study, Run and the module plots.
-LEFT_OUT = {"Run", "Study", "plots"}
+MODULES = ("players", "baselines", "values", "plots")
 
 
 def public() -> dict[str, Any]:
     """All public names, with those of the public modules."""
-    names = {name: getattr(bq, name) for name in bq.__all__ if name not in (*MODULES, *LEFT_OUT)}
+    names = {name: getattr(bq, name) for name in bq.__all__ if name not in MODULES}
     for module in MODULES:
         members = getattr(bq, module)
         names |= {f"{module}.{name}": getattr(members, name) for name in members.__all__}
@@ -79,6 +85,33 @@ def tokenizer() -> Any:
     )
 
 
+@pytest.fixture(scope="module")
+def study_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that examples of studies speak of: a study file of two perceptrons on a table of 60 rows."""
+    folder = tmp_path_factory.mktemp("study")
+    rows = torch.randn(60, 3, generator=torch.Generator().manual_seed(0)).tolist()
+    lines = [",".join(f"{x:.3f}" for x in row) + f",{'ab'[int(row[0] > 0)]}" for row in rows]
+    (folder / "rows.csv").write_text("\n".join(["x,y,z,label", *lines]))
+    options = {"num_features": 3, "widths": [8]}
+    for seed, name in enumerate(("old", "new")):
+        torch.manual_seed(seed)
+        save_file(mlp(2, **options).state_dict(), folder / f"{name}.safetensors")
+    study = {
+        "name": "old and new",
+        "models": {
+            name: {"architecture": "bequeath:mlp", "weights": f"{name}.safetensors", "options": options}
+            for name in ("old", "new")
+        },
+        "roles": {"before": "old", "after": "new"},
+        "data": {"kind": "table", "path": "rows.csv", "label": "label"},
+        "players": {"kind": "columns"},
+        "baseline": "dataset_mean",
+        "samples": 10,
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    return folder
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 def test_sections(name: str) -> None:
     value = PUBLIC[name]
@@ -97,8 +130,9 @@ def test_sections(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, value in PUBLIC.items() if not is_error(value)])
-def test_examples_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_run(name: str, monkeypatch: pytest.MonkeyPatch, study_folder: Path) -> None:
     value = PUBLIC[name]
+    monkeypatch.chdir(study_folder)
     text = inspect.cleandoc(value.__doc__ or "")
     given = {"tokenizer": tokenizer()} if "`tokenizer`" in text else {}
     test = doctest.DocTestParser().get_doctest(text, given, name, None, 0)

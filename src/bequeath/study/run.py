@@ -50,7 +50,26 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run's folder."""
+    """A run's folder, made by `Study.run` or by ``bequeath run``.
+
+    Parameters
+    ----------
+    folder : Path
+        As given by ``--out``.
+
+    Examples
+    --------
+    With a study file of two models on 10 rows of a table:
+
+    >>> import bequeath as bq
+    >>> run = bq.Study.from_yaml("study.yaml").run("runs/mine")
+    >>> run
+    Run('runs/mine': finished)
+    >>> run.findings["knowledge"]["shares"]["preserved"]["n"]
+    10
+    >>> run.report("page.html").name
+    'page.html'
+    """
 
     folder: Path
 
@@ -122,10 +141,21 @@ class Run:
 class Study:
     """A study, ready to run.
 
+    Parameters
+    ----------
+    config : StudyConfig
+        The checked content of a study file; `from_yaml` reads it.
+
     Examples
     --------
-    >>> run = bq.Study.from_yaml("study.yaml").run("runs/birds")
-    >>> run.findings["knowledge"]["shares"]["preserved"]
+    With a study file of two models, ``old`` and ``new``:
+
+    >>> import bequeath as bq
+    >>> study = bq.Study.from_yaml("study.yaml")
+    >>> study
+    Study('old and new': old, new)
+    >>> study.forecast("runs/another").tables  # a value table for each model and sample
+    20
     """
 
     config: StudyConfig
