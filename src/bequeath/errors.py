@@ -1,4 +1,4 @@
-"""The errors that users are meant to read."""
+"""Errors and warnings for users."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from bequeath.printable import printable
 
 
 class BequeathError(ValueError):
-    """Input that cannot be used: the message names the place, what was given, and what to do."""
+    """Input that cannot be used. The message names the place, what was given, and what to do."""
 
     def __str__(self) -> str:
-        """One line without escape codes, whatever stands in the names: they come from files."""
+        """The message in one line, without escape codes that may be in names from files."""
         return printable(super().__str__())
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line; its kind where it says nothing."""
+    """The first line of an error's message; its class if the message is empty."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def few(names: Sequence[str], most: int = 8) -> str:
-    """The first names, for an error."""
+    """Some names for a message: the first `most`, and the number of all if there are more."""
     more = f", ... ({len(names)} in all)" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 class BequeathWarning(UserWarning):
-    """What a reader of the numbers must know: a study puts it into its findings."""
+    """A warning that readers of the numbers need; a study stores it in its findings."""
 
 
 class FolderInUse(BequeathError):
-    """Another process is at work in the run's folder."""
+    """Another process uses the folder of the run."""
 
 
 class IncompleteRun(BequeathError):
-    """A run came to its end, but too much of it failed for any findings."""
+    """A run ended, but too much of it failed to compute findings."""

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or not there, however a process ends."""
+"""Writes files and folders completely or not at all, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from uuid import uuid4
 from bequeath.errors import BequeathError
 
 PARTIAL = ".partial"
-"""How the names of files and folders end that are not whole yet, or were cut off; zarr names its own so too."""
+"""Ending of the names of files and folders that are incomplete; zarr uses the same ending."""
 
 
 def _beside(path: Path) -> Path:
-    """A new name beside a file or folder, for what is not whole; `sweep` removes what bears one."""
+    """A new name in the same folder for an incomplete file or folder; `sweep` removes these."""
     return path.with_name(f"{path.name}.{uuid4().hex[:12]}{PARTIAL}")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A place to write a file or folder to, which then takes the place of `path`: all at once, even if the power goes.
+    """Write a file or folder to a temporary path, which then replaces `path` in one step, even if the power fails.
 
-    Each call has a place of its own: processes that write the same file at the same time do not disturb each other.
+    Each call has a path of its own, so processes that write the same file at the same time do not disturb each other.
+
+    Yields
+    ------
+    Path
+        The temporary path, in the same folder.
     """
     partial = _beside(path)
     try:
@@ -37,7 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
                     os.fsync(stream.fileno())
         if path.is_dir() and not path.is_symlink():
             remove(path)
-        os.replace(partial, path)  # a link is replaced, too, not followed
+        os.replace(partial, path)  # replaces a link instead of following it
     except BaseException as error:
         with suppress(OSError):
             remove(partial)
@@ -47,13 +52,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all; parts of names that are not UTF-8 are written out."""
+    """Write a text file completely or not at all; characters that are not UTF-8 are written as escapes."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a folder, where there is one."""
+    """Remove a file, a link or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -61,47 +66,47 @@ def remove(path: Path) -> None:
 
 
 def matching(pattern: str | Path) -> list[Path]:
-    """Files and folders that fit a pattern, in order; what is there under just its name stands for itself."""
+    """Files and folders that match a pattern, sorted. An existing name with special characters matches itself."""
     return sorted(Path(name) for name in glob.glob(literal(pattern), recursive=True))
 
 
 def literal(pattern: str | Path) -> str:
-    """A pattern whose parts that are there under just that name, such as a folder ``exp [v2]``, are no patterns."""
+    """The pattern with parts escaped that exist under exactly this name, such as a folder ``exp [v2]``."""
     path = Path(pattern)
-    done, places = path.anchor, [path.anchor]
+    escaped, folders = path.anchor, [path.anchor]
     for part in path.parts[1 if path.anchor else 0 :]:
-        there = any(os.path.lexists(os.path.join(place, part)) for place in places)
-        done = os.path.join(done, glob.escape(part) if there else part)
-        places = glob.glob(done, recursive=True)
-    return done
+        exists = any(os.path.lexists(os.path.join(folder, part)) for folder in folders)
+        escaped = os.path.join(escaped, glob.escape(part) if exists else part)
+        folders = glob.glob(escaped, recursive=True)
+    return escaped
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder so that it is gone at once, even if what was in it is not yet."""
+    """Remove a folder so that its name is free at once, even if removing its content takes time or fails."""
     if folder.exists():
-        left = _beside(folder)
-        os.replace(folder, left)
-        shutil.rmtree(left, ignore_errors=True)
+        moved = _beside(folder)
+        os.replace(folder, moved)
+        shutil.rmtree(moved, ignore_errors=True)
 
 
 def sweep(folder: Path, names: str = "**/*") -> None:
-    """Remove what writes that were cut off have left in a folder, under some names (a glob)."""
-    for left in list(folder.glob(names + PARTIAL)):
-        remove(left)
+    """Remove incomplete files and folders that interrupted writes have left in a folder; `names` is a glob."""
+    for partial in list(folder.glob(names + PARTIAL)):
+        remove(partial)
 
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
-"""Errors of a disk that is full."""
+"""Error numbers of a full disk."""
 
 
 @contextmanager
 def writable(place: Path) -> Iterator[None]:
-    """What is written within the block is of this place: where it cannot be written, that is told in one line.
+    """Turn errors of writing within the block into a `BequeathError` that names the file, or else `place`.
 
     Raises
     ------
     BequeathError
-        If something there cannot be written; for a full disk the error is left as it is.
+        If something cannot be written. Errors of a full disk are raised as they are.
     """
     try:
         yield
@@ -115,17 +120,17 @@ def writable(place: Path) -> Iterator[None]:
 
 
 def refuse_links(folder: Path) -> None:
-    """Refuse a folder that holds links: what is written through one lands somewhere else.
+    """Refuse a folder that contains links, because writing through a link changes a file elsewhere.
 
     Raises
     ------
     BequeathError
-        Naming the first link.
+        If there is a link; the message names the first one.
     """
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
             if os.path.islink(os.path.join(place, name)):
                 raise BequeathError(
-                    f"{Path(place, name)}: a link; nothing is written through links: put what it points to in its "
-                    "place, or remove it"
+                    f"{Path(place, name)}: a link; nothing is written through links: replace it by what it points to, "
+                    "or remove it"
                 )

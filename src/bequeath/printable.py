@@ -1,4 +1,4 @@
-"""Text as people may be shown it: names come from files, and a name can hold what a terminal obeys."""
+"""Makes text safe to print: names come from files, and may contain control characters for a terminal."""
 
 from __future__ import annotations
 
@@ -10,43 +10,47 @@ from typing import Any
 
 # Longer collections are given by their size.
 _SHOWN_ITEMS = 4
-# What turns the direction of writing, so that a line reads otherwise than it is.
+# Characters that change the direction of writing, so that a line looks different from what it is.
 _TURNS = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# Control characters, parts of characters (of names that are not UTF-8), and ends of lines.
+# Unicode categories of control characters, surrogates (from names that are not UTF-8), and line ends.
 _HIDDEN = {"Cc", "Cs", "Zl", "Zp"}
 
 
 def printable(text: str, keep: str = "") -> str:
-    r"""A text in one line, without escape codes: control characters are written out, such as ``\x1b``.
+    r"""A text in one line without control characters; these are written as escapes, such as ``\x1b``.
 
     Parameters
     ----------
+    text : str
+        The text.
     keep : str
-        Control characters that may stay, such as ends of lines.
+        Control characters that stay, such as line ends.
     """
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        _written(one) if (unicodedata.category(one) in _HIDDEN or one in _TURNS) and one not in keep else one
-        for one in text
+        _escaped(character)
+        if (unicodedata.category(character) in _HIDDEN or character in _TURNS) and character not in keep
+        else character
+        for character in text
     )
 
 
-def _written(one: str) -> str:
-    # A byte that is no UTF-8 stands in a name as a half of a character.
-    code = ord(one) - 0xDC00 if 0xDC80 <= ord(one) <= 0xDCFF else ord(one)
+def _escaped(character: str) -> str:
+    # Python represents a byte that is not UTF-8 by a surrogate.
+    code = ord(character) - 0xDC00 if 0xDC80 <= ord(character) <= 0xDCFF else ord(character)
     if code > 0xFF:
         return f"\\u{code:04x}"
-    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(one, f"\\x{code:02x}")
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character, f"\\x{code:02x}")
 
 
 def all_printable(value: Any, keep: str = "") -> Any:
-    """The same of every text in lists and mappings, their keys too."""
+    """`printable` for all texts in lists and mappings, including keys."""
     return all_texts(value, lambda text: printable(text, keep))
 
 
 def all_texts(value: Any, change: Callable[[str], str]) -> Any:
-    """Every text in lists and mappings changed, keys too."""
+    """Apply a function to all texts in lists and mappings, including keys."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
@@ -57,7 +61,7 @@ def all_texts(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def is_text(path: Path | str) -> bool:
-    """Whether a path's name is text at all: some file systems take any bytes."""
+    """Whether a path is valid text; some file systems allow any bytes."""
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError:
@@ -66,7 +70,7 @@ def is_text(path: Path | str) -> bool:
 
 
 def one_line(record: Any) -> str:
-    """A dataclass in one line: arrays by shape and dtype, long collections by their size."""
+    """A dataclass in one line: arrays as shape and dtype, long collections as their size."""
     shown = ", ".join(
         f"{field.name}={_brief(getattr(record, field.name))}" for field in fields(record) if field.repr
     )
@@ -74,7 +78,7 @@ def one_line(record: Any) -> str:
 
 
 def _brief(value: Any) -> str:
-    """A value in few letters."""
+    """A short text for a value."""
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape is not None and dtype is not None:
         if len(shape) == 0:

@@ -296,7 +296,7 @@ def test_noise_is_not_measurable():
     found = bq.compare(
         before=readings[0], after=readings[1], retests={"before": readings[2], "after": readings[3]}
     ).share("preserved")
-    assert "too near to each other" in found.reason
+    assert "too close to tell knowledge from noise" in found.reason
     assert found.corrected is None
     assert np.isnan(found.low)
 

@@ -71,7 +71,9 @@ class Evaluation(Options):
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
-            raise BequeathError(f"batch_size: {self.batch_size}; give at least 1, or None to have it found")
+            raise BequeathError(
+                f"batch_size: {self.batch_size}; give at least 1, or None to search for the best"
+            )
         if self.autocast not in (None, "bfloat16", "float16"):
             raise BequeathError(f'autocast: {self.autocast!r}; give "bfloat16", "float16" or None')
         if self.memory is not None:

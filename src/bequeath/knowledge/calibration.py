@@ -223,7 +223,7 @@ def unreliable(floor: float, ceiling: float, least_room: float, n: int) -> str |
         return "no second reading of the models; exact readings need retests or twins for a ceiling"
     if not least_room > 0:
         return (
-            f"a second reading of the same models finds {100 * ceiling:.1f}% again, and other samples share "
-            f"{100 * floor:.1f}%: too near to each other to tell knowledge from noise; more masks or samples may help"
+            f"two readings of the same models share {100 * ceiling:.1f}%, readings of different samples "
+            f"{100 * floor:.1f}%: too close to tell knowledge from noise; more masks or samples may help"
         )
     return None

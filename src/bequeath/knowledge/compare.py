@@ -69,8 +69,8 @@ def compare(
     >>> x = masks.double()
     >>> before = torch.stack([(1 + i) * x[:, i % 6] * x[:, (i + 1) % 6] for i in range(10)])
     >>> after = before + torch.stack([(1 + i) * x[:, (i + 3) % 6] for i in range(10)])
-    >>> readings = {"before": bq.fit(masks, before, order=2), "after": bq.fit(masks, after, order=2)}
-    >>> share = bq.compare(**readings).share("preserved")
+    >>> fits = [bq.fit(masks, values, order=2, resamples=0) for values in (before, after)]
+    >>> share = bq.compare(before=fits[0], after=fits[1]).share("preserved")
     >>> round(share.observed, 2), round(share.ceiling, 2), share.n
     (0.5, 1.0, 10)
     """

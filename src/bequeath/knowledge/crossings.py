@@ -135,7 +135,7 @@ class Crossed:
         BequeathError
             If they are not of the same samples and orders.
         """
-        shapes = {(one.common.shape, len(one.reliabilities), len(one.of_three)) for one in seeds}
+        shapes = {(seed.common.shape, len(seed.reliabilities), len(seed.of_three)) for seed in seeds}
         if len(shapes) != 1:
             raise BequeathError(
                 f"seeds: strengths of shapes {sorted(shapes)}; all need the same models, samples and players"

@@ -103,10 +103,10 @@ def ledger(
     >>> before = torch.tensor([[0.0, 1.0, 2.0, 4.0]], dtype=torch.float64)
     >>> after = torch.tensor([[0.0, 1.0, 1.0, 3.0]], dtype=torch.float64)
     >>> comparison = bq.compare(before=bq.decompose(before, "and"), after=bq.decompose(after, "and"))
-    >>> book = bq.ledger(comparison, "after", after[:, 0], after[:, -1])
-    >>> book.total.tolist()
+    >>> ledger = bq.ledger(comparison, "after", after[:, 0], after[:, -1])
+    >>> ledger.total.tolist()
     [3.0]
-    >>> sum(part.item() for part in book.parts.values())
+    >>> sum(part.item() for part in ledger.parts.values())
     3.0
     """
     if model not in comparison.values:

@@ -33,17 +33,17 @@ def shared(*effects: Tensor) -> Tensor:
 
 
 def main_part(before: float, after: float) -> Literal["preserved", "discarded", "new", "flipped"]:
-    """Which part of one interaction's strength in two models is the largest (METHOD 5a).
+    """The largest part of the strength of one interaction in two models (docs/method.md, section "Observed").
 
     Parameters
     ----------
     before, after : float
-        Its effects, each on its model's scale.
+        Its effect in each model, divided by the scale of the model.
 
     Returns
     -------
     str
-        ``"flipped"`` where the signs differ: then it is discarded and new at once. Of equal parts the first of
+        ``"flipped"`` if the signs differ: its strength is then discarded and new. Of equal parts, the first of
         preserved, discarded, new.
     """
     if before * after < 0:
