@@ -224,6 +224,16 @@ def test_the_browsers_back_button_goes_back(opened):
     assert view.page.inner_text("article .quiet") == "sample val/000"
 
 
+def test_links_to_other_parts_of_the_page_leave_the_samples_as_they_are(opened):
+    view = opened()
+    view.page.select_option("[name=verdict]", label="forgotten")
+    view.page.locator(".strip button").nth(0).click()
+    view.page.click("nav a[href='#sure']")
+    view.page.click("nav a[href='#samples']")
+    assert view.shown() == ["bees/7.jpg"]
+    assert view.page.inner_text("article .quiet") == "sample bees/7.jpg"
+
+
 def test_keys_go_from_sample_to_sample(opened):
     view = opened()
     view.page.locator(".strip button").nth(0).focus()

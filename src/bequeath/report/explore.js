@@ -35,8 +35,8 @@
     return Object.fromEntries(KEYS.map((key) => [key, given.get(key) ?? ""]));
   };
   const write = (push) => {
-    const kept = new URLSearchParams(KEYS.filter((key) => state[key]).map((key) => [key, state[key]]));
-    const hash = kept.size ? `#samples&${kept}` : "#samples";
+    const kept = new URLSearchParams(KEYS.filter((key) => state[key]).map((key) => [key, state[key]])).toString();
+    const hash = kept ? `#samples&${kept}` : "#samples";
     if (hash !== location.hash) history[push ? "pushState" : "replaceState"](null, "", hash);
   };
 
@@ -256,7 +256,8 @@
       event.preventDefault();
     }
   });
-  addEventListener("popstate", () => restore(true));
+  // Links to other parts of the page leave the samples as they are.
+  addEventListener("popstate", () => (location.hash === "" || location.hash.startsWith("#samples&")) && restore(true));
   root.hidden = false;
   restore(true);
 })();
