@@ -69,7 +69,7 @@ def least_l1(v: np.ndarray) -> float:
 
 
 def shared_strength(a: torch.Tensor, b: torch.Tensor) -> float:
-    """METHOD 4's preserved share of a in b: sum of min(|a|, |b|) where the signs agree / sum of |a|."""
+    """Preserved share of a in b: sum of min(|a|, |b|) where the signs agree, divided by the sum of |a|."""
     both = torch.minimum(a.abs(), b.abs()) * (a * b > 0)
     return (both.sum() / a.abs().sum()).item()
 

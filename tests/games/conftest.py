@@ -4,7 +4,7 @@ import torch
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Tiny models gain nothing by threads, and on busy cores each of their passes would wait for the last of them."""
+    """One thread: tiny models do not get faster with more, and on busy cores each pass would wait for all threads."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

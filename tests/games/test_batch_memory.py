@@ -1,4 +1,4 @@
-"""How much memory a pass takes, how much it may, and the batch size that follows."""
+"""Memory of a forward pass, memory budgets, and the batch size that follows."""
 
 import pytest
 import torch
@@ -78,7 +78,7 @@ def test_a_tensor_made_at_the_place_of_one_that_is_gone_counts():
 
 
 def found(seconds, limit=None, given=None, calls=200):
-    """The size that a search ends with, where a batch of b inputs takes seconds(b)."""
+    """The size at the end of a search, if a batch of b inputs takes seconds(b)."""
     size = BatchSize(given)
     if limit is not None:
         size.fits(limit)

@@ -1,4 +1,4 @@
-"""A model of anybody's is called so that it does no harm, and fails in one line."""
+"""Calls of user models: inputs are protected, and failures become one line."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ TEXT = {
 
 
 class InPlace(nn.Module):
-    """Changes what it is given."""
+    """Changes its input in place."""
 
     def __init__(self):
         super().__init__()
@@ -29,7 +29,7 @@ class InPlace(nn.Module):
 
 
 class Plain(InPlace):
-    """The same, without."""
+    """The same without changing its input."""
 
     def forward(self, x):
         return self.fc(self.conv((x - 0.7) * 3).relu().mean((2, 3)))

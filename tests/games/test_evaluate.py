@@ -1,4 +1,4 @@
-"""Tables of many games: what goes through the model in which batches, and what comes out."""
+"""Tables of many games: the batches that the model gets, and the values."""
 
 import itertools
 
@@ -135,7 +135,7 @@ def test_an_unknown_option_of_a_comparison_is_named():
 
 
 class NanOn(nn.Module):
-    """NaN where the columns are these."""
+    """Returns NaN for given columns."""
 
     def __init__(self, row):
         super().__init__()
@@ -189,7 +189,7 @@ def test_masks_of_another_shape_are_named(shown, message):
 
 
 class OwnKind:
-    """Players whose samples each have a network of their own."""
+    """Players with a separate network for each sample."""
 
     def bind(self, x, baseline, model):
         class Own(bq.players.MaskedTensor):
@@ -206,13 +206,13 @@ class OwnKind:
 
 
 def test_a_network_of_a_samples_own_is_never_taken_for_anothers():
-    """Identities of games that are gone are given out again."""
+    """Python reuses the ids of deleted games."""
     model = Mlp().eval()
     torch.manual_seed(5)
     rows = torch.randn(30, 4)
 
     class Gone:
-        """A game that lets its sample go once it is started."""
+        """A game that frees its sample as soon as it is started."""
 
         def __init__(self, game):
             self.game, self.model, self.n_players, self.name = game, game.model, 4, "gone"

@@ -1,4 +1,4 @@
-"""Memory that runs out, budgets of it, and the batch size that is found."""
+"""Running out of memory, memory budgets, and the search for the batch size."""
 
 import pytest
 import torch
@@ -157,7 +157,7 @@ def test_longer_texts_that_come_later_stay_within_the_memory_too(baseline):
 
 
 def test_the_batch_size_is_found_on_the_work_itself(monkeypatch):
-    """A clock of one's own: a call takes a second, and so does each input behind the 32nd."""
+    """A simulated clock: a call takes one second, plus one second for each input after the 32nd."""
     now = [0.0]
 
     class Clocked(Mlp):
@@ -171,7 +171,7 @@ def test_the_batch_size_is_found_on_the_work_itself(monkeypatch):
     torch.testing.assert_close(bq.evaluate(games), expected, atol=1e-6, rtol=1e-6)
     batches = games[0].model.batches
     assert batches[:3] == [8, 8, 8]
-    # The last one may hold what is left.
+    # The last batch may be smaller.
     assert set(batches[:-1]) == {8, 16, 32, 64}
     assert batches.count(64) == 2
     assert batches[-2] == 32

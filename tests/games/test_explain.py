@@ -13,7 +13,7 @@ from bequeath.errors import BequeathError
 
 
 class Pairs(nn.Module):
-    """Log-odds of class 0: 2 where the first two of nine cells are bright, less 1 where the last is."""
+    """Log-odds of class 0: 2 if the first two of nine cells are bright, minus 1 if the last one is."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         cells = nn.functional.avg_pool2d(x, 2).mean(1).flatten(1)

@@ -1,4 +1,4 @@
-"""Players inside the network, against a forward hook that replaces the layer's output in every pass."""
+"""Players inside the network, against a forward hook that replaces the output of the layer in each pass."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ class Residual(nn.Module):
 
 
 class Dense(nn.Module):
-    """Joins early and late features along channels: one sample before the layer cannot do for a batch behind it."""
+    """Joins early and late features along channels, so one recorded sample does not fit a batch after the layer."""
 
     def __init__(self):
         super().__init__()
@@ -48,7 +48,7 @@ class Dense(nn.Module):
 
 
 class Tokens(nn.Module):
-    """A vision transformer in small: patches, a class token, one layer of attention."""
+    """A small vision transformer: patches, a class token, one layer of attention."""
 
     def __init__(self):
         super().__init__()
@@ -68,7 +68,7 @@ class Tokens(nn.Module):
 
 
 def by_hook(model, layer, x, keep, hidden):
-    """Values of the whole model on the repeated sample, the layer's output replaced where not kept."""
+    """Values of the whole model on the repeated sample, with hidden parts of the layer's output replaced."""
     replace = lambda module, args, output: torch.where(keep, output, hidden)  # noqa: E731
     handle = model.get_submodule(layer).register_forward_hook(replace)
     with torch.inference_mode():

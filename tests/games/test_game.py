@@ -1,4 +1,4 @@
-"""Image games, against models whose tables can be worked out by hand."""
+"""Image games of models whose tables are known exactly."""
 
 import numpy as np
 import pytest

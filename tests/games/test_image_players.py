@@ -18,7 +18,7 @@ def bind(players, x, baseline=None):
 
 
 def pixel_by_pixel(owner, x, hidden, mask):
-    """Each pixel of the sample or of the baseline, as its owner is shown or not."""
+    """Each pixel from the sample if its owner is shown, else from the baseline."""
     out = x.clone()
     for place in np.ndindex(*owner.shape):
         player = int(owner[place])

@@ -1,4 +1,4 @@
-"""What is read off a model's output."""
+"""How logits are read from the output of a model."""
 
 from types import SimpleNamespace
 
@@ -20,7 +20,7 @@ class Language(nn.Module):
 
 
 class KeepsLast(Language):
-    """The same, making no logits but the last ones where it is asked to."""
+    """The same; on request it computes the last logits only."""
 
     def __init__(self):
         super().__init__()
@@ -33,9 +33,9 @@ class KeepsLast(Language):
 
 MASKS = [
     ([[1, 1, 1, 1], [1, 1, 1, 1]], [3, 3]),
-    ([[1, 1, 0, 0], [1, 1, 1, 1]], [1, 3]),  # filled up on the right
+    ([[1, 1, 0, 0], [1, 1, 1, 1]], [1, 3]),  # padded on the right
     ([[1, 0, 1, 0], [0, 1, 0, 0]], [2, 1]),  # holes
-    ([[0, 0, 0, 1], [0, 1, 1, 1]], [3, 3]),  # filled up on the left
+    ([[0, 0, 0, 1], [0, 1, 1, 1]], [3, 3]),  # padded on the left
     ([[1, 0, 0, 0], [1, 0, 0, 0]], [0, 0]),
 ]
 

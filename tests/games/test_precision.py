@@ -1,4 +1,4 @@
-"""Autocast, memory layouts and compiled models: what they do to the values."""
+"""Effects of autocast, memory layouts and compilation on the values."""
 
 import shutil
 
@@ -20,7 +20,7 @@ def test_autocast_changes_the_values_a_little_and_the_effect_is_told():
     change = (low - game.table()).abs()
     assert 1e-6 < change.max() < 0.1
     effect = effect_on_values(game, masks=400, autocast="bfloat16")
-    # Of 400 draws of 16 masks none is missed.
+    # 400 draws from 16 masks miss none.
     assert effect["max"] == pytest.approx(change.max().item(), rel=0.3)
     assert effect["relative"] == pytest.approx(
         effect["max"] / (game.table()[-1] - game.table()[0]).abs().item(), rel=1e-3
@@ -68,9 +68,9 @@ def test_a_compiled_model_gives_the_same_table():
 @pytest.mark.parametrize("colours", [4, 9, 12])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_patterns_are_told_apart_in_half_precision_too(colours, dtype):
-    """Local patterns are numbers of up to twelve bits: autocast must not round them."""
+    """Pattern numbers have up to twelve bits; autocast must not round them."""
     torch.manual_seed(0)
-    # Each position sees as many of the thirteen columns as there are colours.
+    # Each position depends on as many of the thirteen columns as there are colours.
     model = nn.Sequential(nn.Conv2d(3, 4, (1, colours)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     players = bq.players.regions(torch.arange(13).expand(12, 13))
     masked = players.bind(torch.randn(3, 12, 13), bq.baselines.zero(), model)

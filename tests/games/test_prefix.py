@@ -1,4 +1,4 @@
-"""A prompt before the text is computed once, and nothing changes."""
+"""A prompt before the text is computed once, and the values do not change."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def game(model, tokenizer, prompt, baseline, text=TEXT, value=None):
 
 
 def embedded(model):
-    """Notes how many tokens each pass embeds."""
+    """Records how many tokens each pass embeds."""
     seen = []
     model.get_input_embeddings().register_forward_hook(lambda m, args, out: seen.append(args[0].numel()))
     return seen
@@ -60,7 +60,7 @@ def test_the_prompt_is_not_computed_again(kind):
     assert 4 <= found.length == fixed - 1
     seen = embedded(model)
     bq.evaluate([played], 8)
-    # The prompt, two whole texts to compare with and what is behind the prompt of both; then 32 masks.
+    # The prompt, two whole texts and the part of both after the prompt, to compare; then 32 masks.
     whole = len(played.masked.owner)
     assert sum(seen) == found.length + 2 * whole + 2 * behind + 32 * behind
     seen.clear()
@@ -89,7 +89,7 @@ def test_other_models_run_the_whole_text(kind):
 
 
 def test_a_model_that_sees_what_is_behind_is_found_out(monkeypatch):
-    """One that takes a cache, but whose prompt depends on the text: here, on how long it is."""
+    """A model with a cache whose prompt depends on the text, here on its length."""
     model, tokenizer = causal("gpt2")
     forward = model.transformer.h[0].forward
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""Features put together from local patterns, against every masked image run through the whole network."""
+"""Features assembled from local patterns, against running each masked image through the whole network."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ class Head(nn.Module):
 
 
 class Squeeze(nn.Module):
-    """Squeeze and excitation: every position depends on all others."""
+    """Squeeze and excitation: each position depends on all others."""
 
     def __init__(self, width):
         super().__init__()
@@ -173,7 +173,7 @@ def test_reuse_runs_early_layers_on_the_patterns_only_and_games_share_batches(mo
     model = local_net()
     games = [sample(model, bq.players.grid(3, 3)), sample(model, bq.players.grid(3, 3))]
     expected = torch.stack([whole(game) for game in games])
-    # Shares as they would be with a costly early part, whatever this machine's timing says.
+    # Work shares of a network with a costly early part.
     monkeypatch.setattr(
         reuse, "_work_shares", lambda model, inputs: {name: 0.8 for name, _ in model.named_modules()}
     )
@@ -183,7 +183,7 @@ def test_reuse_runs_early_layers_on_the_patterns_only_and_games_share_batches(mo
     tables = bq.evaluate(games, batch_size=96)
     torch.testing.assert_close(tables, expected, atol=1e-5, rtol=1e-5)
     assert seen["early"] < 512
-    # Sizes of the long run of full batches: the second game's masks fill the first's last batch up.
+    # Full batches: masks of the second game complete the last batch of the first.
     assert [size for size in seen["late"] if size > 16][:11] == [96] * 10 + [64]
 
 
@@ -204,7 +204,7 @@ def test_pictures_are_kept_for_one_phase_at_a_time_and_made_once_each(monkeypatc
     expected = whole(game)
     with torch.inference_mode():
         cut = min(all_cuts(game), key=lambda cut: cut.patterns)
-        # The middle cell alone has its colour: half of the 16 pictures at a time.
+        # Only the middle cell has a colour of its own: 8 of the 16 images are kept at a time.
         assert (cut.patterns, cut.alone, cut.kept_bytes) == (16, [4], 8 * cut.picture_bytes)
     monkeypatch.setattr(reuse, "_work_shares", lambda model, inputs: {cut.layer: 0.8})
     reuse._plans.clear()
@@ -212,7 +212,7 @@ def test_pictures_are_kept_for_one_phase_at_a_time_and_made_once_each(monkeypatc
     handle = game.model[0].register_forward_hook(lambda m, args, out: seen.append(len(out)))
     bq.evaluate([game], 50)
     seen.clear()
-    table = bq.evaluate([game], 50)[0]  # planned already: pictures only
+    table = bq.evaluate([game], 50)[0]  # the plan is cached: only the images are run
     handle.remove()
     assert sum(seen) - seen.count(1) == 16
     torch.testing.assert_close(table, expected, atol=1e-5, rtol=1e-5)

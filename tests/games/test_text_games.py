@@ -1,4 +1,4 @@
-"""Text games on the really pre-trained sentence encoder that a registry package carries."""
+"""Text games on a pre-trained sentence encoder from a registry package."""
 
 from importlib.util import find_spec
 from pathlib import Path

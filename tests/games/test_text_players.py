@@ -1,4 +1,4 @@
-"""Text players: which token belongs to whom, and what is refused."""
+"""Text players: the owner of each token, and bad input."""
 
 from itertools import accumulate
 
@@ -45,7 +45,7 @@ def test_byte_level_tokens_belong_to_the_word_behind_their_space(trim):
     assert owners(tokenizer, bq.players.words(tokenizer), "the movie  was bad, éh") == [
         ("the", 0),
         ("_movie", 1),
-        ("_", 2),  # a second space is no word: it goes with the one behind it
+        ("_", 2),  # a second space is no word: it belongs to the next word
         ("_was", 2),
         ("_bad", 3),
         (",", 3),
@@ -65,7 +65,7 @@ def test_tokens_are_players_one_by_one_but_for_bytes_of_one_character():
 
 
 def test_tokens_are_those_of_the_text_within_its_prompt():
-    # " good" behind a prompt is one token, "good" at the start of a text two.
+    # " good" after a prompt is one token, "good" at the start of a text is two.
     backend = byte_level()
     text = "good"
     assert (len(backend.tokenize(text)), len(backend.tokenize(" " + text))) == (2, 1)
@@ -78,7 +78,7 @@ def test_tokens_are_those_of_the_text_within_its_prompt():
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("good \u200b film", ("good \u200b", "film")),  # a zero-width space goes with the word before it
+        ("good \u200b film", ("good \u200b", "film")),  # a zero-width space belongs to the word before it
         ("\u200b good film", ("\u200b good", "film")),
         ("\ufeff \ufe0f good \u200f \u2060 film \u200e", ("\ufeff \ufe0f good \u200f \u2060", "film \u200e")),
         ("go\u200bod film", ("go\u200bod", "film")),  # a joiner within a word
@@ -176,7 +176,7 @@ def test_sentences(text, names):
         assert players.names(text) == names
         special = 2 if tokenizer.cls_token else 0
         owner = players.bind(text, bq.baselines.pad(), nn.Identity()).owner.tolist()
-        # All tokens within a sentence are its own, those of white space too.
+        # All tokens within a sentence belong to it, including white space.
         assert sum(i == -2 for i in owner) == special + (text.endswith(" ") and not special)
     assert bq.players.sentences(wordpiece(), 1).names("A b. C d.") == ("A b. C d.",)
 

@@ -1,4 +1,4 @@
-"""Tables of texts, against texts put together word by word and run one at a time."""
+"""Tables of texts, against texts that are assembled word by word and run one at a time."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def joined(lists):
 
 
 def ids_by_word(tokenizer, text):
-    """Token ids of each word (with the space before it), and the special ones in front and behind."""
+    """Token ids of each word (with the space before it), and of the special tokens before and after."""
     words = text.split(" ")
     ids = [
         tokenizer(" " * bool(i) + word, add_special_tokens=False).input_ids for i, word in enumerate(words)
@@ -29,7 +29,7 @@ def ids_by_word(tokenizer, text):
 
 
 def run(model, ids, attended=None):
-    """The model's value on one text of these ids; an empty one is a single padding token."""
+    """The value of one text from its token ids; an empty text is one padding token."""
     inputs = {"input_ids": torch.tensor([ids]), "attention_mask": torch.tensor([attended or [1] * len(ids)])}
     with torch.inference_mode():
         logits = model(**inputs).logits

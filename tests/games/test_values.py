@@ -1,4 +1,4 @@
-"""Values of logits, against arithmetic of 60 digits."""
+"""Value functions, against arithmetic with 60 digits."""
 
 import mpmath
 import pytest

@@ -1,4 +1,4 @@
-"""Small models and games of them, and their tables by one pass for each mask."""
+"""Small models, games of them, and their tables from one forward pass for each mask."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VALUE = bq.values.log_odds(1)
 
 
 class Net(nn.Module):
-    """Of convolutions, which notes the batches that it is given."""
+    """A convolutional network that records the batches it gets."""
 
     def __init__(self, seed=0):
         super().__init__()
@@ -56,7 +56,7 @@ def row_games(count, model=None, value=VALUE):
 
 
 def one_by_one(games):
-    """Each masked input alone through the model."""
+    """The table from each masked input in a forward pass of its own."""
     found = []
     for game in games:
         shown = masks(game.n_players)

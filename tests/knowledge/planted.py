@@ -1,4 +1,4 @@
-"""Interactions made up for tests of what models have in common."""
+"""Planted interactions for tests of comparisons."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def models(count: int, seed: int = 0, **kwargs: int) -> dict[str, object]:
 def sparse_games(
     samples: int, models: int, count: int = 160, n: int = 8, share: float = 0.5
 ) -> tuple[Tensor, list[Tensor]]:
-    """Masks (count, n), and values (samples, count) of models that have a share of their planted terms in common."""
+    """Masks (count, n), and values (samples, count) of models that share some of their planted terms."""
     rng = np.random.default_rng(0)
     masks = bq.draw_masks(n, count)
     shown = masks.numpy()

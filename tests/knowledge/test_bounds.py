@@ -1,4 +1,4 @@
-"""bounds.py: no pair of near-optimal splits that a linear programme finds lies outside; inner bounds are had."""
+"""bounds.py: pairs of near-optimal splits from linear programmes lie within the bounds; inner bounds are reached."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class NearOptima:
         self.limit = (1 + slack) * least.fun
 
     def kept(self, entry: np.ndarray, price: float) -> float:
-        """What each split within the limit is shown to keep along `entry`, by the least norm at that price of it."""
+        """Lower bound on `entry` over all splits within the limit, from the least norm at that price."""
         costs = np.ones(self.size) + price * np.concatenate([entry, -entry])
         found = linprog(costs, A_eq=self.both, b_eq=self.table, method="highs")
         assert found.status == 0
         return max(0.0, (found.fun - self.limit) / price)
 
     def farthest(self, direction: np.ndarray) -> np.ndarray:
-        """The split that goes farthest along a direction."""
+        """The split that lies farthest in a direction."""
         found = linprog(
             -np.concatenate([direction, -direction]),
             A_ub=np.ones((1, self.size)),
@@ -70,7 +70,7 @@ class NearOptima:
 
 
 def nearest(a: NearOptima, b: NearOptima) -> float:
-    """Share of the pair with the least |a - b|_1, exactly."""
+    """Exact share of the pair with the least |a - b|_1."""
     half = a.size // 2
     eye = csr_array(np.eye(half))
     none = csr_array((half, half))
@@ -98,7 +98,7 @@ def nearest(a: NearOptima, b: NearOptima) -> float:
 @pytest.mark.parametrize("n", [3, 5, 6])
 @pytest.mark.parametrize("which", range(4))
 def test_every_near_optimal_pair_lies_inside(n: int, which: int) -> None:
-    """Random directions, the pair driven apart, and the nearest pair of all."""
+    """Pairs in random directions, a pair that is driven apart, and the nearest pair."""
     a, b = pairs(n)[which]
     found = preserved_bounds(a, b, slack=SLACK)
     first, second = NearOptima(a, SLACK), NearOptima(b, SLACK)
@@ -110,7 +110,7 @@ def test_every_near_optimal_pair_lies_inside(n: int, which: int) -> None:
         shares += [share(x, second.farthest(d)) for d in (direction, -direction, -np.sign(x))]
     assert found.least.item() - 1e-9 <= min(shares)
     assert max(shares) <= found.greatest.item() + 1e-9
-    # The outer bound on the greatest share is not far from one that a pair has.
+    # The outer bound on the greatest share is close to the share of some pair.
     assert found.greatest.item() <= max(shares) + 0.05
 
 
@@ -127,7 +127,7 @@ def test_every_near_optimal_pair_lies_inside_at_8_players() -> None:
 @pytest.mark.parametrize("n", [2, 4, 5])
 @pytest.mark.parametrize("which", range(3))
 def test_what_every_split_keeps_is_as_a_linear_programme_has_it(n: int, which: int) -> None:
-    """Entry by entry: those that nothing is shown of are given up early, or not tried on the second model at all."""
+    """Entries without a positive bound stop early, or are not tried on the second model."""
     a, b = pairs(n)[which]
     first, second = NearOptima(a, SLACK), NearOptima(b, SLACK)
     x, y = (decompose(v).values.numpy().copy() for v in (a, b))
@@ -169,7 +169,7 @@ def test_they_are_in_order_and_contain_the_point_value(n: int) -> None:
 
 
 def test_a_model_and_itself() -> None:
-    """All of it may be shared; that it is so, the tables do not say: other splits are as sparse."""
+    """All strength may be shared, but the tables do not determine it: other splits are as sparse."""
     a = saturating_table(6, 2)
     found = preserved_bounds(a, a)
     assert found.share.item() == pytest.approx(1, abs=1e-9)

@@ -1,4 +1,4 @@
-"""Floors, ceilings, corrected shares, intervals and p against slow sums, and where the truth is known (METHOD 5)."""
+"""Floors, ceilings, corrected shares, intervals and p-values against slow sums, and where the truth is known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bequeath.lattice.subsets import orders
 
 
 def over_derangements(first, second, whole, labels=None):
-    """Mean share over all derangements, one by one."""
+    """Mean share over all derangements, computed one by one."""
     count, found = len(first), []
     for order in permutations(range(count)):
         apart = all(i != j for i, j in enumerate(order))
@@ -87,7 +87,7 @@ def test_a_single_sample_has_no_chance_level():
 
 
 def test_independent_laplace_strengths_share_a_quarter_and_so_does_chance():
-    """The figures of METHOD 5b: 25% of independent strengths, and R = 33%, are nothing but chance."""
+    """Independent strengths share 25%, and R is 33%, by chance alone (docs/method.md, section "Floor")."""
     rng = torch.Generator().manual_seed(0)
 
     def laplace():
@@ -157,7 +157,9 @@ def test_retests_make_a_ceiling_and_observed_is_across_them():
     assert found.observed == pytest.approx((common("a", "b'") + common("a'", "b")) / (size["a"] + size["a'"]))
     reliability = [2 * common(x, x + "'") / (size[x] + size[x + "'"]) for x in ("a", "b")]
     assert found.ceiling == pytest.approx(1 - np.mean([(1 - r) ** 4 for r in reliability]) ** 0.25)
-    assert found.ceiling == pytest.approx(np.sqrt(np.prod(reliability)), abs=0.005)  # alike here
+    assert found.ceiling == pytest.approx(
+        np.sqrt(np.prod(reliability)), abs=0.005
+    )  # the reliabilities are equal
     assert found.corrected == pytest.approx((found.observed - found.floor) / (found.ceiling - found.floor))
     assert found.low < found.corrected < found.high
     assert found.reason is None
@@ -175,7 +177,7 @@ def test_discarded_and_new_are_what_is_left():
     assert discarded.corrected == pytest.approx(1 - preserved.corrected)
     assert (discarded.low, discarded.high) == pytest.approx((1 - preserved.high, 1 - preserved.low))
     assert discarded.floor > discarded.observed > discarded.ceiling
-    assert new.corrected == pytest.approx(discarded.corrected, abs=0.03)  # both on their own scales
+    assert new.corrected == pytest.approx(discarded.corrected, abs=0.03)  # each model on its own scale
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
@@ -252,7 +254,7 @@ def test_a_twin_of_the_model_after_takes_the_place_of_the_control():
 
 
 def test_a_control_that_is_read_worse_is_not_told_to_have_less():
-    """A control that has all that is preserved has all of it, however noisy its readings are."""
+    """A control that has all preserved strength gets a corrected share of 1, even if its readings are noisy."""
     kappas = []
     for seed in range(5):
         rng = torch.Generator().manual_seed(seed)
@@ -326,7 +328,7 @@ def test_a_model_without_skill_is_not_measurable():
 
 
 def test_p_does_not_rise_with_strengths_that_both_models_share():
-    """Samples that are strong in both models share more than others in another order; that is no knowledge."""
+    """Samples that are strong in both models share more than permuted samples; this must not lower p."""
     rng = np.random.default_rng(0)
     p = []
     for _ in range(200):
@@ -365,7 +367,7 @@ def test_the_largest_over_orders_holds_the_family():
 
 
 def test_levels_of_resamples_are_those_of_the_samples_drawn():
-    """A resample without the third sample, and one with the first sample twice, against sums written out."""
+    """A resample without the third sample, and one with the first sample twice, against explicit sums."""
     rng = np.random.default_rng(2)
     common, whole = rng.random((3, 3, 1)), 1 + rng.random((3, 1))
     again = ((rng.random((3, 1)), 1 + rng.random((3, 1))),)

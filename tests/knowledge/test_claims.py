@@ -1,4 +1,4 @@
-"""Verdicts follow their stated rules, on comparisons made to be clear-cut."""
+"""Verdicts follow their rules, on comparisons that are made to be clear."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ N = 4
 
 
 def comparison(kept_low, kept_high, relearned, samples=30, **more):
-    """Fine-tuning keeps a share of the subsets by order, scratch has a share of the strength of what is kept."""
+    """The model after keeps a share of the subsets of each order; the control has a share of the kept strength."""
     g = torch.Generator().manual_seed(0)
     order = bq.decompose(torch.zeros(2**N, dtype=torch.float64), "and").orders
     before, own = (
@@ -51,7 +51,7 @@ def test_f2(share, verdict):
 
 
 def test_no_verdict_on_a_model_without_skill():
-    """The first release called a control at chance level "F2 supported, R = 0%"."""
+    """A control at chance level must not give "F2 supported, R = 0%"."""
     c = comparison(0.4, 0.2, 0.0, not_measurable={"control": "cold is not better than chance"})
     found = judge(Readings(c), None, {"after": run(EARLY), "control": run(LATE)})
     assert found["F1"].verdict == "supported"
@@ -77,7 +77,7 @@ def test_other_readings_stand_beside_where_they_differ_and_why():
 
 
 def run(path):
-    """A run whose interactions, on another subset in each of 14 samples, take the given sizes."""
+    """A run with one interaction of the given sizes in each of 14 samples, on a different subset in each."""
     target = torch.zeros(14, 2, 2**N, dtype=torch.float64)
     target[torch.arange(14), 0, torch.arange(14) + 1] = torch.linspace(1, 2, 14, dtype=torch.float64)
     orders = bq.decompose(torch.zeros(2**N, dtype=torch.float64), "and").orders
@@ -105,7 +105,7 @@ def test_f3_needs_checkpoints():
 
 
 def changing(noises, shares=(0.1, 0.4, 0.7, 1.0)):
-    """A run of two readings: what grows is the same in both, noise is not."""
+    """A run with two readings: growing interactions are the same in both, noise is not."""
     g = torch.Generator().manual_seed(2)
     target = torch.zeros(12, 2, 2**N, dtype=torch.float64)
     target[:, 0, 1:] = torch.rand(12, 2**N - 1, generator=g, dtype=torch.float64) + 0.5

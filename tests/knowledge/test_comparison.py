@@ -1,4 +1,4 @@
-"""Comparisons of two, three and more models against slow sums by the words of METHOD 5 and 7."""
+"""Comparisons of two, three and more models against slow sums from the definitions in docs/method.md."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ effects = st.floats(-10, 10, allow_nan=False)
 
 
 def slow_shared(*values):
-    """By the words of METHOD 5a."""
+    """Shared strength, directly from its definition."""
     same = all(x > 0 for x in values) or all(x < 0 for x in values)
     return min(abs(x) for x in values) if same else 0.0
 
 
 def slow_region(values, inside):
-    """How much of the line from 0 lies within exactly these models' intervals: by stepping along all ends."""
+    """Length of the line from 0 that lies in the intervals of exactly these models, by stepping along all ends."""
     total = 0.0
     for sign in (1, -1):
         ends = [max(sign * x, 0.0) for x in values]
@@ -212,7 +212,7 @@ def test_the_ledger_adds_up_to_the_output(normalise, kind, count):
         for effect in book.parts.values():
             assert torch.equal(book.positive_without(effect), (table[:, -1] - effect) > 0)
         assert torch.equal(book.positive_without(), table[:, -1] > 0)
-    # Preserved and new, signed, are the parts of the model after taken together.
+    # The signed preserved and new parts add up to the model after.
     book = bq.ledger(comparison, "after", drawn["after"][:, 0], drawn["after"][:, -1])
     sign, scale = comparison.values["after"].sign(), comparison.scale["after"]
     preserved = (sign * comparison.preserved).sum((-1, -2)) * scale
@@ -291,7 +291,7 @@ def test_sparse_readings_are_compared_on_the_union_of_their_terms():
         for key in ("observed", "floor", "ceiling", "corrected", "low", "high", "p"):
             assert getattr(got, key) == pytest.approx(getattr(expected, key), nan_ok=True)
     for name, total in comparison.by_order().items():
-        assert total.shape == (5, 2, 3)  # orders that were looked for
+        assert total.shape == (5, 2, 3)  # orders of the fit
         torch.testing.assert_close(total, dense.by_order()[name][..., :3])
     mixed = bq.compare(before=sparse["before"], after=interactions(1, samples=5, n=7))
     assert mixed.preserved.shape == (5, 2, 2**7)

@@ -9,7 +9,7 @@ from bequeath.lattice.subsets import orders
 
 
 def slow_similarity(a, b):
-    """Over one sample's flat effects, by the words of METHOD 5."""
+    """Similarity of the flat effects of one sample, directly from its definition."""
     least = most = 0.0
     for x, y in zip(a, b, strict=True):
         for u, v in ((max(x, 0), max(y, 0)), (max(-x, 0), max(-y, 0))):
@@ -42,12 +42,12 @@ def test_a_straight_run_drops_nothing_and_a_detour_is_dropped():
     straight = torch.stack([target * share for share in (0.25, 0.5, 1.0)])
     assert bq.dynamics(straight, [1, 2, 4], orders(3)).dropped.item() == pytest.approx(0, abs=1e-12)
     detour = torch.stack([-target, 0 * target, target])
-    # As much is learned and dropped again as is learned for good.
+    # Half of the strength gained is lost again.
     assert bq.dynamics(detour, [1, 2, 4], orders(3)).dropped.item() == pytest.approx(0.5)
 
 
 def apart(shares, steps, samples=4, floor=0.0, halves=True):
-    """A run whose samples have nothing in common but a share of strength on one subset: its floor."""
+    """A run whose samples share strength on one subset only, which gives its floor."""
     target = torch.zeros(samples, 2, 8, dtype=torch.float64)
     for sample in range(samples):
         target[sample, 0, 1 + sample] = 1 - floor
@@ -96,14 +96,14 @@ def test_what_one_half_alone_finds_is_not_dropped():
     target[0, 0, 3] = 1
     straight = torch.stack([0.5 * target, target, target])
     noise = torch.zeros_like(straight)
-    noise[1, 0, 1, 5] = 1  # found in one half of one checkpoint
+    noise[1, 0, 1, 5] = 1  # in one half of one checkpoint
     run = bq.dynamics(straight + noise / 2, [1, 2, 4], orders(3), halves=(straight + noise, straight))
     assert run.dropped.item() == pytest.approx(0)
     assert bq.dynamics(straight + noise / 2, [1, 2, 4], orders(3)).dropped.item() > 0.2
 
 
 def test_noise_that_goes_and_knowledge_that_stays_are_told_apart():
-    """Each checkpoint has noise of its own at first, in either half another; the target grows all along."""
+    """Early checkpoints have noise that differs between them and between halves; the target grows all along."""
     rng = torch.Generator().manual_seed(4)
     target = torch.zeros(12, 2, 8, dtype=torch.float64)
     there = torch.rand(12, 7, generator=rng) < 0.4
@@ -168,7 +168,7 @@ def test_the_lead_is_paired_and_its_p_swaps_the_runs():
     assert ahead.area.mean == pytest.approx(early.approach.area().mean - late.approach.area().mean)
     assert ahead.area_p == pytest.approx(2 / 2**7)
     assert lead(early, early).area_p == 1
-    # Runs of other checkpoints: those that are missing lie on straight lines.
+    # Runs with different checkpoints: missing ones are interpolated linearly.
     early, late = (apart(shares, [1, 7, 31], samples=7) for shares in ((0.6, 0.9, 1.0), (0.0, 0.2, 1.0)))
     denser = apart((0.6, 0.75, 0.9, 0.95, 1.0), [1, 3, 7, 15, 31], samples=7)
     assert lead(denser, late).area.mean == pytest.approx(lead(early, late).area.mean)

@@ -1,4 +1,4 @@
-"""Flips between two models: counts, McNemar's exact test, what another seed repeats."""
+"""Flips between two models: counts, McNemar's exact test, flips that a twin shares."""
 
 from math import comb
 
@@ -41,14 +41,12 @@ def test_the_other_way_round_forgotten_is_learned(answers):
 
 
 def test_models_that_differ_by_chance_are_told_so():
-    """Under the null, p is at most 5% in 5% of studies at most (the test is exact, so it may be fewer)."""
+    """Without a difference, p is at most 5% in at most 5% of studies; the exact test may be conservative."""
     rng = np.random.default_rng(0)
     right = rng.random((300, 200)) < 0.7
     p = []
     for row in right:
-        noise = (
-            rng.random((2, 200)) < 0.1
-        )  # both models flip a tenth of the answers of one and the same teacher
+        noise = rng.random((2, 200)) < 0.1  # both models flip a tenth of the answers of the same teacher
         p.append(flips(row ^ noise[0], row ^ noise[1]).p)
     assert 0.01 < np.mean(np.asarray(p) <= 0.05) < 0.07
 

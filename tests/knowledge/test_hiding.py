@@ -1,4 +1,4 @@
-"""What changed an output, and the check by hiding, on games whose truth is known."""
+"""Changes of an output, and the check by hiding, on games whose truth is known."""
 
 import numpy as np
 import pytest
@@ -107,7 +107,7 @@ def test_half_of_the_players_at_most_are_hidden():
 
 
 def moved(tables, hidden):
-    """How the difference moves from all shown to the masks."""
+    """Change of the difference between the models from all players shown to the masks."""
     index = (hidden.long() << torch.arange(N)).sum(1)
     difference = tables[1] - tables[0]
     return (difference[index] - difference[-1]).numpy()
@@ -122,11 +122,11 @@ def test_hiding_what_changed_undoes_the_change_of_a_planted_game():
     hidden = hiding_masks(players, N)
     found = moved(tables, hidden)
     check = hiding_check([total], [found], [found], [True])
-    # All that changed but (4, 5) and the empty set's value is gone: -5.5 of -6.3.
+    # All changes except (4, 5) and v(0) are undone: -5.5 of -6.3.
     assert check.undone.mean == pytest.approx(5.5 / 6.3)
     assert check.undone.mean > check.undone_at_random.mean
     assert (check.measurable, check.right.mean) == (1, 1.0)
-    assert 0 < check.right.low < 1  # one sample is not much
+    assert 0 < check.right.low < 1  # one sample gives a wide interval
 
 
 def test_readings_of_nothing_are_right_half_the_time():

@@ -1,4 +1,4 @@
-"""Formulas of blocks: relative gradient norms, changes of weights, swaps judged."""
+"""Relative gradient norms, changes of weights, and the judgement of swaps."""
 
 import numpy as np
 import pytest
@@ -49,10 +49,10 @@ def test_swaps_judged():
     assert found.needed == ("b",)
     assert found.frozen == "a"
     assert found.alone["b"].mean == pytest.approx(-0.3)
-    # What deeper freezing can do, freezing less can, too.
+    # A later block that holds makes all blocks up to it hold.
     assert judge(after, {"a": worse, "b": after}, after, {"a": worse, "b": little}).frozen == "b"
     assert judge(after, {"a": worse}, after, {"a": worse}).frozen is None
-    # Heads alike: what a new head costs or gains is not the blocks'.
+    # Both have new heads, so the effect of a new head does not count.
     assert judge(after, {"a": worse}, worse, {"a": worse}).frozen == "a"
     assert judge(after, {"a": worse}, after, {"a": little}, margin=0.01).frozen is None
 

@@ -11,7 +11,7 @@ MASKS = bq.draw_masks(6, 48, seed=0)
 
 
 def values(seed):
-    """Samples of their own, each alike in all models."""
+    """Different samples, each equal in all models."""
     x, common, own = MASKS.double().numpy(), np.random.default_rng(9), np.random.default_rng(seed)
     weights = common.normal(size=(10, 6)) * (common.random((10, 6)) < 0.5) + 0.2 * own.normal(size=(10, 6))
     return (
@@ -71,6 +71,6 @@ def test_inner_bounds_of_solves_that_do_not_converge_are_not_given():
         cut = bq.preserved_bounds(before, after, entries=4, max_iterations=20)
     assert not cut.converged.any()
     assert torch.stack((cut.least_found, cut.share, cut.greatest_found)).isnan().all()
-    # Outer ones are true, and wider.
+    # Outer bounds stay valid, but are wider.
     assert (cut.least <= settled.least_found).all()
     assert (cut.greatest >= settled.greatest_found).all()

@@ -1,4 +1,4 @@
-"""Shares from sums by sample are those of the comparison, over samples and over seeds."""
+"""Shares from strengths by sample equal those of the comparison, over samples and over seeds."""
 
 import json
 

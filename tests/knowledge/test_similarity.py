@@ -44,7 +44,7 @@ def test_independent_features_are_at_zero_in_the_mean_however_many_there_are():
         found.append(alike(x, y))
         k, m = ((one - one.mean(0)) @ (one - one.mean(0)).T for one in (x, y))
         biased.append((k * m).sum() / np.sqrt((k * k).sum() * (m * m).sum()))
-    assert np.mean(biased) > 0.9  # what the plain estimate would say
+    assert np.mean(biased) > 0.9  # the biased estimate
     finite = np.array(found)[np.isfinite(found)]
     assert len(finite) > 20
     assert abs(finite.mean()) < 4 * finite.std() / np.sqrt(len(finite))

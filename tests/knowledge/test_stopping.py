@@ -1,4 +1,4 @@
-"""When what a run adds becomes noise, on runs whose truth is planted."""
+"""When the additions of a run become noise, on planted runs."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SAMPLES, SUBSETS = 24, 60
 
 
 def course(sizes, noise, seed=0):
-    """Checkpoints that add real interactions of these sizes and noise of those; the halves have noise of their own."""
+    """Checkpoints that add real interactions and noise of given sizes; noise differs between the halves."""
     rng = np.random.default_rng(seed)
     shape = (SAMPLES, 2, SUBSETS)
     halves, states = [], [np.zeros(shape)] * 2

@@ -18,7 +18,7 @@ def planted(n, d, classes, strength, seed=0):
 
 
 def maximum_evidence(f, target):
-    """The density of the labels under both priors, maximised without any algebra of the evidence."""
+    """The density of the labels under both priors, maximised directly."""
 
     def loss(logs):
         alpha, beta = np.exp(logs)
@@ -44,7 +44,7 @@ def test_logme_does_not_depend_on_the_features_scale_or_rotation():
 
 
 def test_leep_of_tables_by_hand():
-    # Source class 0 always means label 0; of source class 1 half do.
+    # Source class 0 always has label 0; source class 1 has it in half of the samples.
     sure = np.array([[1, 0], [1, 0], [0, 1], [0, 1]])
     assert leep(sure, [0, 0, 0, 1]).value == pytest.approx(np.log(0.5) / 2)
     # P(0 | z) = (0.8 + 0.6) / 1.7 and (0.2 + 0.4) / 1.3.
@@ -61,7 +61,7 @@ def test_leep_is_the_labels_entropy_where_the_head_says_nothing_and_zero_where_i
     assert same.value == pytest.approx(shares @ np.log(shares))
     assert same.reference == pytest.approx(same.value)
     assert leep(np.eye(3)[y], y).value == pytest.approx(0)
-    # A source class that no sample has is no division by zero.
+    # A source class without samples must not divide by zero.
     assert leep(np.eye(4)[y], y).value == pytest.approx(0)
 
 
@@ -77,7 +77,7 @@ def test_the_shrunk_h_score_is_that_of_ledoit_and_wolfs_covariance(n, d):
 def test_the_published_h_score_says_nothing_with_more_features_than_samples():
     f, y = planted(30, 100, 3, 0.0)
     plain = h_score(f, y, shrink=False)
-    assert plain.value == pytest.approx(2)  # classes - 1, whatever the features
+    assert plain.value == pytest.approx(2)  # classes - 1 for any features
     assert plain.reference == pytest.approx(2)
     low, y_low = planted(60, 4, 3, 0.7)
     centred = low - low.mean(0)

@@ -1,4 +1,4 @@
-"""Settings of these tests are made in lattice_settings.py."""
+"""The settings of these tests are in lattice_settings.py."""
 
 from lattice_settings import one_thread
 

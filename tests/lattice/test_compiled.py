@@ -1,4 +1,4 @@
-"""Loops compile also where no machine code can be kept."""
+"""Loops also compile if machine code cannot be cached."""
 
 import numpy as np
 from numba.core.caching import CompileResultCacheImpl

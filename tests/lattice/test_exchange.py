@@ -1,4 +1,4 @@
-"""To other libraries and back."""
+"""Conversions to other libraries and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers as users have them: the right result from every kind of array, or one line."""
+"""Numbers from users: each kind of array gives the right result, or an error in one line."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The labelled result."""
+"""The class Interactions."""
 
 from __future__ import annotations
 

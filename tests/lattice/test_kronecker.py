@@ -62,7 +62,7 @@ def slow_moebius(v: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("n", [12, 14, 15, 16, 19, 20, 21, 23])
 def test_long_tables(n: int, threads: int, dtype: torch.dtype) -> None:
-    """Past a cache's size: blocks of low bits, then tiles of high ones. Integers, so that all sums are exact."""
+    """Tables larger than a cache: blocks of low bits, then tiles of high bits. Integers make all sums exact."""
     v = torch.randint(-1, 2, (2**n,), generator=torch.Generator().manual_seed(n)).to(dtype)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -125,7 +125,7 @@ def test_bad_lengths(length: int) -> None:
 
 
 def _in_child(x: torch.Tensor, results: multiprocessing.Queue) -> None:
-    # Nothing else of torch: its own threads do not survive a fork.
+    # Nothing else of torch, because its threads do not survive a fork.
     results.put(kronecker_power(x, MATRIX).numpy()[12345])
 
 

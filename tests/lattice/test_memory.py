@@ -1,4 +1,4 @@
-"""memory.py: work that would not fit is refused before it starts."""
+"""memory.py: work that does not fit into memory is refused before it starts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_message_has_what_is_needed_and_what_there_is(monkeypatch: pytest.Mo
 
 
 def test_no_transform_is_begun_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the closed forms, that need no solver."""
+    """For the closed forms, which need no solver."""
     monkeypatch.setattr(memory, "available_bytes", lambda device: 2**20)
     for transform in ("moebius", "or_moebius"):
         monkeypatch.setattr(module.transforms, transform, None)  # would fail if it were called
@@ -61,7 +61,7 @@ def test_no_transform_is_begun_either(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_solver_is_counted_for_all_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The results would fit, the solver's arrays would not."""
+    """The results fit, but the arrays of the solver do not."""
     tables = {name: torch.zeros(2**12).double() for name in "ab"}
     monkeypatch.setattr(memory, "available_bytes", lambda device: 8 * 2 * tables["a"].nbytes)
     monkeypatch.setattr(module, "sparsest_split", None)
@@ -70,7 +70,7 @@ def test_the_solver_is_counted_for_all_models(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_many_tables_need_the_memory_of_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twenty tables at once would not fit; two by two they do."""
+    """Twenty tables at once do not fit; two at a time do."""
     v = oracle.random_table(4, 20)
     monkeypatch.setattr(memory, "available_bytes", lambda device: 8 * v.nbytes)
     with pytest.raises(BequeathError, match="splitting"):

@@ -1,4 +1,4 @@
-"""basis.py, and the mathematics of docs/decomposition.md that it stands on, against dense matrices."""
+"""basis.py and its mathematics (docs/decomposition.md), against dense matrices."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_u_and_v_are_rotations() -> None:
 
 @each_n
 def test_dual_coordinates_are_orthonormal(n: int) -> None:
-    """to_dual has orthonormal columns but for the one direction, the empty set's, that it removes."""
+    """to_dual has orthonormal columns, except for the direction of the empty set, which it removes."""
     columns, empty = dense_dual(n), basis_of(n).empty.numpy()
     np.testing.assert_allclose(columns.T @ columns, np.eye(2**n) - np.outer(empty, empty), atol=1e-12)
     assert np.linalg.norm(empty) == pytest.approx(1, abs=1e-12)
@@ -98,7 +98,7 @@ def test_coordinates_are_the_adjoint(n: int) -> None:
 
 @each_n
 def test_splits_and_dual_vectors_are_complements(n: int) -> None:
-    """Dual vectors are orthogonal to splits of zero and to the empty set; together they are everything."""
+    """Dual vectors are orthogonal to splits of zero and to the empty set; together they span the space."""
     columns = dense_dual(n)
     splits = random_splits(n, 2**n + 3)
     assert basis_of(n).coordinates(splits).abs().max() < 1e-11
@@ -122,7 +122,7 @@ def test_one_direction_sees_the_empty_set(n: int) -> None:
 
 @each_n
 def test_dual_feasibility_in_the_tables_own_terms(n: int) -> None:
-    """METHOD 2a's form of it: A'y_and - O'y_or = 0, up to the empty table's value g(0), which is pinned."""
+    """A'y_and - O'y_or = 0, except for the value of the empty set, g(0), which is fixed."""
     k = torch.randn(4, 2**n, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
     y = basis_of(n).to_dual(k)
     residual = transforms.moebius_adjoint(y[:, 0]) - transforms.or_moebius_adjoint(y[:, 1])
@@ -131,7 +131,7 @@ def test_dual_feasibility_in_the_tables_own_terms(n: int) -> None:
 
 @pytest.mark.parametrize("n", [3, 8, 12])
 def test_well_conditioned_at_every_n(n: int) -> None:
-    """Projecting twice is projecting once, to rounding; A'A alone has condition GOLDEN**(4n)."""
+    """Projecting twice equals projecting once, up to rounding; A'A alone has condition GOLDEN**(4n)."""
     basis = basis_of(n)
     x = torch.randn(2, 2, 2**n, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
     once = basis.to_dual(basis.coordinates(x))

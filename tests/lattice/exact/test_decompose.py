@@ -1,4 +1,4 @@
-"""decompose.py: what it adds up to, what it proves, and that its answer is one answer."""
+"""decompose.py: the values that it adds up to, its certificate, and the uniqueness of its answer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def labelled(values: Tensor) -> Interactions:
 @pytest.mark.parametrize("n", range(1, 13))
 @pytest.mark.parametrize("kind", ["and", "or", "and-or"])
 def test_universal_matching(kind: str, n: int) -> None:
-    """On all masks, whatever the solver's accuracy: the sparsity is approximate, the sum is not."""
+    """On all masks, for any accuracy of the solver: only the sparsity is approximate, not the sum."""
     v = random_table(n, 2, seed=n) + 3
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CertificateWarning)
@@ -92,7 +92,7 @@ OR_TERMS: Terms = {(0, 3, 5): 1.8, (1, 2, 4): -0.9, (0, 1, 2, 3, 4): 0.6}
 
 
 def planted(n: int, ands: Terms, ors: Terms) -> tuple[Tensor, Tensor]:
-    """The game straight from the words AND and OR, and its (2, 2**n) interactions."""
+    """The game directly from the definitions of AND and OR, and its (2, 2**n) interactions."""
     present = [{i for i in range(n) if s >> i & 1} for s in range(2**n)]
     v = [
         0.7
@@ -120,7 +120,7 @@ def planted(n: int, ands: Terms, ors: Terms) -> tuple[Tensor, Tensor]:
 )
 @pytest.mark.parametrize("n", [6, 8])
 def test_planted_terms_are_recovered(n: int, kind: str, ands: Terms, ors: Terms) -> None:
-    """To 1e-6 of effects of size 1, the offset 0.7 kept apart. Players past the sixth are dummies."""
+    """Up to 1e-6 of effects of size 1, with the offset 0.7 separate. Players after the sixth are dummies."""
     v, values = planted(n, ands, ors)
     found = decompose(v, kind)
     torch.testing.assert_close(found.values, values, rtol=0, atol=1e-6)
@@ -234,7 +234,7 @@ def test_the_gap_alone_can_be_asked_for() -> None:
 
 
 def test_a_resolution_coarser_than_tol_still_reaches_tol() -> None:
-    """The objective is settled in the first phase: a coarse one leaves `tol` out of the second's reach."""
+    """The first phase determines the objective: if it is coarse, the second phase cannot reach `tol`."""
     v = torch.tensor([-8249.0, 0.0, 738.0, 0.0])
     found = decompose(v, tol=1e-4, resolution=1e-1)
     assert found.certificate.gap <= 1e-4
@@ -251,7 +251,7 @@ def test_no_warning_without_reason() -> None:
 
 
 def starts_of(v: Tensor) -> tuple[list[str], Interactions]:
-    """Starts that users have, and random ones as large as the largest interaction."""
+    """Realistic starts, and random ones as large as the largest interaction."""
     n = v.shape[-1].bit_length() - 1
     even = torch.stack((transforms.moebius(v / 2), transforms.or_moebius(v / 2)))
     harsanyi = torch.stack((transforms.moebius(v), torch.zeros_like(v)))
@@ -486,7 +486,7 @@ def test_complex_values() -> None:
 
 
 def test_a_start_for_a_table_without_effects() -> None:
-    """A dead model's checkpoint warm-started from a live one's: no scale to measure the start in."""
+    """A constant table with a start from another table: there is no scale to divide the start by."""
     tables = torch.stack((torch.full((16,), 2.0).double(), random_table(4)))
     found = decompose(tables, start=labelled(torch.randn(2, 2, 16).double()))
     assert not found[0].values.any()

@@ -1,4 +1,4 @@
-"""iteration.py and its compiled kernels: every step against dense matrices, and against each other."""
+"""iteration.py and its compiled kernels: each step against dense matrices, and against each other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COUNT = 3
 def posed(
     n: int, models: int, *, noisy: bool, coupling: float = 0.0, ridge: float = 0.0, tilted: bool = False
 ) -> Problems:
-    """Three problems that differ in everything that may differ between problems."""
+    """Three problems with different tables, steps, ridges and so on."""
     generator = torch.Generator().manual_seed(100 * n + models)
     v = torch.randn(COUNT, models, 2**n, generator=generator, dtype=torch.float64)
     v[..., 0] = 0
@@ -44,7 +44,7 @@ def posed(
 
 
 def iterates(problems: Problems, seed: int = 1) -> Tensor:
-    """Random iterates; the first problem's models are all at one point, where entries tie."""
+    """Random iterates; in the first problem all models have the same iterate, so entries tie."""
     count, models, size = problems.v.shape
     kinds = 2 if problems.noise is None else 4
     generator = torch.Generator().manual_seed(seed)
@@ -71,7 +71,7 @@ def maps(n: int) -> tuple[np.ndarray, np.ndarray]:
 def both_ways(
     problems: Problems, z: Tensor, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Tensor, Tensor]:
-    """Moved by the compiled kernels, and by torch alone."""
+    """Iterates by the compiled kernels, and by torch."""
     assert kronecker.compiled_for(z, "bequeath.lattice.exact.iteration_kernels") is not None
     compiled = advance(problems, z.clone(), steps)
     with monkeypatch.context() as patch:
@@ -230,7 +230,7 @@ def test_points_and_solutions_are_inverse_within_noise(n: int) -> None:
 @pytest.mark.parametrize("models", [1, 3])
 @pytest.mark.parametrize("noisy", [False, True])
 def test_every_iterate_names_an_exact_split(noisy: bool, models: int, n: int) -> None:
-    """By slow sums: of the table itself, or of one within the noise and with the same value of no player."""
+    """By slow sums: a split of the table itself, or of a table within the noise with the same v(0)."""
     problems = posed(n, models, noisy=noisy)
     z = 3 * iterates(problems)
     if not noisy:
@@ -255,7 +255,7 @@ def test_every_iterate_names_an_exact_split(noisy: bool, models: int, n: int) ->
 @pytest.mark.parametrize("n", range(1, 7))
 @pytest.mark.parametrize("metric", [0.5, 10.0, 30.0])
 def test_off_graph_is_the_orthogonal_projection(metric: float, n: int) -> None:
-    """In the metric |x|**2 + |u|**2 / metric: what is left lies on the graph, what is taken is orthogonal to it."""
+    """In the metric |x|**2 + |u|**2 / metric, the projection lies on the graph and the difference is orthogonal."""
     generator = torch.Generator().manual_seed(n)
     z = torch.randn(5, 4, 2**n, generator=generator, dtype=torch.float64)
     off = iteration._off_graph(z, metric)

@@ -1,4 +1,4 @@
-"""decompose_jointly: several models' tables split together, against linear programmes and against `decompose`."""
+"""decompose_jointly: tables of several models split together, against linear programmes and `decompose`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def named(tables: list[Tensor]) -> dict[str, Tensor]:
 
 
 def related(n: int, models: int, seed: int = 0) -> list[Tensor]:
-    """One saturating game, and what each model has of its own."""
+    """One saturating game, plus interactions of each model alone."""
     base = oracle.structured_table(n, seed=seed)
     return [base + 0.3 * oracle.random_table(n, seed=100 + 10 * seed + i) for i in range(models)]
 
@@ -110,8 +110,8 @@ def test_certificate_of_many_models(n: int, models: int) -> None:
 @pytest.mark.parametrize("models", [1, 3])
 @pytest.mark.parametrize("ridge_tol", [1e-3, math.inf])
 def test_singletons_are_halved(ridge_tol: float, models: int, noise: float | None) -> None:
-    """Their AND and OR effects are one function of S: where they differed, they could cancel between types and
-    models, and the objective would not be the norm of the merged answer."""
+    """AND and OR effects of a single player are the same function. If they differed, they could cancel between types
+    and models, and the objective would not be the norm of the merged answer."""
     v = oracle.random_table(3, 20, models)
     v -= v[..., :1]
     bound = None if noise is None else noise * v[..., -1].abs()
@@ -135,14 +135,14 @@ def test_certificate_on_degenerate_tables(models: int, n: int, data: st.DataObje
 @pytest.mark.parametrize("n", [1, 3, 5])
 @pytest.mark.parametrize("options", [{}, {"resolution": 1e-5}, {"precision": "float32"}], ids=str)
 def test_certificate_with_noise(options: dict[str, object], n: int, models: int) -> None:
-    """Every model's values may change within a bound of its own."""
+    """The values of each model may change within a bound of its own."""
     tables = named(tables_of("related", n, models))
     tables["a"] = 3 * tables["a"]
     check(tables, decompose_jointly(tables, noise=NOISE, **options), coupling=1.0, noise=NOISE)
 
 
 def test_noise_above_all_effects_leaves_nothing() -> None:
-    """Of all models; where one has effects beyond its noise, the other may be zero or follow it."""
+    """For all models: if one has effects beyond its noise, the other may be zero or follow it."""
     v = oracle.random_table(3, 2).abs()
     v[:, 0], v[:, -1] = 0, v.amax(-1)
     quiet = decompose_jointly(named(list(v)), noise=1.5)
@@ -154,7 +154,7 @@ def test_noise_above_all_effects_leaves_nothing() -> None:
 
 
 def test_too_few_iterations_are_said() -> None:
-    """Nothing is returned silently, and what is returned is a split of each table and a bound."""
+    """There is a warning, and the result is a split of each table with a valid bound."""
     tables = named(related(4, 2))
     with pytest.warns(
         CertificateWarning, match="1 of 1 decompositions stopped above the requested gap 0.001"
@@ -170,7 +170,7 @@ def test_too_few_iterations_are_said() -> None:
 
 @pytest.mark.parametrize("n", [2, 6, 8])
 def test_universal_matching_of_every_model(n: int) -> None:
-    """In a batch, with offsets of their own, and however far the solver comes."""
+    """In a batch, with different offsets, and however far the solver gets."""
     tables = {name: oracle.random_table(n, 2, 3, seed=i) + 5 * i for i, name in enumerate("abc")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CertificateWarning)
@@ -210,8 +210,8 @@ def test_one_model_is_decomposed_as_ever(n: int) -> None:
 def test_a_model_compared_with_itself_shares_everything(
     coupling: float, models: int, n: int, source: str
 ) -> None:
-    """Identical tables have identical interactions (METHOD 2b: 54% to 77% otherwise), and those of the table alone,
-    to the resolution: the ridge of the joint problem is in units of its own norm."""
+    """Identical tables get identical interactions, equal to those of one table alone up to the resolution: the ridge of
+    the joint problem is in units of its own norm. (Two optima of one table may share only 54% to 77%.)"""
     v = oracle.random_table(n, seed=n) if source == "random" else oracle.structured_table(n, seed=n)
     found = decompose_jointly(named([v.clone() for _ in range(models)]), coupling=coupling)
     alone = decompose(v)
@@ -224,7 +224,7 @@ def test_a_model_compared_with_itself_shares_everything(
 
 @pytest.mark.parametrize("n", [3, 4, 5])
 def test_joint_interactions_share_more_than_separate_ones(n: int) -> None:
-    """On average over ten pairs of related models: nothing is called exclusive that could as well be shared."""
+    """On average over ten pairs of related models: interactions that can be shared are not exclusive."""
     pairs = [related(n, 2, seed) for seed in range(10)]
     first, second = (torch.stack(models) for models in zip(*pairs, strict=True))
     joint = decompose_jointly({"a": first, "b": second})
@@ -239,7 +239,7 @@ def test_joint_interactions_share_more_than_separate_ones(n: int) -> None:
 
 @pytest.mark.parametrize("source", ["random", "related"])
 def test_a_stronger_coupling_moves_models_together(source: str) -> None:
-    """Their distance falls and what they cost apart grows, as for every weighted sum of two goals."""
+    """With coupling, their distance falls and the sum of their norms grows, as for any weighted sum of two goals."""
     tables = named(tables_of(source, 4, 3))
     found = [decompose_jointly(tables, coupling=c) for c in (0.0, 0.05, 0.3, 1.0, 5.0, 50.0)]
     costs = [joint_norm(x, 0.0) for x in found]
@@ -250,7 +250,7 @@ def test_a_stronger_coupling_moves_models_together(source: str) -> None:
         assert near <= far * (1 + 1e-6)
         assert cheap <= dear * (1 + 1e-6)
     assert distances[-1] < 0.97 * distances[0]
-    # However strong, it cannot bring them nearer than their tables are.
+    # Even a strong coupling cannot make them more similar than their tables are.
     assert distances[-1] > 0
 
 
@@ -295,7 +295,7 @@ def test_one_answer_from_every_start(n: int, source: str) -> None:
 
 
 def test_every_model_starts_at_its_own_start() -> None:
-    """Where nothing is settled, the answer is near the start: one that stands in another order is not mixed up."""
+    """Without a resolution, the answer is near the start; starts in another order are assigned to the right model."""
     tables = named(related(5, 2))
     settled = decompose_jointly(tables)
     with warnings.catch_warnings():
@@ -324,7 +324,7 @@ def test_one_answer_in_any_batch_and_block(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("noise", [0.0, NOISE])
 def test_threads_change_rounding_alone(noise: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They share out the samples, and sums of other batches are rounded otherwise; one sample gives the same bits."""
+    """Threads share the samples, and rounding depends on the batch; a single sample gives the same bits."""
     tables = {name: oracle.random_table(4, 5, seed=i) for i, name in enumerate("abc")}
     one = {name: v[2] for name, v in tables.items()}
     solve, threads = decompose_module.sparsest_split, set()
@@ -366,13 +366,13 @@ def test_a_rerun_is_identical() -> None:
 
 
 def test_models_without_effects() -> None:
-    """A dead model among live ones has none; dead ones alone have a certificate of nothing."""
+    """A constant model among others has no interactions; constant models alone have a certificate of 0."""
     v = oracle.structured_table(4)
     tables = {"dead": torch.full((16,), 2.0).double(), "live": v}
     found = decompose_jointly(tables)
     assert found["dead"].values.abs().max() <= 1e-12
     assert found["dead"].offset == 2
-    # Two of them are as far apart as the live one's own norm: it is decomposed as alone.
+    # The distance of the two is the norm of the other model, so it is decomposed as if alone.
     assert oracle.least_shared(found["live"].values, decompose(v).values) >= UNIQUE
     nothing = decompose_jointly({"a": torch.zeros(3, 8), "b": torch.full((3, 8), 1.5)})
     assert not any(x.values.any() for x in nothing.values())

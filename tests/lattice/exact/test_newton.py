@@ -1,4 +1,4 @@
-"""newton.py: the same answer as the iteration run to its end, sooner, and never a worse one."""
+"""newton.py: the answer of the full iteration, in less time, and never a worse one."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ SOURCES = ["random", "structured", "integers", "network"]
 @given(source=st.sampled_from(SOURCES), n=st.integers(1, 6), seed=st.integers(0, 10**6))
 @settings(max_examples=60)
 def test_the_answer_is_that_of_the_iteration(source: str, n: int, seed: int) -> None:
-    """Where the iteration gets that far. With ties, as in integers, too."""
+    """If the iteration converges that far; also with ties, as for integers."""
     v = table_of(source, n, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CertificateWarning)
@@ -81,7 +81,7 @@ def test_it_takes_a_part_of_the_iterations(source: str, n: int) -> None:
     assert found.certificate.resolution <= 1e-12
     assert found.certificate.iterations < slow.certificate.iterations / 2
     assert found.certificate.objective.item() == pytest.approx(slow.certificate.objective.item(), rel=1e-6)
-    # How far apart answers of two resolutions may be at most.
+    # Largest distance of answers with two resolutions.
     if slow.certificate.resolution <= 1e-12:
         assert oracle.least_shared(slow.values, found.values) >= UNIQUE
 
@@ -183,7 +183,7 @@ def test_what_it_cannot_improve_it_gives_back(spoilt: float) -> None:
 
 
 def test_a_point_near_the_answer_is_finished() -> None:
-    """From a gap of some 1e-4; without touching what was handed in."""
+    """From a gap of about 1e-4; the arguments are not changed."""
     problems = problems_of(torch.stack((random_table(6), structured_table(6))))
     x, k = iterated(problems, 1000)
     before = x.clone(), k.clone()
@@ -196,7 +196,7 @@ def test_a_point_near_the_answer_is_finished() -> None:
     assert torch.equal(k, before[1])
     assert (watched.used > 0).all()
     assert torch.equal(watched.failed, spent + watched.used)
-    # A split of the tables: its coordinates are theirs.
+    # It is a split of the tables: it has their coordinates.
     torch.testing.assert_close(problems.basis.coordinates(found), problems.k0, rtol=0, atol=1e-12)
 
 
@@ -243,7 +243,7 @@ def test_kernels_are_the_basis(n: int) -> None:
 
 
 def test_the_line_search_finds_the_least() -> None:
-    """On random lines the slope, a sum over entries, has fallen to a tenth of what it was."""
+    """On random lines, the slope, a sum over entries, falls to a tenth."""
     for seed in range(20):
         y, along = 2 * random_table(3, 2, seed=seed), random_table(3, 2, seed=100 + seed)
 

@@ -1,4 +1,4 @@
-"""decompose(noise=...): sparser interactions of a table that may change a little, and what is proven about them."""
+"""decompose(noise=...): sparser interactions of tables that may change a little, and their certificates."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_the_objective_is_the_norm_of_the_answer() -> None:
 @pytest.mark.parametrize("name", ["cnn_n6_s0", "cnn_n8_s0", "cnn_n10_s0"])
 @pytest.mark.parametrize("options", [{}, {"resolution": SETTLED}, {"precision": "float32"}], ids=str)
 def test_certificate_on_reference_tables(name: str, options: dict[str, object]) -> None:
-    """The known optimum is met, and the published solver's objective never passed."""
+    """The known optimum is reached, and the objective is never above that of the published solver."""
     table, known = oracle.reference_table(name), oracle.reference_result(name)
     assert table[0] == 0, "otherwise the known optimum would count the empty set's entry"
     v = torch.from_numpy(table)
@@ -142,7 +142,7 @@ def test_any_dual_vector_bounds_any_split_within_noise(n: int, coupling: float) 
     problems = iteration.Problems(
         v, iteration.coordinates_of(basis, v), noise, one, one, coupling=coupling, metric=1.0
     )
-    # Duals of splits that do well, as random ones prove little.
+    # Dual vectors of good splits, because random ones give weak bounds.
     well = torch.stack([iteration.even_split(table) for table in v[0]]).sign()
     k = basis.coordinates(well + 0.3 * random(count, models, 2, 2**n))
     bounds, _ = duality.lower_bound(problems, k)
@@ -180,7 +180,7 @@ def test_no_noise_is_no_noise(source: str) -> None:
 @pytest.mark.parametrize("source", ["random", "structured"])
 @pytest.mark.parametrize("n", [2, 4, 6])
 def test_a_bound_of_zero_is_the_exact_problem(n: int, source: str) -> None:
-    """The iteration for noise, which is another one, ends at the other's answer where nothing may change."""
+    """The iteration for noise gives the answer of the other iteration if no value may change."""
     v = table_of(source, n)
     grounded = (v - v[0])[None, None]
     zero = torch.zeros(1, 1, dtype=torch.float64)
@@ -202,7 +202,7 @@ def test_more_noise_is_never_less_sparse(n: int, source: str) -> None:
     objectives = [certificate.objective.item() for certificate in certificates]
     for less, more in itertools.pairwise(objectives):
         assert more * (1 - tol) <= less
-    # All of them: v(N) itself may come nearer to v(0).
+    # All values, because v(N) itself may move towards v(0).
     assert objectives[-1] < 0.9 * objectives[0]
     # The optimum of a linear programme is convex in its bound.
     for (a, b, c), (x, y, z) in zip(
@@ -214,8 +214,8 @@ def test_more_noise_is_never_less_sparse(n: int, source: str) -> None:
 
 
 def test_noise_recovers_what_was_planted() -> None:
-    """Few interactions, then values changed by less than the bound: they are within reach, so the answer is no less
-    sparse than they are; without noise it is much less sparse."""
+    """Few interactions, and values changed by less than the bound: the answer is at least as sparse as these
+    interactions; without noise it is much less sparse."""
     generator = np.random.default_rng(3)
     values = np.zeros((2, 64))
     values[generator.integers(0, 2, 6), generator.integers(1, 64, 6)] = generator.normal(size=6) + 2
@@ -330,7 +330,7 @@ def test_constant_tables_have_no_interactions(n: int, value: float, options: dic
 @pytest.mark.parametrize("n", [1, 3, 5])
 @pytest.mark.parametrize("options", [{}, {"resolution": SETTLED}, {"precision": "float32"}], ids=str)
 def test_noise_above_all_effects_leaves_nothing(n: int, options: dict[str, object]) -> None:
-    """Every value may become v(0): no interactions are needed, and that is certain at once."""
+    """All values may become v(0): no interactions are needed, and the certificate is exact at once."""
     v = table_of("random", n).abs()
     v[0], v[-1] = 0, v.max()
     with warnings.catch_warnings():
@@ -341,7 +341,7 @@ def test_noise_above_all_effects_leaves_nothing(n: int, options: dict[str, objec
 
 
 def test_one_value_to_change() -> None:
-    """One player: the effect shrinks by the bound. An AND of two: so does it."""
+    """The effect of one player, or of an AND of two, shrinks by the bound."""
     one = decompose(torch.tensor([1.0, 3.0]), noise=0.25, resolution=SETTLED)
     torch.testing.assert_close(one.and_, torch.tensor([0, 1.5]).double(), rtol=0, atol=1e-6)
     both = decompose(torch.tensor([0.0, 0.0, 0.0, 1.0]), noise=0.25, tol=1e-6)

@@ -24,7 +24,7 @@ def norm_of(x: np.ndarray, coupling: float) -> float:
 
 
 def gauge_of(y: np.ndarray, coupling: float) -> float:
-    """The most of <x, y> over the extreme points x of {f <= 1}: all sets of models, of one sign."""
+    """The largest <x, y> over the extreme points x of {f <= 1}: all sets of models, with one sign."""
     models = len(y)
     return max(
         abs(y[list(part)].sum()) / (size + coupling * size * (models - size))
@@ -34,7 +34,7 @@ def gauge_of(y: np.ndarray, coupling: float) -> float:
 
 
 def entries() -> st.SearchStrategy[float]:
-    """Halves, which tie with each other and with thresholds, and any numbers."""
+    """Multiples of 1/2, which tie with each other and with thresholds, and random numbers."""
     return st.one_of(st.integers(-6, 6).map(lambda i: i / 2), st.floats(-10, 10, allow_subnormal=False))
 
 
@@ -141,7 +141,7 @@ def test_gauge_by_all_sets_of_models(case: tuple[np.ndarray, float]) -> None:
 
 @given(case=cases(), seed=st.integers(0, 10**6))
 def test_gauge_bounds_every_product(case: tuple[np.ndarray, float], seed: int) -> None:
-    """<x, y> <= gauge(y) f(x), both as computed: what every lower bound rests on."""
+    """<x, y> <= gauge(y) f(x), as computed; all lower bounds depend on it."""
     y, coupling = case
     generator = np.random.default_rng(seed)
     x = torch.from_numpy(generator.normal(size=(200, *y.shape)))

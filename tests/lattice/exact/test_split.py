@@ -1,4 +1,4 @@
-"""split.py: what its bound and its resolution prove."""
+"""split.py: what its lower bound and its resolution prove."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_any_dual_vector_bounds_any_split(n: int) -> None:
 
 
 def test_ridge_is_the_least_squares_optimum() -> None:
-    """Of AND{0,1} + OR{0,1} = {0} + {1} every mixture is optimal; the ridge picks the one of least squares.
+    """All mixtures of AND{0,1} + OR{0,1} and {0} + {1} are optimal; the ridge selects the one of least squares.
 
     A singleton counts once in the L1 norm and as two halves in the squares. With both pair effects t and both
     singletons 1 - t the squares are 2 t**2 + 4 ((1 - t) / 2)**2 = 2 t**2 + (1 - t)**2, least at t = 1/3.

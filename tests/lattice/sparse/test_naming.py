@@ -1,4 +1,4 @@
-"""{i} + {j} is AND{i, j} + OR{i, j}: readings give one function one name, and change no value by it."""
+"""{i} + {j} equals AND{i, j} + OR{i, j}: readings use one name, and the values do not change."""
 
 import numpy as np
 import pytest

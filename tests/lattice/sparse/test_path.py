@@ -28,7 +28,7 @@ def problem(n: int = 8, order: int = 3, count: int = 100, seed: int = 0):
 
 
 def optimum(x: np.ndarray, y: np.ndarray, weights: np.ndarray, penalty: float, ridge: float):
-    """scikit-learn's coefficients and objective: the ridge as one more row for each term."""
+    """Coefficients and objective by scikit-learn, with the ridge as one more row for each term."""
     from sklearn.linear_model import Lasso
 
     count, terms = x.shape

@@ -130,7 +130,7 @@ def test_the_strongest_terms_are_the_best_subset(seed: int) -> None:
 
     best = min(itertools.combinations(range(len(terms)), 3), key=left)
     found = bq.fit(masks, v, 2)
-    # {i} + {j} = AND{i, j} + OR{i, j}: other subsets fit as well, so the fits are compared, too.
+    # {i} + {j} = AND{i, j} + OR{i, j}: other terms fit equally well, so the fitted values are compared, too.
     top = tuple(terms.index((term.players, term.kind)) for term in found.top(3))
     assert set(top) == set(best) or left(top) <= 1.05 * left(best)
 
@@ -166,7 +166,7 @@ def test_errors_are_as_large_as_what_is_wrong() -> None:
             true = game.get((term.players, term.kind))
             if true is not None and term.error is not None:
                 ratios.append((term.value - true) / term.error)
-    # Not all: {i} + {j} = AND{i, j} + OR{i, j}, so a game may be read in other terms than it was made of.
+    # Not all: {i} + {j} = AND{i, j} + OR{i, j}, so a game may get other terms than it was made of.
     assert np.mean(np.abs(ratios) < 2) > 0.8
     assert 0.3 < np.median(np.abs(ratios)) < 1.2
     assert all(np.isnan(term.error) for term in bq.fit(masks, clean, resamples=0).terms())
