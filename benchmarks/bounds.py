@@ -1,11 +1,11 @@
-"""What the bounds on a preserved share cost, against decomposing the two tables, and how wide they are.
+"""Time of the bounds on a preserved share, compared with decomposing the two tables, and the width of the bounds.
 
     python benchmarks/bounds.py
 
-Pairs: checkpoints of a small convolutional network that learns digits (benchmarks/series.py), each with the last one
-of its run, or with that of another run, from another start, at the same step.
-"To the end": every priced entry's problem runs until its gap is closed, from the models' own splits alone, as if its
-result were of use and nothing better to start from were known. CPU time of one thread.
+Pairs: checkpoints of a small convolutional network that learns digits (benchmarks/series.py), each with the last
+checkpoint of its run, or with the checkpoint of another run, from another start, at the same step.
+"To the end": the problem of every entry is solved until its gap is closed, starting from the models' own splits only.
+CPU time of one thread.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def report(name: str, n: int, first: Tensor, second: Tensor) -> None:
     times = [cpu_seconds(lambda: bounds.preserved_bounds(first, second), 1)]
     with to_the_end():
         times.append(cpu_seconds(lambda: bounds.preserved_bounds(first, second), 1))
-    found = bounds.preserved_bounds(first, second)
-    columns = (found.least, found.least_found, found.share, found.greatest_found, found.greatest)
+    result = bounds.preserved_bounds(first, second)
+    columns = (result.least, result.least_found, result.share, result.greatest_found, result.greatest)
     cells = [name, str(n), f"{both / count * 1e3:.0f}"]
     cells += [f"{t / count * 1e3:.0f} ({t / both:.0f})" for t in times]
     cells += [f"{column.mean().item():.2f}" for column in columns]

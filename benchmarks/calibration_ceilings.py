@@ -1,4 +1,4 @@
-"""Ceilings of two models whose readings are not equally reliable: which mean of the two reliabilities is reached?"""
+"""Ceilings of two models with different reliabilities: which mean of the two reliabilities is right?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from planted_studies import Setting, study
 
 from bequeath.knowledge.repeats import Repeats
 
-# Noise of before and after; the same games as those of the table of planted shares.
+# Noise of before and after; the games are those of the table of planted shares.
 PAIRS = ((0.2, 0.2), (0.0, 0.1), (0.1, 0.2), (0.0, 0.2))
 # Fewer masks, more noise: readings of low reliability.
 POOR = {
@@ -26,7 +26,7 @@ THREE = ((0.2, 0.2, 0.2), (0.0, 0.0, 0.2), (0.1, 0.1, 0.4), (0.2, 0.2, 0.0))
 
 
 def power(p: float) -> Callable[[float, float], float]:
-    """1 - the power mean of what two readings do not find again."""
+    """1 minus the power mean of the shares that two readings do not find again."""
 
     def mean(a: float, b: float) -> float:
         return float(1 - (((1 - min(a, 1)) ** p + (1 - min(b, 1)) ** p) / 2) ** (1 / p))
@@ -63,8 +63,8 @@ def _pair(setting: Setting, seed: int) -> tuple[float, ...]:
 def _three(setting: Setting, seed: int) -> tuple[float, ...]:
     """Truth, observed R, its ceiling without the control, reliabilities; R's error with ceilings that know the control.
 
-    They are the ceiling without it, times what the control and another reading have in common at most, of what two
-    readings of before or after have.
+    Such a ceiling is the ceiling without the control, times the largest share that the control and another reading can
+    have in common, relative to two readings of before or after.
     """
     made = study(setting, seed)
     comparison = made.compare()

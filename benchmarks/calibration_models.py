@@ -6,9 +6,9 @@
 | resnet20 | ResNet-20, CIFAR-10 | flowers5, 32 px | 4 x 4 cells | 20 |
 | minilm | all-MiniLM-L6-v2 | SST-2 | 12 runs of words | 16 |
 
-Every state of a model gets a linear probe of its own on the training samples; values are log-odds of the true class.
-What a state is follows from its name: `w0.25` are weights a quarter of the way from before to after, `d4` has its last
-four blocks at a random start before the same fine-tuning, `s1` is fine-tuned with another seed.
+Every state of a model gets its own linear probe on the training samples; values are log-odds of the true class. The
+name of a state says what it is: `w0.25` has weights a quarter of the way from before to after; in `d4` the last four
+blocks had random weights before the same fine-tuning; `s1` is fine-tuned with another seed.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from bequeath.models.probe import features, fit_probe, with_probe
 
 @dataclass(frozen=True)
 class View:
-    """How a model's samples are cut into players and read.
+    """How a model's samples are divided into players and read.
 
     Attributes
     ----------
     side : int
-        Cells a side of a picture, runs of words of a text.
+        Cells per side of a picture, or runs of words of a text.
     shift : tuple of int
-        By how many pixels the grid's inner lines lie further down and right.
+        Pixels by which the grid's inner lines are moved down and right.
     baseline : str
     masks, seed, order
         As for `draw_masks` and `fit`.
@@ -68,9 +68,9 @@ class Pair:
     Attributes
     ----------
     build : callable
-        Gives the model with its pre-trained weights and a head of `classes` outputs, which is random.
+        Makes the model with its pre-trained weights and a random head of `classes` outputs.
     fresh : callable
-        Gives the same at a random start.
+        Makes the same model with random weights.
     blocks : list of str
         Names of its blocks, first to last.
     inputs, labels
@@ -128,14 +128,14 @@ class Pair:
         return model.eval()
 
     def state(self, name: str) -> nn.Module:
-        """A model by its name, with a probe of its own."""
+        """A model by its name, with its own probe."""
         model = self.backbone(name).eval()
         rows = np.array_split(np.arange(len(self.labels)), -(-len(self.labels) // 64))
         found = features(model, self.head, (self.batch(one) for one in rows))
         return with_probe(model, self.head, *fit_probe(found, self.labels, 0))
 
     def backbone(self, name: str) -> nn.Module:
-        """A model by its name; the fine-tuned one is kept."""
+        """A model by its name; the fine-tuned one is kept in a file."""
         torch.manual_seed(0)
         if name == "w0":
             return self.build()
@@ -331,7 +331,7 @@ def minilm() -> Pair:
 
 
 def balanced(samples: list[tuple[Any, int]], count: int) -> list[tuple[Any, int]]:
-    """The first of each class in turn."""
+    """The first samples of each class, taken in turn."""
     classes = sorted({label for _, label in samples})
     by_class = [[one for one in samples if one[1] == label] for label in classes]
     return [by_class[i % len(classes)][i // len(classes)] for i in range(count)]
@@ -342,5 +342,5 @@ PAIRS = {"mobilenet": mobilenet, "resnet20": resnet20, "minilm": minilm}
 
 @cache
 def pair(name: str) -> Pair:
-    """One of them, made once."""
+    """One of the models by name, made once."""
     return PAIRS[name]()

@@ -1,15 +1,15 @@
-"""Studies of models with nothing in common: how often they are told from chance (METHOD 5f.2).
+"""Studies of models with nothing in common: how often they are called above chance (METHOD 5f.2).
 
-A pool of tables is read once (8 players, two halves of 128 masks, order 3, noise of 10%); a study draws its samples
-from it. Every table meets another partner each time.
+A pool of tables is read once (8 players, two halves of 128 masks, order 3, noise of 10%). Each study draws its samples
+from the pool, so that a table is paired with another one each time.
 
 | case | the two models |
 |---|---|
 | plain | terms drawn independently |
-| sizes | samples are exp(0.6 z) strong in both models alike |
-| popular | one player is in more terms, in both models |
-| classes | each model has its own more frequent player in each of two classes |
-| half | half of the terms in common: not a null case, for intervals and for R |
+| sizes | the strength of a sample is exp(0.6 z), the same in both models |
+| popular | one player is in more terms than the others, in both models |
+| classes | in each of two classes, each model has its own player that is in more terms |
+| half | half of the terms are in common: not a null case, for intervals and for R |
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MANY, FEW = 1500, 200
 
 
 def _part(setting: Setting, favourite: int | None, seed: int) -> list[Any]:
-    """Readings of 50 samples: for each model its two halves."""
+    """Readings of 50 samples: two halves for each model."""
     file = FOLDER / "pool" / f"{setting.name}-{favourite}-{seed}.pkl"
     if file.exists():
         return list(pickle.loads(file.read_bytes()))
@@ -157,7 +157,7 @@ def _studies(
     return _forked(partial(work, pool, case, n), number, jobs)
 
 
-# What forked processes work on: a pool is too large to be sent to them with each study.
+# The pool that forked processes share; it is too large to be sent to them with each study.
 _WORK: list[Callable[[int], Any]] = []
 
 
@@ -190,7 +190,7 @@ def _row(name: str, shares: Sequence[Share]) -> str:
 
 
 def null(number: int, jobs: int, quick: bool, sizes: Sequence[int], cases: Sequence[str]) -> None:
-    """How often p and the interval tell a pair from chance that has nothing in common."""
+    """How often p and the interval call a pair with nothing in common above chance."""
     pool = _pool(quick, jobs)
     print(
         "| case, samples | studies | p <= 5% | within classes | interval covers 0 | interval above 0 | not measurable "
@@ -208,7 +208,8 @@ def _pool(quick: bool, jobs: int) -> Pool:
 
 
 def _alarms(pool: Pool, case: str, n: int, seed: int) -> list[bool]:
-    """Which of four tests call a pair above chance: strengths as they are or one; derangements or all orders."""
+    """Which of four tests call a pair above chance: with strengths as they are or set to one, with derangements or all
+    orders."""
     rng = np.random.default_rng([n, seed, *case.encode()])
     crossed = all_orders(pool.study(case, n, rng)[0].pair("before", "after"))
     orders = rng.permuted(np.tile(np.arange(n), (3000, 1)), axis=1)
@@ -222,7 +223,7 @@ def _alarms(pool: Pool, case: str, n: int, seed: int) -> list[bool]:
 
 
 def false_alarms(number: int, jobs: int, quick: bool) -> None:
-    """Tests that could have been: derangements and all orders, strengths as they are and each sample's set to one."""
+    """Alternative tests: derangements or all orders; strengths as they are, or each sample's set to one."""
     pool = _pool(quick, jobs)
     print(
         "| case, samples | studies | derangements | all orders | derangements, strength one | "
@@ -255,7 +256,7 @@ def _intervals(pool: Pool, case: str, n: int, seed: int) -> tuple[float, Array]:
 
 
 def intervals(number: int, jobs: int, quick: bool) -> None:
-    """How often 95% intervals of four kinds hold kappa: 0, or where half is in common its mean over all studies."""
+    """How often 95% intervals of four kinds hold kappa, which is 0, or for `half` its mean over all studies."""
     pool = _pool(quick, jobs)
     print(
         "| case, samples | studies | kappa (spread) | percentile | expanded percentile | BCa | jackknife t |"

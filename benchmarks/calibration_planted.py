@@ -23,7 +23,7 @@ def one_thread() -> None:
 
 
 def at_once(work: Callable[[Any], Any], given: Sequence[Any], jobs: int) -> list[Any]:
-    """`work` of all that is given, in their order, in several processes."""
+    """Apply `work` to all items, in their order, in several processes."""
     if jobs == 1:
         one_thread()
         return [work(one) for one in given]

@@ -1,4 +1,4 @@
-"""What kappa must do on real models: identity, interpolation, dose, stability (METHOD 5f.3 to 5f.6)."""
+"""Tests of kappa on real models: identity, interpolation, dose, stability (METHOD 5f.3 to 5f.6)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _of_states(name: str, before: str, after: str, view: View | None = None) -> 
 
 
 def identity(names: Sequence[str], quick: bool) -> None:
-    """A model against its own second reading: other masks; grids that are shifted by a thirty-second of a side."""
+    """A model against its own second reading: from other masks, or on a grid shifted by 1/32 of a side."""
     print("| model | second reading | s / f / c | kappa | within 0.05 |\n|---|---|---|---|---|")
     for name in names:
         if name == "games":
@@ -64,7 +64,7 @@ def identity(names: Sequence[str], quick: bool) -> None:
         for state, seeds in (("w0", 2 if quick else SEEDS[name]), ("d0", 2)):
             _identity_of_masks(model, state, seeds)
         if model.tokenizer is None:
-            # Corners of a square: along one pair of its sides lie before and after, along the other their retests.
+            # Corners of a square: before and after lie along one pair of sides, their retests along the other.
             side = model.tests[0][0].shape[-1]
             by = side // 32
             games = [replace(model.view, shift=corner) for corner in ((0, 0), (0, by), (by, by), (by, 0))]
@@ -72,7 +72,7 @@ def identity(names: Sequence[str], quick: bool) -> None:
             ways = {"retest sideways, before to after down": (0, 1, 2, 3)}
             ways |= {"retest down, before to after sideways": (0, 3, 2, 1)}
         else:
-            # Texts have no grid that could move; fillers.
+            # Texts have no grid that could be shifted, so their retests use other fillers.
             fillers = ("mask_token", "pad", "removal", "mean")
             games = [replace(model.view, baseline=baseline) for baseline in fillers]
             what = "fillers"
@@ -106,8 +106,8 @@ def _identity_of_masks(model: Pair, state: str, seeds: int) -> None:
 def _regrouped(name: str, readings: Sequence[Interactions]) -> None:
     """kappa over all ways to make two models, with two readings each, of readings of one model.
 
-    They are drawn alike, so which of them are called before and after is arbitrary. The mean over all ways says what
-    one way, of few draws, cannot.
+    All readings are drawn in the same way, so it is arbitrary which of them are called before and after. The mean over
+    all ways is more precise than a single way with few draws.
     """
     pairs = list(combinations(range(len(readings)), 2))
     ways = [(one, two) for one, two in combinations(pairs, 2) if not set(one) & set(two)]
@@ -169,7 +169,7 @@ def interpolation(names: Sequence[str], quick: bool) -> None:
 
 
 def dose(names: Sequence[str], quick: bool) -> None:
-    """More and more blocks at a random start, from the last on, before the same fine-tuning."""
+    """Kappa with more and more blocks, from the last on, at random weights before the same fine-tuning."""
     print("| pair | blocks put back | accuracy on the samples | s / f / c | kappa to the model before | p |")
     print("|---|---|---|---|---|---|")
     for name in names:
@@ -235,7 +235,7 @@ def references(quick: bool) -> None:
 
 
 def stability(names: Sequence[str], quick: bool) -> None:
-    """The same pair read in other ways: does kappa move by less than its interval?"""
+    """The same pair read in other ways: whether kappa changes by less than its interval."""
     print("| pair | read by | s / f / c | kappa | inside the first interval |\n|---|---|---|---|---|")
     if "games" in names:
         _stability_of_games(quick)

@@ -1,11 +1,11 @@
-"""How fast and how sparse the AND-OR solver is, as markdown tables measured in one run on one machine.
+"""Speed and sparsity of the AND-OR solver, as Markdown tables measured in one run on one machine.
 
     python benchmarks/decompose.py
 
-Published: the interaction papers' public solver, per table as recorded in ../shared/reference (left out where that
-folder is not there), with its noise bound of 0.04 |v(N) - v(0)|. Ours solves a batch of that table under so many
-renamings of its players: as hard, and no two alike. Growth and joint splits are measured on saturating games with
-pairs and noise, which stand for classifiers.
+Published: the interaction papers' public solver, per table as recorded in ../shared/reference (left out if that folder
+does not exist), with its noise bound of 0.04 |v(N) - v(0)|. Ours solves a batch of copies of that table with renamed
+players, which are equally hard and all different. Growth and joint splits are measured on saturating games with pairs
+and noise, which resemble classifiers.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    # A table above its gap shows in the result, and need not warn.
+    # The result shows tables above their gap, so no warning is needed.
     warnings.simplefilter("ignore", CertificateWarning)
     if arguments.memory:
         peak_memory(arguments.memory)

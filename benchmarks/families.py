@@ -117,7 +117,7 @@ def models() -> Iterator[tuple[str, str, str, Modality, str]]:
 
 
 def table_seconds(model: nn.Module, kind: Modality, causal: bool) -> tuple[str, float]:
-    """What the model is given, and the seconds of one table of 16 values."""
+    """The shape of the model's input, and the seconds of one table of 16 values."""
     if kind == "image":
         size = "3 x 224 x 224"
         value = bq.values.log_odds(3)
@@ -138,7 +138,7 @@ def table_seconds(model: nn.Module, kind: Modality, causal: bool) -> tuple[str, 
 
 
 def work_left(model: nn.Module) -> str:
-    """Work of all 65,536 masks of a 4 x 4 grid where early layers are reused, as a share of that without."""
+    """Work of all 65,536 masks of a 4 x 4 grid with reuse of early layers, as a share of the work without reuse."""
     image = torch.randn(3, 224, 224, generator=torch.Generator().manual_seed(0))
     masked = bq.players.grid(4, 4).bind(image, bq.baselines.mean(), model)
     with torch.inference_mode():
@@ -146,7 +146,7 @@ def work_left(model: nn.Module) -> str:
 
 
 def settle(model: nn.Module) -> nn.Module:
-    """Give a random model outputs that depend on its inputs, as a trained one's do."""
+    """Change a random model so that its outputs depend on its inputs, as those of a trained model do."""
     for head in find_heads(model):  # some start at zero
         nn.init.normal_(model.get_submodule(head).weight, std=0.02)
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]

@@ -1,12 +1,13 @@
-"""Do the interactions that changed on flipped samples matter? What the readings say, held against the models.
+"""Checks on the models whether the interactions that changed on flipped samples really matter.
 
     python benchmarks/forgotten.py [--rows NAME ...] [--suite runs/small] [--out runs/forgotten]
 
 Needs fine-tuned models of the small suite (make study-small). For each row the models before and after (seed 0) are
-read on 24 held-out samples; three quarters are such as one has right and the other wrong (focus: forgotten; 256 masks).
-The players of the interactions that changed the output most are hidden in both models. A reading is right where the
-difference between the models moves in the direction that it says; samples are measurable where both halves of the masks
-say the same direction. Target: right in 80% of them. Some minutes a row on one core; a second start goes on.
+read on 24 held-out samples with 256 masks; on three quarters of them one model is right and the other wrong (focus:
+forgotten). The players of the interactions that changed the output most are hidden in both models. A reading is right
+if the difference between the models then moves in the predicted direction. A sample is measurable if both halves of the
+masks predict the same direction. Target: right in 80% of measurable samples. Takes some minutes per row on one core; a
+second start continues.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ KEPT = ("name", "data", "players", "baseline", "value", "decomposition", "evalua
 
 
 def focused(trained: Path, file: Path) -> StudyConfig:
-    """The study of a row's trained models: before and after alone, on flipped samples."""
+    """A study of only the models before and after of a row, on flipped samples."""
     given = yaml.safe_load((trained / "study.yaml").read_text(encoding="utf-8"))
     before = given["models"]["pretrained"]
     content = {key: value for key, value in given.items() if key in KEPT}

@@ -1,14 +1,14 @@
-"""What a CUDA machine does with bequeath: speed beside the bare model, a copy and the CPU, and the same results.
+"""Speed on a CUDA machine compared with the bare model, a copy and the CPU, and agreement of the results.
 
     benchmarks/gpu.sh                                   # on the machine: finds what is missing, and runs this
     python benchmarks/gpu.py --small --device cpu       # all of it, tiny, in seconds
 
-One markdown table, printed, and written as gpu.md and gpu.json to $OUT where that is set. Exit code 1: results
-of device and CPU differ by more than the tolerance in the table; 2: no CUDA device.
+One Markdown table, printed, and written as gpu.md and gpu.json to $OUT if that is set. Exit code 1: results of device
+and CPU differ by more than the tolerance in the table; 2: no CUDA device.
 
-Evaluation takes masks to values as `bq.explain` does, plans for reuse made anew each time; the bare model is called on
-the same masked inputs, already on the device, at the batch size and in the layout that are best for it. torch's own
-defaults hold there: TF32 in convolutions, not in matrix products. Results are compared with TF32 off.
+Evaluation computes values from masks as `bq.explain` does, with new plans for reuse each time. The bare model is called
+on the same masked inputs, which are already on the device, at its best batch size and in its best layout. Speed is
+measured with torch's defaults: TF32 in convolutions, not in matrix products. Results are compared with TF32 off.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Floats = Literal["float32", "float64"]
 VALUES, DECOMPOSED, FITTED = 1e-4, 1e-3, 1e-9
 TRANSFORMED: dict[Floats, float] = {"float32": 1e-5, "float64": 1e-12}
 TRANSFORMS = ("moebius", "zeta", "or_moebius", "or_zeta")
-# Features are reused from so many masks on (`bequeath.games.reuse`), and are to be compared too.
+# From this number of masks on, features are reused (`bequeath.games.reuse`); this is compared, too.
 COMPARED = 256
 
 
@@ -117,9 +117,9 @@ SMALL = Sizes(
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a figure, what it is measured against, and whether results agree where that is asked.
+    """One line of the table: a figure, its reference, and whether results agree, if that is checked.
 
-    `value` is None where time was up.
+    `value` is None if the time was up.
     """
 
     part: str
@@ -145,7 +145,7 @@ class Row:
 
 
 def figure(number: float) -> str:
-    """Three digits, and all of those before the point."""
+    """A number with three significant digits, and all digits before the point."""
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
@@ -156,7 +156,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def deviation(found: Tensor, expected: Tensor, scale: float | None = None) -> float:
-    """Largest difference, as a share of `scale` or else of the largest entry; infinite where they do not compare."""
+    """Largest difference as a share of `scale`, or of the largest entry; infinite if the two cannot be compared."""
     if found.shape != expected.shape:
         return math.inf
     found, expected = (each.detach().to("cpu", torch.float64).flatten() for each in (found, expected))
@@ -175,7 +175,7 @@ def agreement(what: str, largest: float, tolerance: float) -> Row:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where and how much is measured, and until when."""
+    """The device, the sizes and the time limit of the measurements."""
 
     device: torch.device
     sizes: Sizes
@@ -187,12 +187,12 @@ class Bench:
         return time.perf_counter() > self.deadline
 
     def done(self) -> None:
-        """Wait until the device has done what it was asked for."""
+        """Wait until the device has finished its work."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
     def seconds(self, call: Callable[[], object]) -> float:
-        """Median wall time of a call and of what it leaves to the device."""
+        """Median wall time of a call, including the work that it leaves to the device."""
 
         def whole() -> None:
             call()
@@ -201,7 +201,7 @@ class Bench:
         return seconds(whole, self.sizes.budget)
 
     def rate(self, call: Callable[[], object], inputs: int) -> float:
-        """Inputs a second: of the median of some rounds, and of one where time is up."""
+        """Inputs per second, from the median of several rounds, or from one round if the time is up."""
         times: list[float] = []
         while not times or (len(times) < self.sizes.rounds and not self.late):
             times.append(self.once(call)[0])
@@ -269,7 +269,7 @@ def agreements(bench: Bench) -> Iterator[Row]:
 
 
 def values_agree(bench: Bench, name: str, model: nn.Module) -> Row:
-    """float32 values with all that is on by default, against the model as it comes on the CPU."""
+    """float32 values with all defaults, against the plain model on the CPU."""
     grid = bench.sizes.grids[0]
     masks = bq.draw_masks(grid**2, COMPARED)
     on_cpu, on_device = bench.games(copy.deepcopy(model), grid, 1), bench.games(model, grid, 1)
@@ -306,7 +306,7 @@ def decompositions_agree(bench: Bench) -> Row:
 
 
 def evaluation(bench: Bench) -> Iterator[Row]:
-    """Each network and grid: inputs a second through bequeath against the bare model's."""
+    """Inputs per second through bequeath and through the bare model, for each network and grid."""
     for name, model in bench.models().items():
         for grid in bench.sizes.grids:
             title = f"{name}, {grid**2} players, {bench.sizes.samples} x {bench.sizes.masks:,} masks"
@@ -317,7 +317,7 @@ def evaluation(bench: Bench) -> Iterator[Row]:
 
 
 def evaluated(bench: Bench, title: str, model: nn.Module, grid: int) -> Iterator[Row]:
-    """One network and grid: as it comes, without reuse and the search for a batch size, and in bfloat16."""
+    """One network and grid: with defaults, without reuse and search for a batch size, and in bfloat16."""
     games = bench.games(model, grid, bench.sizes.samples)
     masks = bq.draw_masks(grid**2, bench.sizes.masks)
     bare = Bare(bench, games, masks)
@@ -337,7 +337,7 @@ def evaluated(bench: Bench, title: str, model: nn.Module, grid: int) -> Iterator
 
 
 class Bare:
-    """The model of some games alone, on all their masked inputs, which lie on the device."""
+    """The bare model of some games on all their masked inputs, which are on the device."""
 
     def __init__(self, bench: Bench, games: Sequence[bq.Game], masks: Tensor) -> None:
         self.bench, self.model = bench, games[0].model
@@ -376,7 +376,7 @@ class Bare:
 
 
 def transforms(bench: Bench) -> Iterator[Row]:
-    """Transforms beside a copy of the same tables, which the device's caches do not hold, and beside the CPU."""
+    """Transforms compared with a copy of the same tables, which do not fit into caches, and with the CPU."""
     for n, count in bench.sizes.transforms:
         for dtype in TRANSFORMED:
             # The others are one of these, with another matrix.
@@ -390,7 +390,7 @@ def transforms(bench: Bench) -> Iterator[Row]:
 
 
 def transformed(bench: Bench, what: str, transform: Callable[..., Tensor], v: Tensor) -> Iterator[Row]:
-    """Bytes a second, as if tables were read and written once; and the time, the CPU's without new memory."""
+    """Bytes per second, as if tables were read and written once, and the time; on the CPU without new memory."""
     there, on_cpu = v.to(bench.device), torch.empty_like(v)
     out = torch.empty_like(there)
     ours = bench.seconds(lambda: transform(there))
@@ -405,7 +405,7 @@ def transformed(bench: Bench, what: str, transform: Callable[..., Tensor], v: Te
 
 
 def fits(bench: Bench) -> Iterator[Row]:
-    """Seconds of fits to values on the device and on the CPU, where the work is done either way; the same results."""
+    """Seconds of fits to values that are on the device or on the CPU, and whether results agree. The CPU does both."""
     bq.fit(bq.draw_masks(6, 64), torch.rand(64), 2)  # compile
     for n, count, tables in bench.sizes.fits:
         masks = bq.draw_masks(n, count)
@@ -431,7 +431,7 @@ def planted_values(masks: Tensor, tables: int) -> Tensor:
 
 
 def fit_deviation(found: bq.Interactions, expected: bq.Interactions) -> float:
-    """Largest deviation of any number of a sparse reading; infinite where the terms are others."""
+    """Largest deviation of any number of a sparse reading; infinite if the terms differ."""
     ours, theirs = found.listed, expected.listed
     assert ours is not None
     assert theirs is not None
@@ -445,7 +445,7 @@ def fit_deviation(found: bq.Interactions, expected: bq.Interactions) -> float:
 
 
 def measured(bench: Bench) -> Iterator[Row]:
-    """All rows. What must be known comes first: time may be up."""
+    """All rows, the most important ones first, since the time may run out."""
     yield from agreements(bench)
     yield from fits(bench)
     yield from transforms(bench)
@@ -460,7 +460,7 @@ def machine(device: torch.device) -> str:
 
 
 def write(where: str, rows: Sequence[Row]) -> None:
-    """gpu.md and gpu.json in $OUT, where that is set."""
+    """Write gpu.md and gpu.json to $OUT, if that is set."""
     out = os.environ.get("OUT")
     if out:
         (Path(out) / "gpu.md").write_text(f"{where}\n\n{table(rows)}\n")
@@ -469,7 +469,7 @@ def write(where: str, rows: Sequence[Row]) -> None:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Measure, print and write; gives the exit code."""
+    """Measure, print and write; returns the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-# A bottleneck ends with so many times its inner channels.
+# A bottleneck ends with this many times its inner channels.
 _WIDENS = 4
 
 
@@ -44,7 +44,7 @@ def _convolved(channels: int, out: int, size: int, stride: int = 1) -> tuple[nn.
 
 
 def resnet50(blocks: Sequence[int] = (3, 4, 6, 3), width: int = 64, classes: int = 1000) -> nn.Module:
-    """ResNet-50, or a smaller one of the same kind: so many bottlenecks in each stage, `width` inner channels first."""
+    """ResNet-50, or a smaller one: number of bottlenecks in each stage, and `width`, the first inner channels."""
     stages: list[nn.Module] = []
     channels = width
     for i, count in enumerate(blocks):
@@ -63,7 +63,7 @@ def resnet50(blocks: Sequence[int] = (3, 4, 6, 3), width: int = 64, classes: int
 
 
 class Block(nn.Module):
-    """Attention and a perceptron, each behind its norm and beside a shortcut."""
+    """Attention and a perceptron, each after its norm and with a shortcut."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()

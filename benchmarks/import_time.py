@@ -2,8 +2,8 @@
 
     python benchmarks/import_time.py [REPEATS]
 
-Each measurement is a process of its own: it imports torch first and then touches names of bequeath. Seconds are the
-least processor time over the repeats, so that other work on the machine counts little.
+Each measurement is a separate process, which imports torch first and then uses names of bequeath. Seconds are the
+smallest processor time over the repeats, so that other work on the machine has little influence.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Kills -9 at random moments of `bequeath run` and of `bequeath train`: does the end come out the same, bit for bit?
+"""Kills `bequeath run` and `bequeath train` at random moments (kill -9), and checks that results do not change at all.
 
     python benchmarks/kills.py                  # 30 of each
     python benchmarks/kills.py --kills 5 --seed 3
 
-A tiny study of coloured pictures is trained and run undisturbed. Then again, each start killed at a moment drawn at
-random from the time that an undisturbed start takes, until the kills are used up; the last start goes to the end.
-Compared are the weights of all checkpoints, all arrays, and the findings without the clock.
+A tiny study of coloured pictures is trained and run without interruption. Then it is repeated: each start is killed at
+a random moment within the time of an uninterrupted start, until all kills are used up, and the last start finishes.
+The weights of all checkpoints, all arrays, and the findings without times are compared.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _undisturbed(folder: Path, command: str, file: str) -> float:
 
 
 def _killed(folder: Path, command: str, file: str, took: float, kills: int, rng: random.Random) -> str:
-    """Kill starts at random moments; a start that came to its end first counts as none."""
+    """Kill starts at random moments; a start that finishes before its kill is not counted."""
     out, moments, ended = folder / f"{command}-killed", [], 0
     while len(moments) < kills:
         process = _start(folder, command, file, out.name)
@@ -102,7 +102,7 @@ def _killed(folder: Path, command: str, file: str, took: float, kills: int, rng:
             continue
         if process.returncode:
             sys.exit(f"{command}, after {len(moments)} kills: {error.decode()}")
-        # It is finished: what follows would only find that out. Once more from the start, beside it.
+        # It is finished, so a further start would do nothing. Begin again from nothing, in another folder.
         ended += 1
         _check_same(command, folder)
         out.rename(folder / f"{command}-ended-{ended}")

@@ -17,7 +17,7 @@ REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
 
 
 def seconds(call: Callable[[], object], budget: float = 0.5, least: int = 3) -> float:
-    """Median wall time of one call, after one call to warm up; at most about `budget` seconds in all."""
+    """Median wall time of one call, after one call to warm up, within about `budget` seconds in total."""
     call()
     times: list[float] = []
     begin = time.perf_counter()
@@ -29,7 +29,7 @@ def seconds(call: Callable[[], object], budget: float = 0.5, least: int = 3) -> 
 
 
 def reference_tables() -> dict[str, tuple[Tensor, dict[str, Any]]]:
-    """Name -> (table, known results) of ../shared/reference; nothing where that folder is not there."""
+    """Name -> (table, known results) of ../shared/reference; empty if that folder does not exist."""
     path = REFERENCE / "results.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     return {

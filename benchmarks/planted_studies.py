@@ -1,4 +1,4 @@
-"""Studies whose truth is known: models that are sums of AND and OR terms, some of them shared (docs/calibration.md)."""
+"""Studies with known truth: models are sums of AND and OR terms, some of which are shared (docs/calibration.md)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from bequeath.lattice.interactions import Interactions
 from bequeath.lattice.sparse.fit import halves
 
 FOLDER = Path(__file__).resolve().parents[1] / "runs" / "calibration"
-# Models of a study, by role; the last is there where it has a control.
+# Models of a study, by role; the last one only in studies with a control.
 ROLES = ("before", "after", "control")
-# How two models' own terms meet on one sample: never, or as often as those of two samples do.
+# How often two models' own terms coincide on a sample: never, or as often as those of two samples.
 Own = Literal["apart", "chance"]
-# A model's terms on a sample; where a term is drawn twice, its values add up.
+# A model's terms on a sample; if a term is drawn twice, its values are added.
 Game = dict[Term, float]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a planted study is made of.
+    """The settings of a planted study.
 
     Attributes
     ----------
@@ -38,9 +38,9 @@ class Setting:
     noise : tuple of float
         Of each model, of its values' spread over the masks.
     psi : float or None
-        Share of those terms that the control has, too; None: no control.
+        Share of those terms that the control has, too; None means no control.
     own : {"apart", "chance"}
-        Whether terms that only one model has are kept from falling on another model's terms of the same sample.
+        Whether terms of only one model are kept different from the other models' terms of the same sample.
     samples, players, masks, order, terms : int
         Of the study. `order` is the largest of planted terms, and what readings look for.
     """
@@ -69,9 +69,9 @@ class Setting:
 def draw(
     setting: Setting, seed: list[int], favourite: int | None = None
 ) -> tuple[list[list[Game]], list[list[Game]]]:
-    """The models' terms, [model][sample], and those in common on purpose: of before and after, and of all three.
+    """The models' terms, [model][sample], and the shared ones: of before and after, and of all three.
 
-    favourite : a player that is drawn four times as often as each of the others.
+    favourite : a player that is drawn four times as often as each other player.
     """
     chance, generators = (
         np.ones(setting.players),
@@ -109,7 +109,7 @@ def draw(
         in_common[1].append(of_control)
         for model in range(len(setting.roles)):
             shared = of_control if model == 2 else both
-            # A model never has a term twice; "apart": it has none of the others' either.
+            # A model never has a term twice; with "apart" it also has no term of another model.
             avoid = taken if setting.own == "apart" else set(shared)
             own = several(setting.terms - len(shared), avoid, generators[model // 2])
             games[model].append(shared | own)
@@ -136,9 +136,9 @@ class Study:
     games : list
         The models' terms, [model][sample].
     truth : float
-        Share of before's strength that after has on purpose, each model on its own scale.
+        Share of before's strength that after shares by design, each model on its own scale.
     relearned : float
-        Share of that which the control has on purpose; nan without control.
+        Share of that which the control shares by design; NaN without control.
     exact : float
         kappa of the planted terms themselves, whose ceiling is 1.
     """
@@ -155,7 +155,7 @@ class Study:
 
 
 def compared(both: dict[str, tuple[Interactions, Interactions]], **options: Any) -> Comparison:
-    """`bequeath.compare` of readings that are given as two halves."""
+    """`bequeath.compare` for readings that are given as two halves."""
     return bq.compare(
         **{role: read_again_as(pair[0], lambda pair=pair: pair) for role, pair in both.items()}, **options
     )
@@ -175,11 +175,11 @@ def values_of(noise: float, games: Sequence[Game], masks: NDArray[np.bool_], see
 
 
 def study(setting: Setting, seed: int, *, order: int | None = None) -> Study:
-    """Draw a study and read it from two halves of the masks; kept in a file, so that the work can be taken up again."""
+    """Draw a study and read it from two halves of the masks; the result is kept in a file, so work can be continued."""
     games, in_common = draw(setting, [seed, int(10 * setting.phi), 0])
     found: dict[str, tuple[Interactions, Interactions]] = {}
     for model, role in enumerate(setting.roles):
-        # What a model is does not depend on the models after it.
+        # A model does not depend on the models that are drawn after it.
         key = replace(
             setting, noise=setting.noise[model : model + 1], psi=setting.psi if model == 2 else None
         )
@@ -202,7 +202,7 @@ def write(file: Path, content: bytes) -> None:
 
 
 def truths(games: list[list[Game]], in_common: list[list[Game]]) -> tuple[float, float, float]:
-    """Shares that are there on purpose (preserved, relearned), and kappa of the planted terms themselves."""
+    """The shares by design (preserved, relearned), and kappa of the planted terms themselves."""
     scales = [sum(abs(v) for game in of_model for v in game.values()) for of_model in games]
     strength = [sum(abs(v) for game in of_both for v in game.values()) for of_both in in_common]
     preserved = strength[0] * min(1 / scales[0], 1 / scales[1])

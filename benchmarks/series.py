@@ -1,12 +1,12 @@
-"""What decomposing 50 checkpoints of one run costs, against one checkpoint's decomposition, as a markdown table.
+"""Time of decomposing 50 checkpoints of one run, compared with one checkpoint, as a Markdown table.
 
     python benchmarks/series.py
 
 Runs: a small convolutional network learns the digits that come with scikit-learn, its borders cut off, and is read on
 one picture with n rectangles of pixels as players, at 50 checkpoints evenly spaced over the training (linear) or denser
-at its beginning (logarithmic). Walks: a random table plus as many random steps as there are checkpoints, of a tenth of
-its size. "Before" is the iteration run to its end without Newton's method, the solver as it was. CPU time of one
-thread, the least of some repetitions; all ways settle every table to the default resolution or say what they reached.
+at its beginning (logarithmic). Walks: a random table plus one random step per checkpoint, each a tenth of its size.
+"Before" is the older solver: the iteration alone, without Newton's method. CPU time of one thread, the smallest of some
+repetitions. All solvers reach the default resolution, or the table says what they reached.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def run(n: int, checkpoints: int, seed: int, *, steps: int, spacing: str) -> Ten
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        # The first of logarithmic checkpoints lie within one step, and are read once for each.
+        # The first logarithmic checkpoints fall on the same step, which is read once for each of them.
         for _ in range(int((at.round() == step).sum())):
             with torch.no_grad():
                 logs = network.double()(masked).log_softmax(-1)

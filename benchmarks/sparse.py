@@ -1,4 +1,4 @@
-"""Sparse readings against planted truth, held-out masks, other methods and the clock (docs/sparse.md).
+"""Sparse readings compared with planted truth, held-out masks and other methods, and their speed (docs/sparse.md).
 
     python benchmarks/sparse.py planted --players 32 --masks 1344 [--ors 6 --noise 0.1] [--games 3] [--design paired]
     python benchmarks/sparse.py heldout [--others] [--only 128 256]
@@ -56,7 +56,7 @@ from bequeath.models.mobilenetv2 import mobilenet_v2
 
 
 def planted(players: int, masks: int, ors: int, noise: float, games: int, order: int, design: Design) -> None:
-    """How many of 20 planted terms are among the 20 strongest found, and among all found, with the right sign."""
+    """How many of 20 planted terms are among the 20 strongest terms of the fit, and among all, with the right sign."""
     drawn = bq.draw_masks(players, masks, design).numpy()
     bq.fit(bq.draw_masks(6, 64), torch.rand(64), 2)  # compile
     for seed in range(games):
@@ -172,7 +172,7 @@ def _rules(name: str, masks: NDArray[np.bool_], number: int, cases: Sequence[Any
 
 
 def _default(name: str, masks: NDArray[np.bool_], number: int, cases: Sequence[Any]) -> None:
-    """What `fit` itself gives, by the same criteria: order 3."""
+    """The results of `fit` itself by the same criteria, with order 3."""
     test, rows = slice(len(masks) - 256, len(masks)), []
     inner = np.flatnonzero(masks[:number].any(1))
     design = shared(masks[inner], 3, "and-or", 0, 0)
@@ -246,7 +246,7 @@ def _rules_of(name: str, masks: NDArray[np.bool_], number: int, cases: Sequence[
 
 
 def designs() -> None:
-    """Designs of 128 masks on games of 9 players that are known on all 512: R2 on all other masks."""
+    """Designs of 128 masks on games of 9 players whose 512 values are all known: R2 on all other masks."""
     bits = np.arange(512)[:, None] >> np.arange(9) & 1 == 1
     for file in ("hymenoptera_n9", "sst2_n9"):
         data = np.load(REFERENCE / f"{file}.npz")
@@ -274,7 +274,7 @@ def designs() -> None:
 
 
 def full() -> None:
-    """The full mask left out of the fit, as one mask among others, or counted so often that v(N) is all but exact."""
+    """The full mask left out of the fit, as one mask among others, or weighted so that v(N) is nearly exact."""
     masks, values = reference()
     test = slice(1024, 1280)
     for number in (128, 256):
@@ -318,7 +318,7 @@ def full() -> None:
 
 
 def noise() -> None:
-    """The held-out R2 of values that are noise, 200 tables for each setting; and by seed, on the real tables."""
+    """The held-out R2 of pure noise, with 200 tables for each setting, and of real tables by seed."""
     for n, number, order in ((8, 60, 3), (16, 128, 3), (16, 256, 3), (16, 512, 2), (9, 128, 4)):
         values = np.random.default_rng(1).normal(size=(200, number))
         found = bq.fit(bq.draw_masks(n, number), values, order, resamples=0)

@@ -1,4 +1,4 @@
-"""Are the terms' standard errors as large as what is wrong? The jackknife's, and least squares' on the chosen terms."""
+"""Whether the terms' standard errors match the real errors: those of the jackknife, and of least squares."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sparse_methods import Floats, column, planted_game, reference
 import bequeath as bq
 from bequeath.lattice.interactions import Interactions
 
-# Of the absolute value of a standard normal number.
+# Median of the absolute value of a standard normal number.
 _NORMAL_MEDIAN = 0.6745
 
 
 def errors() -> None:
-    """How often values are within two errors of the truth (planted games), or of the other half's (real ones)."""
+    """How often values are within two errors of the truth (planted games), or of the other half (real games)."""
     for noise in (0.1, 0.2, 0.5):
         _tell(f"planted, {noise:.0%} noise", _planted(noise))
     for model in ("F0", "P"):

@@ -1,4 +1,4 @@
-"""What the benchmarks of sparse readings share: planted games, reference tables, other methods, R2."""
+"""Shared code of the benchmarks of sparse readings: planted games, reference tables, other methods, R2."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Term = tuple[tuple[int, ...], str]
 
 
 def column(term: Term, masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether a term is there on each mask."""
+    """Whether a term is active on each mask."""
     shown = masks[:, list(term[0])]
     return np.asarray(shown.any(1) if term[1] == "or" else shown.all(1))
 
@@ -110,7 +110,7 @@ def _packed(columns: NDArray[np.bool_]) -> Bits:
 def exact_lasso(
     masks: NDArray[np.bool_], y: Floats, test: NDArray[np.bool_], order: int, basis: str
 ) -> Floats:
-    """What `lasso` does, with all weights 1, by the library's compiled path: the same fit, 30 times as fast."""
+    """The fit of `lasso` with all weights 1, by the library's compiled path, which is 30 times as fast."""
     both, number = np.concatenate((masks, test)), len(masks)
     _, x = packed_columns(both, order, basis)
     bits = _packed(x[:number])

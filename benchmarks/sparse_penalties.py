@@ -6,8 +6,8 @@ weight falls to 0 as its coefficient grows to gamma times the penalty, in units 
 *Multi-task*: a group lasso over the models of one sample, which chooses terms for all of them together; each model's
 values are divided by their spread. Accelerated proximal gradient, warm starts.
 
-Both choose the penalty of the least error over 5 folds, for a table or for the models of a sample. The lasso, adaptive
-lasso and elastic net beside them are the library's, with the same folds and terms of orders 1 to 3.
+Both choose the penalty with the smallest error over 5 folds, for a table or for the models of a sample. They are
+compared with the library's lasso, adaptive lasso and elastic net, with the same folds and terms of orders 1 to 3.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bequeath.lattice.sparse import selection
 from bequeath.lattice.sparse.table import ORDER_WEIGHT, Shared, shared
 
 FOLDS, GAMMA, STEPS, ITERATIONS = 5, 3.0, 2, 80
-# Every third penalty of the library's, as far as the best ones go.
+# Every third penalty of the library's grid, up to the best ones.
 GRID = selection.PENALTIES[6:48:3]
 
 
@@ -46,7 +46,7 @@ class Problem:
 
 
 def problem(masks: NDArray[np.bool_]) -> Problem:
-    """What all methods work on; masks without the empty one."""
+    """The input of all methods; masks without the empty one."""
     design = shared(masks, 3, "and-or", 0, 0)
     assert design.terms is not None
     assert design.bits is not None

@@ -1,17 +1,17 @@
 """Sparse readings and other methods on real games whose complete tables are known (benchmarks/real_games.py).
 
-Called by benchmarks/sparse.py real. What is compared, each with the same number of evaluations:
+Called by benchmarks/sparse.py real. These methods are compared, each with the same number of evaluations:
 
 - `bequeath.fit` at its defaults;
-- shapiq 1.4.1 as shipped: SPEX and ProxySPEX (FBII of all orders: the Moebius transform of what they found),
-  KernelSHAP-IQ of order 2 (k-SII), regression of order 2 (FSII, and FBII, which weighs all masks alike). They draw
+- shapiq 1.4.1 as shipped: SPEX and ProxySPEX (FBII of all orders: the Moebius transform of their result),
+  KernelSHAP-IQ of order 2 (k-SII), regression of order 2 (FSII, and FBII, which weights all masks equally). They draw
   their own masks, through a call that looks up the complete table;
 - cross-validated lassos on Walsh functions and on AND and OR terms, and boosted trees.
 
-An interaction index predicts a mask by the sum over the subsets of its players. That this is right shows on a game of
-order 2 (`python benchmarks/sparse.py real --check`): R2 1.000 for SPEX (512 masks) and both regressions, 0.993 for
+An interaction index predicts a mask by the sum over the subsets of its players. A game of order 2 confirms this
+(`python benchmarks/sparse.py real --check`): R2 1.000 for SPEX (512 masks) and both regressions, 0.993 for
 KernelSHAP-IQ (512 masks; 0.896 from 128), 0.959 for ProxySPEX, whose trees do not fit it exactly.
-R2 is that on 2,048 uniform masks, less those that the method has seen. ProxySPEX needs LightGBM, which is not a
+R2 is measured on 2,048 uniform masks, without those that the method has seen. ProxySPEX needs LightGBM, which is not a
 dependency of shapiq: `pip install --no-deps --target DIR lightgbm`, and PYTHONPATH=DIR.
 """
 
@@ -50,7 +50,7 @@ DESIGNS: list[tuple[Design, float | None]] = [
 
 
 class Look:
-    """A complete table as a game; keeps the indices of all masks that were asked for."""
+    """A complete table as a game, which records the indices of all masks that a method evaluates."""
 
     def __init__(self, table: Floats) -> None:
         self.table = table
@@ -63,7 +63,7 @@ class Look:
         return np.asarray(self.table[index])
 
     def index(self, masks: Bool) -> NDArray[np.int64]:
-        """Where masks stand in the table."""
+        """The indices of masks in the table."""
         return np.asarray(masks @ (1 << np.arange(self.n)))
 
 
@@ -126,7 +126,7 @@ METHODS: dict[str, Method] = {
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """Stop what takes more than LIMIT seconds of CPU."""
+    """Stop a method that takes more than LIMIT seconds of CPU."""
 
     def stop(*_: object) -> None:
         raise TimeoutError(f"over {LIMIT} s of CPU a table")

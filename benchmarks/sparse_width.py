@@ -1,8 +1,8 @@
 """Evaluations for the same width of the preserved share's interval (called by benchmarks/sparse.py width).
 
 Exact reading of games of 9 players from all 512 masks against sparse readings of the same models' games of 16 players
-from K masks: `compare(before=P, after=F0).share("preserved")` over the same number of samples. The width of its 95%
-interval, and that width as a share of what stands above chance (observed - floor). ../shared/reference is needed.
+from K masks: `compare(before=P, after=F0).share("preserved")` over the same number of samples. It reports the width of
+its 95% interval, and that width relative to the share above chance (observed - floor). Needs ../shared/reference.
 """
 
 from __future__ import annotations

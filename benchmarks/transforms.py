@@ -1,10 +1,10 @@
-"""How fast the transforms are: ratios measured in one run on one machine, as markdown tables.
+"""Speed of the transforms: ratios measured in one run on one machine, as Markdown tables.
 
     python benchmarks/transforms.py
 
-The Moebius transform is set beside copies of the same array, the least that any transform can cost: `clone` and
-`copy_` of an array that the last call left in the cache, and `copy_` after something else has emptied it. Where shapiq
-is installed, its ExactComputer does the same table from a free value function, a look-up.
+The Moebius transform is compared with copies of the same array, which any transform needs at least: `clone` and `copy_`
+of an array in the cache, and `copy_` with an empty cache. If shapiq is installed, its ExactComputer transforms the same
+table with a value function that is only a look-up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bequeath.lattice import transforms
 
 
 def shapiq_seconds(v: np.ndarray, n: int) -> float | None:
-    """shapiq's exact Moebius transform of a table that is already there, once."""
+    """One exact Moebius transform of a given table by shapiq."""
     try:
         import shapiq
     except ImportError:

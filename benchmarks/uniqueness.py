@@ -1,15 +1,15 @@
-"""How far the AND-OR solver's answer depends on where it starts, as a markdown table measured in one run.
+"""How much the AND-OR solver's solution depends on its start, as a Markdown table measured in one run.
 
     python benchmarks/uniqueness.py
 
-Every table is decomposed from six starts (even split, zero, Harsanyi, OR alone, the answer of a table nearby, and
+Every table is decomposed from six starts (even split, zero, Harsanyi, OR alone, the solution of a table nearby, and
 random numbers as large as the largest interaction), in one batch and alone, with one thread and two, in float64 and
-from float32 iterations. Two answers share sum of min(|a|, |b|) over equal signs / sum
-of |a| of their strength; what the worst pair of a table does not share is reported. Besides random tables there
-are saturating games with pairs and noise, and tables of small integers, which have ties everywhere. Where the
-project's reference tables lie in ../shared/reference, they are added, with three of the starts past 12 players. The
-last two columns: what part of its strength a table does not share with itself after noise of 1e-4 of its deviation was
-added to every value, and the least L1 norm of that noise alone, relative to the table's.
+from float32 iterations. Two solutions share the sum of min(|a|, |b|) over equal signs, divided by the sum of |a|. The
+table reports the strength that the worst pair does not share. Tables are random ones, saturating games with pairs and
+noise, and tables of small integers, which have many ties. If ../shared/reference exists, the project's reference tables
+are added, with only three of the starts for more than 12 players. The last two columns: the part of its strength that a
+table does not share with itself after noise of 1e-4 of its deviation was added to every value, and the smallest L1 norm
+of that noise alone, relative to the table's.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most", type=int, default=14, help="players of the largest reference table to take")
     arguments = parser.parse_args()
-    # A table above its gap shows in the result, and need not warn.
+    # The result shows tables above their gap, so no warning is needed.
     warnings.simplefilter("ignore", CertificateWarning)
     options = {"resolution": arguments.resolution, "max_iterations": arguments.max_iterations}
     options = {name: value for name, value in options.items() if value is not None}

@@ -1,22 +1,22 @@
-"""How good the recommendation of `bequeath layers` is: freezing what it says, against other ways to fine-tune.
+"""Quality of the recommendation of `bequeath layers`: freezing as recommended, compared with other ways to fine-tune.
 
     python benchmarks/validate_layers.py [--quick] [--tasks NAME ...] [--out runs/validate-layers]
 
 Needs examples/studies/prepare_small.py to have been run. For each of four tasks (three of pictures, one of texts)
 
-1. the training samples are parted into halves. A model is fine-tuned whole on the first (seed 0, as many steps as those
-   below), and `bequeath layers` compares it with the model before on the second: this gives the recommendation. It has
-   not seen the test samples;
-2. with each of three other seeds the model before is fine-tuned anew on all training samples: whole; frozen as
-   recommended; frozen up to a quarter, half and three quarters of the blocks; its head alone; and whole by Auto-RGN
-   (Lee et al. 2023): in each step each block's learning rate is multiplied by its relative gradient norm over the
-   largest of all blocks and the head;
-3. all are judged on the test samples: accuracy, difference to fine-tuning the whole (95%, bootstrap over samples and
+1. the training samples are divided into halves. All layers of a model are fine-tuned on the first half (seed 0, with
+   the same number of steps as below), and `bequeath layers` compares it with the model before on the second half. This
+   gives the recommendation, without the test samples;
+2. with each of three other seeds the model before is fine-tuned anew on all training samples: all layers; frozen as
+   recommended; frozen up to a quarter, half and three quarters of the blocks; only the head; and all layers by Auto-RGN
+   (Lee et al. 2023): in each step each block's learning rate is multiplied by its relative gradient norm, divided by
+   the largest norm of all blocks and the head;
+3. all are judged on the test samples: accuracy, difference to fine-tuning all layers (95%, bootstrap over samples and
    seeds), and seconds of one core (process time of the training loop).
 
-It also says how the differences that `bequeath layers` foretold from swaps compare with the real ones. Every fine-tuned
-model's answers and every recommendation are kept in the folder; a second start goes on. All of it takes 40 minutes on
-one core; --quick takes one task, a minute, and shows only that it works.
+It also compares the differences that `bequeath layers` predicts from swaps with the real ones. Answers of all
+fine-tuned models and all recommendations are kept in the folder; a second start continues. It takes 40 minutes on one
+core; --quick takes one task and a minute, and shows only that it works.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ WHOLE, HEAD, AUTO = "whole", "head only", "Auto-RGN"
 
 @dataclass(frozen=True)
 class Task:
-    """A data set (as in validate_rank_models.py), a model before, and how it is given to the command."""
+    """A data set (as in validate_rank_models.py), a model before, and its argument for the command."""
 
     data: str
     candidate: Candidate
@@ -195,7 +195,7 @@ def correct(model: nn.Module, task: Task, test: Samples) -> list[int]:
 
 
 def judged(out: Path, name: str, task: Task, arm: str, seed: int, how: dict[str, int]) -> dict[str, Any]:
-    """Answers of a model fine-tuned on all training samples, and seconds; from the folder where they are there."""
+    """Answers of a model fine-tuned on all training samples, and seconds; read from the folder if they exist."""
     file = out / "tuned" / f"{name}-{arm.replace(' ', '-')}-{seed}.json"
     if not file.exists():
         train = samples(task, parts(name, task, out, how)["all"])
@@ -217,7 +217,7 @@ def recommended(out: Path, name: str, task: Task, how: dict[str, int]) -> dict[s
     after = out / "after" / (name if task.text else f"{name}.safetensors")
     if not after.exists():
         after.parent.mkdir(parents=True, exist_ok=True)
-        # Half the samples twice as often: as many steps as on all of them.
+        # Twice as many epochs on half of the samples give the same number of steps.
         epochs = 2 * how["text_epochs" if task.text else "epochs"]
         model, loaded, _ = fine_tune(task, samples(task, places["first"]), WHOLE, FIRST, epochs)
         with replacing(after) as partial:
@@ -280,7 +280,7 @@ def measured(out: Path, name: str, task: Task, how: dict[str, int]) -> dict[str,
 
 
 def summary(found: dict[str, Any]) -> str:
-    """Markdown: a table for each way to fine-tune and task, their means, and what was foretold."""
+    """Markdown: a table for each way to fine-tune and task, their means, and the predictions."""
     head = "| task | way | accuracy [95%] | points to whole [95%] | foretold by swaps | s |"
     lines = [head, "|---|---|---|---|---|---|"]
     for name, task in found.items():
@@ -349,7 +349,7 @@ def main() -> None:
     names = given.tasks or (["flowers"] if given.quick else list(all_tasks()))
     found = {name: measured(out, name, all_tasks()[name], how) for name in names}
     text = summary(found)
-    # Parts of the validation are no results of it.
+    # A part of the validation does not replace the results of the whole.
     if given.quick or given.tasks is None:
         write_whole(out / "results.json", json.dumps(found, indent=1, allow_nan=False))
         write_whole(out / "results.md", text + "\n")

@@ -1,18 +1,18 @@
-"""How well each measure of `bequeath rank` foretells which candidate is best after fine-tuning.
+"""How well each measure of `bequeath rank` predicts which candidate is best after fine-tuning.
 
     python benchmarks/validate_rank.py [--quick] [--data NAME ...] [--candidates NAME ...] [--out runs/validate-rank]
 
 Needs examples/studies/prepare_small.py to have been run. For each of five data sets (four of pictures, one of texts)
-eight candidates (validate_rank_models.py) are ranked on the training samples and really fine-tuned on the same samples,
-with two seeds. Of each measure it then says
+eight candidates (validate_rank_models.py) are ranked on the training samples and then fine-tuned on the same samples,
+with two seeds. For each measure it reports
 
 - Kendall's weighted tau (scipy.stats.weightedtau; 1: the same order, 0: no relation, top ranks weigh more) of the
   measure and the mean test accuracy after fine-tuning, over the candidates of a data set, and its mean over data sets;
-- the regret: by how much the candidate that the measure puts first is worse, fine-tuned, than the best of all.
+- the regret: how much worse the measure's first candidate is after fine-tuning than the best candidate.
 
-Intervals are 95%: candidates are drawn anew, 2000 times; of fewer than four there are none. They are wide: eight
-candidates a data set are few. Every ranking and every fine-tuned model's accuracy is kept in the folder; a second start
-goes on. All of it takes two to three hours of one core; --quick takes two candidates on one data set, a minute, and
+Intervals are 95% intervals from 2000 resamples of the candidates; with fewer than four candidates there are none. They
+are wide, because eight candidates per data set are few. All rankings and accuracies are kept in the folder; a second
+start continues. It takes two to three hours on one core; --quick takes two candidates on one data set and a minute, and
 shows only that it works.
 """
 
@@ -41,14 +41,14 @@ SEEDS = (0, 1)
 MEASURES = ("probe", "knn", "logme", "leep", "h_score", "parameters")
 BATCH = 32
 RESAMPLES, LEAST = 2000, 4
-# Learning rates as customary for each family: whole ImageNet networks, small CIFAR ones, encoders.
+# Usual learning rates of each family: ImageNet networks, small CIFAR networks, encoders.
 RATES = {"mobilenet": 0.01, "efficientnet": 0.01, "resnet20": 0.05, "resnet56": 0.05, "minilm": 1e-4}
 FULL = {"train": 600, "test": 500, "epochs": 8}
 QUICK = {"train": 120, "test": 100, "epochs": 2}
 
 
 def chosen(choice: DataChoice, most: int) -> Samples:
-    """At most so many samples of a data set, equally over the classes."""
+    """Some samples of a data set, equally over the classes."""
     choice = DataChoice(choice.data, choice.text, choice.label, None, None, folds=5)
     whole = Samples(choice)
     count = min(most, len(whole.prepared(None)))
@@ -79,7 +79,7 @@ def logits(model: nn.Module, x: Any) -> Tensor:
 
 
 def tuned_accuracy(candidate: Candidate, train: Samples, test: Samples, epochs: int, seed: int) -> float:
-    """Fine-tune all of a candidate on the training samples; its accuracy on the test samples."""
+    """Fine-tune all layers of a candidate on the training samples, and measure its accuracy on the test samples."""
     loaded = load(candidate, train, "cpu")
     model, labels = loaded.model, torch.from_numpy(train.labels)
     torch.manual_seed(seed)
@@ -122,7 +122,7 @@ def tuned_accuracy(candidate: Candidate, train: Samples, test: Samples, epochs: 
 def kept_accuracy(
     out: Path, name: str, candidate: Candidate, train: Samples, test: Samples, epochs: int, seed: int
 ) -> float:
-    """The same, from the folder where it is there already."""
+    """The accuracy after fine-tuning, read from the folder if it exists there."""
     file = out / "tuned" / f"{name}-{candidate.name}-{seed}.json"
     if not file.exists():
         begin = time.perf_counter()
@@ -147,7 +147,7 @@ def measured(
         tuned = [kept_accuracy(out, name, one, train, test, how["epochs"], seed) for seed in SEEDS]
         table[one.name] = {**values, "parameters": entry["parameters"], "tuned": tuned}
     advice = document["recommendation"]
-    # Where several are not clearly apart it names the smallest of them as the one to begin with.
+    # If several are not clearly behind, it names the smallest of them as the one to begin with.
     possible = [document["order"][0], *advice["not_apart"]]
     named = advice["choice"] or min(possible, key=lambda one: table[one]["parameters"])
     return {
@@ -160,7 +160,7 @@ def measured(
 
 
 def scores(values: NDArray[np.float64], tuned: NDArray[np.float64]) -> tuple[float, float]:
-    """Weighted tau and regret of one measure on one data set; tau is NaN where all are equal."""
+    """Weighted tau and regret of one measure on one data set; tau is NaN if all values are equal."""
     tau = float(weightedtau(values, tuned).statistic) if np.ptp(values) > 0 and np.ptp(tuned) > 0 else np.nan
     return tau, float(tuned.max() - tuned[values.argmax()])
 
@@ -214,7 +214,7 @@ def table(lines: dict[str, Any]) -> str:
 
 
 def by_data_set(found: dict[str, Any]) -> str:
-    """What was recommended on each data set, and what would have been best, as a table of Markdown."""
+    """The recommended and the best candidate of each data set, as a Markdown table."""
     heads = (
         "data set",
         "recommended",
@@ -254,7 +254,7 @@ def main() -> None:
             accuracies = ", ".join(f"{accuracy:.3f}" for accuracy in entry["tuned"])
             print(f"{name}, {one}: probe {entry['probe']:.3f}, fine-tuned {accuracies}", flush=True)
     lines = summary(found)
-    # Parts of the validation are no results of it.
+    # A part of the validation does not replace the results of the whole.
     if given.quick or not (data or names):
         content = json.dumps({"data_sets": found, "measures": lines}, indent=1, allow_nan=False)
         write_whole(out / "results.json", content)

@@ -1,12 +1,12 @@
-"""Candidates and data of benchmarks/validate_rank.py: what prepare_small.py lays out, and variants of it.
+"""Candidates and data of benchmarks/validate_rank.py: the files of prepare_small.py, and variants of them.
 
 | candidate | what |
 |---|---|
 | mobilenet, efficientnet | MobileNetV2 and EfficientNet-lite0, ImageNet, pictures of 64 pixels |
 | resnet20, resnet56 | ResNet-20 and ResNet-56, CIFAR-10, pictures of 32 pixels |
-| minilm-6 | all-MiniLM-L6-v2; minilm-4 to minilm-1: its first layers alone |
-| ...-late, ...-middle | the last or middle third of its layers put back at a random start |
-| ...-random | the same network at a random start |
+| minilm-6 | all-MiniLM-L6-v2; minilm-4 to minilm-1: only its first layers |
+| ...-late, ...-middle | the last or middle third of its layers has random weights |
+| ...-random | the same network with random weights |
 """
 
 from __future__ import annotations

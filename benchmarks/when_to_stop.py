@@ -1,19 +1,19 @@
-"""When to stop: does what a run adds become less reliable before its held-out accuracy falls?
+"""When to stop: whether a run's additions become less reliable before its held-out accuracy falls.
 
     python benchmarks/when_to_stop.py [--quick] [--tasks NAME ...] [--out runs/when-to-stop]
 
 Needs examples/studies/prepare_small.py to have been run. ResNet-20 of CIFAR-10 is fine-tuned on 120 pictures of each of
-four data sets, of which two in five have a wrong label: such runs first learn, then learn the wrong labels by heart.
-Each with two seeds and two learning rates; eight log-spaced checkpoints up to step 300. 12 held-out samples are read at
-every checkpoint (256 masks of 16 cells); accuracies are over 500 held-out samples at most. Of these, one half chooses,
-the other judges:
+four data sets. Two in five pictures have a wrong label, so that runs first learn and then memorise the wrong labels.
+Each run is repeated with two seeds and two learning rates, with eight log-spaced checkpoints up to step 300. At every
+checkpoint 12 held-out samples are read (256 masks of 16 cells). Accuracy is measured on at most 500 held-out samples.
+One half of these chooses a checkpoint by each rule, the other half judges it:
 
-- the last checkpoint, which is what one has without stopping;
-- stop where the next addition is clearly less reliable than one before (`dynamics.stopping.turns`; needs no labels);
+- the last checkpoint, as without stopping;
+- stop where the next addition is clearly less reliable than an earlier one (`dynamics.stopping.turns`; no labels);
 - stop at the most accurate checkpoint by the first half (needs labels).
 
-Everything is kept in the folder; a second start goes on. About an hour of one core; --quick takes short runs on
-one data set, and shows only that it works.
+Everything is kept in the folder; a second start continues. It takes about an hour on one core; --quick takes short runs
+on one data set, and shows only that it works.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Answers = list[NDArray[np.float64]]
 
 
 def with_wrong_labels(data: Path, out: Path, count: int) -> None:
-    """A folder of links to some pictures, two in five of them in the folder of another class."""
+    """Make a folder of links to some pictures; two in five lie in the folder of another class."""
     if out.exists():
         return
     pictures = ImageFolder(data)
@@ -101,7 +101,7 @@ def trained(name: str, rate: float, out: Path, how: dict[str, int]) -> list[Path
 
 
 def judged(run: Run) -> dict[str, Any]:
-    """One run: what was found, and how accurate each rule's checkpoint is on the half that did not choose."""
+    """One run: its results, and the accuracy of each rule's checkpoint on the half that did not choose it."""
     name = run.config.roles.after
     dynamics, evidence = run.findings["dynamics"], run.evidence()
     points, stop = dynamics["runs"][name], dynamics["stopping"][name]
@@ -176,7 +176,7 @@ def page(found: dict[str, dict[str, Any]]) -> str:
 
 
 def _mean(found: dict[str, dict[str, Any]]) -> dict[str, list[Any]]:
-    """Over the runs, which have the same steps, checkpoint by checkpoint; what is not measurable is left out."""
+    """Means over runs with the same steps, for each checkpoint, without values that are not measurable."""
     first = next(iter(found.values()))
     means: dict[str, list[Any]] = {"steps": first["steps"]}
     for key in ("accuracy", "kept", "reliability", "cancellation"):

@@ -1,10 +1,10 @@
-"""Coverage-guided fuzzing of what comes from outside: study files, findings documents, state files.
+"""Coverage-guided fuzzing of external input: study files, findings documents, state files.
 
     make fuzz                                              # ten minutes: all three
     python scripts/fuzz.py states --seconds 60             # one of them (needs atheris)
 
-Whatever is given, the readers end within ten seconds, and either take it or raise a BequeathError; nothing else leaves
-them, and no code runs. What breaks this lies in runs/fuzz, and is tried again by
+For any input, the readers must finish within ten seconds, and either accept it or raise a BequeathError. They must not
+raise anything else or run code. Inputs that violate this are written to runs/fuzz; try one again by
 `python scripts/fuzz.py states runs/fuzz/states-crash-...`.
 """
 
@@ -26,7 +26,7 @@ import atheris
 
 HERE = Path(__file__).resolve().parents[1]
 ARTIFACTS = HERE / "runs" / "fuzz"
-# Compiled code cannot be instrumented, and need not be: it never sees what comes from outside.
+# Compiled code cannot be instrumented, and need not be, because it never sees external input.
 WATCHED = [
     "bequeath.study.config",
     "bequeath.report",
@@ -47,7 +47,7 @@ with atheris.instrument_imports(include=WATCHED, enable_loader_override=False):
     from bequeath.study.config import load_study
     from bequeath.study.store.folder import read_object
 
-# What code that a file brings along would do first.
+# Events that code from a file would cause first.
 BARRED = {
     "os.system",
     "os.exec",
@@ -64,14 +64,14 @@ ODD: list[Any] = [
 
 
 class CodeRan(BaseException):
-    """No error of a reader's: nobody on the way may take it for one."""
+    """Not a subclass of Exception, so that no reader can catch it."""
 
 
 def bar_code(ours: Path) -> None:
-    """From now on, running anything ends the fuzzing."""
+    """From now on, any attempt to run code ends the fuzzing."""
 
     def hook(event: str, given: Any) -> None:
-        # What is removed at the end is the folder of this program's own.
+        # At the end, this program removes its own folder.
         if event in BARRED and not (event == "shutil.rmtree" and Path(given[0]) == ours):
             raise CodeRan(f"{event}{given!r:.200}")
 
@@ -79,17 +79,17 @@ def bar_code(ours: Path) -> None:
 
 
 class Target:
-    """One kind of thing from outside: files to begin with, and what reads them."""
+    """One kind of external input: valid examples, and its reader."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.count = folder, 0
 
     def seeds(self) -> list[bytes]:
-        """Well-formed ones."""
+        """Valid examples, from which the fuzzer starts."""
         raise NotImplementedError
 
     def read(self, content: bytes) -> None:
-        """Read one; a BequeathError is a good end."""
+        """Read one input. A BequeathError is an accepted result."""
         raise NotImplementedError
 
     def __call__(self, content: bytes) -> None:
@@ -117,7 +117,7 @@ class Studies(Target):
 
 
 class Findings(Target):
-    """Findings documents: a real one with parts taken out, or put in the place of others."""
+    """Findings documents: a real one with parts removed, or replaced by other parts."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -1,8 +1,8 @@
-"""Draw who imports whom: python scripts/import_graph.py [docs/import-graph.svg]
+"""Draw the import graph: python scripts/import_graph.py [docs/import-graph.svg]
 
-One box a folder, in the order of the design; an arrow runs from a folder up to one that it imports. On the left are the
-arrows that matter: no other way leads there. On the right, in grey, are those that a longer way implies. What runs
-down, or closes a circle, is red and told on stderr, and the exit code is 1.
+Each folder is a box, in the order of the design. An arrow runs from a folder up to one that it imports. Arrows that no
+longer path implies are on the left; the others are on the right, in grey. An arrow that runs down, or closes a circle,
+is red and reported on stderr, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def draw(edges: Edges) -> Figure:
     up = {a: {b for b in imported if (a, b) not in bad} for a, imported in edges.items()}
     figure = Figure(figsize=(6.2, 0.62 * len(order) + 0.4), layout="constrained")
     axes = figure.add_subplot()
-    # Each side of a box gives every arrow a height of its own: the nearest neighbours' lie outermost.
+    # Each arrow at a side of a box has its own height; arrows of the nearest neighbours lie outermost.
     kinds = {(a, b): (-1 if (a, b) in bad or not _implied(a, b, up) else 1) for a in order for b in edges[a]}
     ports = _ports(kinds, row)
     for arrow in sorted(
@@ -50,7 +50,7 @@ def draw(edges: Edges) -> Figure:
 
 
 def _implied(a: str, b: str, up: Edges) -> bool:
-    """Whether a longer way leads from a to b."""
+    """Whether a longer path leads from a to b."""
     return any(b in reached(between, up) for between in up[a] - {b})
 
 
@@ -62,7 +62,7 @@ def _ports(
     for folder, place in row.items():
         for side in (-1, 1):
             mine = [arrow for arrow, which in kinds.items() if which == side and folder in arrow]
-            # What goes up leaves above, the nearest first; what comes from below enters below, the nearest last.
+            # Arrows that go up leave at the top, the nearest first; those from below enter at the bottom, nearest last.
             others = [(row[b] if a == folder else row[a], (a, b)) for a, b in mine]
             above = sorted((o for o in others if o[0] < place), reverse=True)
             below = sorted((o for o in others if o[0] > place), reverse=True)
@@ -116,13 +116,13 @@ def _complaints(files: Edges, folders: Edges) -> list[str]:
 
 
 def main() -> int:
-    """Draw, and say what is wrong."""
+    """Draw the graph, and report what is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", type=Path, nargs="?", default=_TARGET)
     args = parser.parse_args()
     files = file_edges()
     folders = folder_edges(files)
-    # Without a date, and with ids that are always the same: the file changes when the graph does.
+    # Without a date and with fixed ids, so that the file changes only if the graph does.
     with matplotlib.rc_context({"svg.hashsalt": "bequeath"}):
         metadata = {"Date": None, "Creator": None} if args.target.suffix == ".svg" else None
         draw(folders).savefig(args.target, metadata=metadata, facecolor="white", dpi=150)

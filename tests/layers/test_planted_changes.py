@@ -182,5 +182,5 @@ def test_blocks_in_another_order_than_defined_are_told(state, project):
 
 def test_half_of_the_data_stand_for_training_data(state, project):
     document = measure(project, state("before", b=GREY), state("after"), data="data/val")
-    assert any("50% of the data stand for the training data" in line for line in document["chosen"])
+    assert any("50% of the data serve as training data" in line for line in document["chosen"])
     assert (document["data"]["held_out"]["samples"], document["data"]["training"]["samples"]) == (18, 18)

@@ -245,13 +245,13 @@ def test_unknown_names_are_refused_before_any_features_are_computed(candidate, p
         ({"data": "none"}, "--data: no such file or folder: none"),
         (
             {"data": "planted_nets.py"},
-            r"--data: planted_nets.py: a folder of pictures, or a file that ends in",
+            r"--data: planted_nets.py: unknown kind of data; give a folder of pictures, a file that ends in",
         ),
         ({"data": "numbers.csv"}, "--data numbers.csv: a table of numbers, .*--text"),
         ({"data": "numbers.csv", "text": "a"}, "--size 10: is for pictures"),
         (
             {"data": "numbers.csv", "label": "b"},
-            "--label: .*numbers.csv: no column 'b'; its columns are a, label",
+            "--label: .*numbers.csv: no column 'b'; give one of a, label",
         ),
         ({"data": "one"}, r"--data one: only one class \(red\)"),
         ({"data": "few"}, r"--data few: class 'b' has 3 of 6 samples, but 5 folds need 5"),

@@ -40,7 +40,7 @@ def test_a_change_that_makes_work_invalid_is_refused_and_nothing_is_touched(stud
     edit("baseline", "zero")
     expected = (
         r"the study changed \(baseline\); still valid: 7 accuracies; "
-        r"not valid any more: 42 value tables, 42 interactions; give --update"
+        r"no longer valid: 42 value tables, 42 interactions; give --update"
     )
     with pytest.raises(bq.BequeathError, match=expected):
         run(study_dir)
@@ -77,8 +77,11 @@ def test_updated_runs_equal_fresh_ones(study_dir, edit, counted, path, value, ke
 def test_one_changed_checkpoint_costs_its_own_tables(study_dir, counted):
     run(study_dir)
     scale(study_dir / "models/scratch-10.safetensors", 2)
-    told = r"checkpoints: 1 other\); still valid: 36 value tables, 6 accuracies, 36 interactions; not .* 6 value tables"
-    with pytest.raises(bq.BequeathError, match=told):
+    change = (
+        r"checkpoints: 1 changed\); still valid: 36 value tables, 6 accuracies, 36 interactions; no longer .* 6 value "
+        "tables"
+    )
+    with pytest.raises(bq.BequeathError, match=change):
         run(study_dir)
     counted.update(dict.fromkeys(counted, 0))
     updated = run(study_dir, update=True)
@@ -109,7 +112,7 @@ def test_other_pictures_under_the_same_names_are_noticed(study_dir):
         Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
     with pytest.raises(
         bq.BequeathError,
-        match=r"samples: 2 other\); .*not valid any more: 14 value tables, 7 accuracies, 14 interactions",
+        match=r"samples: 2 changed\); .*no longer valid: 14 value tables, 7 accuracies, 14 interactions",
     ):
         run(study_dir)
 

@@ -25,7 +25,7 @@ from bequeath.study.config.text import parse
         ),
         ("baseline", "black", r"study\.yaml:\d+: baseline: Input should be 'mean', 'zero', 'blur'"),
         ("samples", 1, "samples: .*greater than or equal to 2"),
-        ("data.train", None, r"data\.train: needed by a model with probe"),
+        ("data.train", None, r"data\.train: missing; a model with probe"),
         ("data.path", "nowhere", r"study\.yaml:\d+: data\.path: no such file or folder: .*nowhere"),
         ("models.finetuned", None, r"roles: say which model is before and which is after"),
         ("models.finetuned.checkpoints", "models/x-*.pt", r"models\.finetuned\.checkpoints: nothing matches"),
@@ -55,7 +55,7 @@ def test_missing_and_broken_files(tmp_path):
     with pytest.raises(bq.BequeathError, match=r"broken\.yaml:2: not valid YAML"):
         load_study(broken)
     broken.write_text("- a list")
-    with pytest.raises(bq.BequeathError, match="a mapping is needed"):
+    with pytest.raises(bq.BequeathError, match="holds no keys at its top level"):
         load_study(broken)
 
 
@@ -64,13 +64,13 @@ def test_missing_and_broken_files(tmp_path):
     [
         ("models: {a: 1}\nseed: 1\nmodels: {b: 2}\n", r":3: models: given twice, in lines 1 and 3; keep one"),
         ("data:\n  path: a\n  kind: b\n  path: c\n", r":4: path: given twice, in lines 2 and 4"),
-        ("a: &x [*x]", r":1: an alias of what it stands in"),
+        ("a: &x [*x]", r":1: an alias that contains itself"),
         (
             "a: &a [1, 1]\n"
             + "".join(f"k{i}: &{chr(98 + i)} [{', '.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9)),
-            r"entries; a study file has at most 200,000",
+            r"entries, but a study file has at most 200,000",
         ),
-        ("[" * 80 + "]" * 80, r":1: nested too deep; 50 levels at most"),
+        ("[" * 80 + "]" * 80, r":1: nested too deeply; use at most 50 levels"),
         ("[" * 5000, r"not valid YAML|nested too deep"),
         ("salient: .nan", r":1: salient: nan; give a finite number"),
         ("a:\n  - 1\n  - b: -.inf", r":3: a\.1\.b: -inf; give a finite number"),
@@ -79,7 +79,7 @@ def test_missing_and_broken_files(tmp_path):
         ("when: 2001-99-99", r"not valid YAML: month must be in"),
         ("a: !!python/object/apply:os.system [ls]", r":1: not valid YAML: could not determine a constructor"),
         ("a: 1\n--- \nb: 2", r"not valid YAML"),
-        ("", r"a mapping is needed"),
+        ("", r"holds no keys at its top level"),
     ],
 )
 def test_texts_that_say_nothing_clear_are_one_line(tmp_path, text, message):
@@ -172,7 +172,7 @@ def test_a_file_that_is_no_study_is_told_of_before_torch_is_loaded(tmp_path):
     )
     got = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert got.returncode == 2
-    assert got.stderr == "bequeath: s.yaml:2: seed: given twice, in lines 1 and 2; keep one of the two\n"
+    assert got.stderr == "bequeath: s.yaml:2: seed: given twice, in lines 1 and 2; keep one of them\n"
 
 
 def test_the_commented_template_is_valid_but_for_its_files(study_dir, tmp_path):

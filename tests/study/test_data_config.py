@@ -123,10 +123,10 @@ def test_datasets_by_builder(tmp_path):
     ("section", "message"),
     [
         ({"kind": "cifar10", "path": "x", "crop": True}, "cifar10 has no boxes"),
-        ({"kind": "cub200", "path": "x", "labels": "coarse"}, "cub200 has one kind of labels"),
+        ({"kind": "cub200", "path": "x", "labels": "coarse"}, "cub200 has only one kind of labels"),
         ({"kind": "image_folder", "path": "x", "train": "y", "holdout": 0.5}, "train or holdout, not both"),
         ({"kind": "datasets", "dataset": "x"}, "one of text, image and columns"),
-        ({"kind": "text_table", "path": "x", "prompt": "none"}, "needs {} once"),
+        ({"kind": "text_table", "path": "x", "prompt": "none"}, "needs {} exactly once"),
         ({"kind": "sst2", "path": "x", "size": 3}, "extra"),
     ],
 )

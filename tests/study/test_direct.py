@@ -16,7 +16,7 @@ from transformers import BertForSequenceClassification
 from bequeath import BequeathError
 from bequeath.study.direct import Wanted, direct_study
 from bequeath.study.direct.data import data_section
-from bequeath.study.direct.models import Source, model_source, named
+from bequeath.study.direct.models import Source, model_source, unique_names
 from bequeath.study.direct.players import cells, runs_of_words
 from bequeath.study.run import Study
 
@@ -76,7 +76,7 @@ def test_a_series_of_training_is_its_last_checkpoint(pictures):
     }
     # What a folder from elsewhere says is data, and names no code to run.
     (folder / "series.json").write_text(json.dumps({**entry, "architecture": "os:system"}))
-    with pytest.raises(BequeathError, match="a data file runs no code"):
+    with pytest.raises(BequeathError, match="a data file may not run code"):
         model_source("AFTER", "series", None)
     assert model_source("AFTER", "series", ARCH).section["architecture"] == ARCH
 
@@ -102,11 +102,14 @@ def test_models_are_called_as_their_files_where_that_tells_them_apart():
     def source(*names):
         return Source("", names, {"architecture": "a"})
 
-    assert named([source("a", "x a"), source("b", "x b")], ["before", "after"]) == ["a", "b"]
+    assert unique_names([source("a", "x a"), source("b", "x b")], ["before", "after"]) == ["a", "b"]
     three = [source("net", "a net"), source("tuned", "a tuned"), source("tuned", "b tuned")]
-    assert named(three, ["before", "after", "twin 1"]) == ["net", "a tuned", "b tuned"]
-    assert named([source("build"), source("build")], ["before", "after"]) == ["before", "after"]
-    assert named([source("owner/bert"), source("b", "c/b")], ["before", "after"]) == ["owner bert", "b"]
+    assert unique_names(three, ["before", "after", "twin 1"]) == ["net", "a tuned", "b tuned"]
+    assert unique_names([source("build"), source("build")], ["before", "after"]) == ["before", "after"]
+    assert unique_names([source("owner/bert"), source("b", "c/b")], ["before", "after"]) == [
+        "owner bert",
+        "b",
+    ]
 
 
 # Data
@@ -142,10 +145,13 @@ def test_files_of_texts_and_numbers(texts):
         (("none",), "--data: no such file or folder: none"),
         (("dev.tsv", "none.tsv"), "--train: no such file or folder: none.tsv"),
         (("encoder/config.json", None, None, "stars"), "--label: .*no column 'stars'"),
-        (("dev.tsv", None, "words"), "--text: .*no column 'words'; its columns are sentence, label"),
-        (("dev.tsv", None, "0"), "read by numbers of columns; give both"),
-        (("odd.csv",), "--label: .*no label column; its columns are a, b"),
-        (("odd.txt",), "--data: odd.txt: a folder of pictures, or a file that ends in"),
+        (("dev.tsv", None, "words"), "--text: .*no column 'words'; give one of sentence, label"),
+        (("dev.tsv", None, "0"), "one column is given by number; give both"),
+        (("odd.csv",), "--label: .*no column with a usual name of labels; give one of a, b"),
+        (
+            ("odd.txt",),
+            "--data: odd.txt: unknown kind of data; give a folder of pictures, a file that ends in",
+        ),
     ],
 )
 def test_what_is_no_data(texts, arguments, message):
@@ -196,7 +202,7 @@ def test_a_head_for_other_classes_becomes_a_probe_and_that_is_said(pictures):
         "scratch-100": False,
     }
     assert any(
-        re.search("BEFORE: pretrained has 7 outputs, the data have 3 classes: a linear probe", one)
+        re.search("BEFORE: pretrained has 7 outputs, but the data have 3 classes: a linear probe", one)
         for one in said
     )
     # No training data: half of the pictures.
@@ -212,7 +218,7 @@ def test_a_head_for_other_classes_becomes_a_probe_and_that_is_said(pictures):
 def test_small_square_pictures_are_given_as_they_are(pictures):
     config, said = direct_study(_wanted())
     assert config.data.size == 24
-    assert any("24 x 24 pixels, normalised as ImageNet's" in one for one in said)
+    assert any("24 x 24 pixels and ImageNet's normalisation" in one for one in said)
     config, said = direct_study(_wanted(size=32, players="2x3", masks="auto", samples=8))
     assert (config.data.size, config.players.n_players, config.masks.number, config.samples) == (
         32,
@@ -270,7 +276,7 @@ def test_texts_and_a_tokenizer_without_a_mask(texts):
     assert config.baseline == "mask_token"
     assert any("7 runs of words" in one for one in said)
     assert not any(model.probe for model in config.models.values())
-    with pytest.raises(BequeathError, match="--size: is of pictures"):
+    with pytest.raises(BequeathError, match="--size: is for pictures"):
         direct_study(Wanted("encoder", "tuned", "dev.tsv", size=32))
 
 
@@ -300,7 +306,7 @@ def test_the_command_ends_in_findings_and_the_study_that_repeats_them(pictures):
     assert "pretrained has 7 outputs" in got.stderr
     assert "preserved" in got.stdout
     assert (pictures / "first/report.html").exists()
-    assert "The same again: bequeath run first/study.yaml --out FOLDER" in got.stdout
+    assert "To repeat it: bequeath run first/study.yaml --out FOLDER" in got.stdout
     Study.from_yaml("first/study.yaml").run("second")
     assert findings_of(pictures / "first") == findings_of(pictures / "second")
     study = yaml.safe_load((pictures / "first/study.yaml").read_text())

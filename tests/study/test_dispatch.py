@@ -41,7 +41,7 @@ class Agenda:
     def next(self, at=None):
         return self.tasks.popleft() if self.tasks else None
 
-    def again(self, task):
+    def repeat(self, task):
         self.tasks.append(task)
 
 

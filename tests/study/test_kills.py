@@ -102,7 +102,7 @@ def test_a_run_that_is_stopped_says_so_and_goes_on(study_dir, sign):
     process.send_signal(sign)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert error.strip().splitlines()[-1] == "bequeath: stopped; start it again to go on where it was"
+    assert error.strip().splitlines()[-1] == "bequeath: stopped; start it again to continue"
     assert json.loads((study_dir / "out/status.json").read_text())["state"] == "stopped"
     assert bequeath(study_dir, "run", "study.yaml", "--out", "out").returncode == 0
 

@@ -197,7 +197,7 @@ def test_lower_precision_is_measured_and_told(table_study):
     findings = run(table_study(evaluation={"autocast": "bfloat16", "batch_size": "auto"}))
     effect = findings["evaluation"]["autocast_effect"]["scratch"]
     assert 0 < effect["mean"] <= effect["max"] < 1
-    assert any("Run in bfloat16" in warning for warning in findings["warnings"])
+    assert any("run in bfloat16" in warning for warning in findings["warnings"])
     assert findings["evaluation"]["batch_size"] is None
 
 

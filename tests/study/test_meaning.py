@@ -215,7 +215,7 @@ def test_other_preprocessing_is_refused_unless_the_study_says_what_is_right(tmp_
     file = tmp_path / "study.yaml"
     file.write_text(yaml.safe_dump(study))
     message = (
-        r"models\.second: was trained on pictures of mean 0.5/0.5/0.5, .* the study gives it mean 0.4/0.4/0.4"
+        r"models\.second: was trained on pictures with mean 0.5/0.5/0.5, .* the study uses mean 0.4/0.4/0.4"
     )
     with pytest.raises(BequeathError, match=message):
         run(file)
@@ -223,7 +223,7 @@ def test_other_preprocessing_is_refused_unless_the_study_says_what_is_right(tmp_
     file.write_text(yaml.safe_dump(study))
     told = [text for text in run(file)["warnings"] if "was trained on pictures" in text]
     assert len(told) == 1
-    assert told[0].startswith("second was trained on pictures of mean 0.5")
+    assert told[0].startswith("second was trained on pictures with mean 0.5")
 
 
 # Pictures, with a builder of the user's own.
@@ -296,22 +296,20 @@ def test_a_builder_that_brings_no_weights_is_refused(project):
         project, models={name: {"architecture": "tiny_net_for_study:build"} for name in MODELS}
     )
     with pytest.raises(
-        BequeathError, match=r"first: tiny_net_for_study:build starts at random .* give weights"
+        BequeathError, match=r"first: tiny_net_for_study:build has random weights .* give weights"
     ):
         run(file)
 
 
 def test_the_same_data_for_training_and_holding_out_is_refused(project):
     data = {"kind": "image_folder", "path": "val", "train": "val", "size": 16}
-    with pytest.raises(
-        BequeathError, match="every one of the 4 held-out samples is in the training data too"
-    ):
+    with pytest.raises(BequeathError, match="all 4 held-out samples are also in the training data"):
         run(image_study(project, data=data))
     file = image_study(project, data=data | {"train": "train"})
     for label in ("blue", "red"):
         (project / "train" / label / "0.png").write_bytes((project / "val" / label / "0.png").read_bytes())
         (project / "train" / label / "1.png").write_bytes((project / "val" / label / "1.png").read_bytes())
-    told = [text for text in run(file, "second")["warnings"] if "in the training data too" in text]
+    told = [text for text in run(file, "second")["warnings"] if "also in the training data" in text]
     assert len(told) <= 1
     chosen = {
         sample["id"] for sample in json.loads((project / "second/findings.json").read_text())["samples"]
@@ -326,7 +324,7 @@ def test_folders_that_are_numbers_are_told_of(project):
     file = image_study(project)
     for name, number in (("blue", "10"), ("green", "2"), ("red", "1")):
         (project / "val" / name).rename(project / "val" / number)
-    assert any("torchvision's ImageFolder has them (1, 10, 2)" in text for text in run(file)["warnings"])
+    assert any("as in torchvision's ImageFolder (1, 10, 2)" in text for text in run(file)["warnings"])
     data = {"kind": "image_folder", "path": "val", "size": 16, "classes": ["1", "2", "10"]}
     study = yaml.safe_load(file.read_text()) | {"data": data}
     file.write_text(yaml.safe_dump(study))

@@ -190,7 +190,7 @@ def test_a_retest_that_changes_costs_itself_alone(small, edit, done):
     done.clear()
     edit("retest", {"shift": 3, "samples": 5})
     with pytest.raises(
-        bq.BequeathError, match=r"checkpoints: 3 other\); .* not valid any more: 15 value tables"
+        bq.BequeathError, match=r"checkpoints: 3 changed\); .* no longer valid: 15 value tables"
     ):
         run(small)
     updated = run(small, update=True)
@@ -326,7 +326,7 @@ def test_a_baseline_of_ones_own_is_a_retest_and_its_source_is_watched(small, edi
     assert run(small)["study"]["retest"] == {"shift": None, "baseline": "own_grey:grey", "n_samples": 2}
     (small / "own_grey.py").write_text(source + "# changed\n")
     with pytest.raises(
-        bq.BequeathError, match=r"checkpoints: 3 other\); .* 6 value tables, 6 interactions; give"
+        bq.BequeathError, match=r"checkpoints: 3 changed\); .* 6 value tables, 6 interactions; give"
     ):
         run(small)
 
@@ -349,7 +349,11 @@ def test_a_shift_too_large_for_the_pictures_is_refused_before_the_work(small, ed
         ({}, {}, "retest: give shift, another baseline, or both"),
         ({}, {"samples": 3}, "retest: give shift, another baseline, or both"),
         ({}, {"shift": 0}, r"retest\.shift: .*greater than or equal to 1"),
-        ({}, {"shift": 6}, r"retest\.shift: 6 on 2 x 2 cells of 24 x 24 pixels; give less than half a cell"),
+        (
+            {},
+            {"shift": 6},
+            r"retest\.shift: 6 pixels on 2 x 2 cells of 24 x 24 pixels; give less than half a cell",
+        ),
         (
             {},
             {"baseline": "mean"},
@@ -358,7 +362,7 @@ def test_a_shift_too_large_for_the_pictures_is_refused_before_the_work(small, ed
         ({"baseline": "blur"}, {"baseline": {"kind": "blur", "sigma": 10}}, r"blur is the study's own"),
         ({}, {"baseline": "pad"}, r"retest\.baseline: pad does not fit players of kind grid; use mean, zero"),
         ({}, {"baseline": {"kind": "given", "path": "no.npy"}}, r"retest\.baseline\.path: no such file"),
-        ({}, {"shift": 2, "samples": 7}, r"retest\.samples: 7 of the study's 6; give 6 at most"),
+        ({}, {"shift": 2, "samples": 7}, r"retest\.samples: 7, but the study has 6; give at most 6"),
         ({}, {"shift": 2, "pixels": 7}, r"study\.yaml:\d+: retest\.pixels: unknown key"),
         ({"decomposition": "joint"}, {"shift": 2}, r"retest: does not go with decomposition: joint"),
         (

@@ -122,26 +122,29 @@ def test_the_same_file_twice_is_told(two, caplog):
         ({"roles": None}, "roles: say which model is before and which is after"),
         (
             {"roles": {"before": "colours 7", "after": "v1.2-b", "control": "v1.2-b"}},
-            r"roles\.control: 'v1\.2-b' is after already; give another model",
+            r"roles\.control: 'v1\.2-b' is already after; give another model",
         ),
         (
             {"roles": {"before": "colours 7", "after": "v1.2-b", "twins": {"after": "colours 7"}}},
-            r"roles\.after\.twin: 'colours 7' is before already",
+            r"roles\.after\.twin: 'colours 7' is already before",
         ),
         (
             {"roles": {"before": "colours 7", "after": "v1.2-b", "twins": {"first": []}}},
-            "roles.twins: 'first' is no role that a model has",
+            "roles.twins: no model has the role 'first'",
         ),
         (
             {"models": {"v1.2-b": weights("scratch")}, "roles": {"before": "v1.2-b", "after": "x"}},
-            "two at least",
+            "at least two",
         ),
-        ({"models": {"a/b": weights("scratch"), "v1.2-b": weights("finetuned")}}, "'a/b' is no name"),
+        (
+            {"models": {"a/b": weights("scratch"), "v1.2-b": weights("finetuned")}},
+            "'a/b' is not allowed as a name",
+        ),
         ({"decomposition": "sparsest"}, r"decomposition\.kind: Input should be 'sparse'"),
         ({"decomposition": {"kind": "and", "noise": 0.1}}, "noise: and is a closed form without settings"),
-        ({"decomposition": {"kind": "and-or", "coupling": 2}}, "coupling: goes with kind: joint"),
+        ({"decomposition": {"kind": "and-or", "coupling": 2}}, "coupling: is for kind: joint only"),
         ({"bounds": True, "decomposition": "and"}, "bounds: are over all equally sparse AND-OR splits"),
-        ({"bounds": True, "salient": 0.1}, "without salient; leave bounds out"),
+        ({"bounds": True, "salient": 0.1}, "and no salient; leave bounds out"),
         ({"bounds": {"slack": 2}}, r"bounds\.slack: .*less than 1"),
     ],
 )

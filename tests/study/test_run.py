@@ -177,5 +177,5 @@ def test_a_model_that_died_is_told(study_dir, without_report):
     file = study_dir / "models/finetuned-100.safetensors"
     save_file({name: torch.zeros_like(value) for name, value in load_file(file).items()}, file)
     warnings = run(study_dir)["warnings"]
-    assert any("finetuned answers alike whatever is shown" in text for text in warnings)
-    assert not any("scratch answers alike" in text for text in warnings)
+    assert any("finetuned gives the same output whatever parts" in text for text in warnings)
+    assert not any("scratch gives the same output" in text for text in warnings)

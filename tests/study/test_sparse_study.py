@@ -153,7 +153,7 @@ def test_another_design_is_another_game(sparse, edit):
     run(sparse)
     edit("masks", {"number": 80, "design": "mostly"})
     with pytest.raises(
-        bq.BequeathError, match=r"the study changed \(masks\); .* not valid any more: 15 value tables"
+        bq.BequeathError, match=r"the study changed \(masks\); .* no longer valid: 15 value tables"
     ):
         run(sparse)
 
@@ -224,7 +224,7 @@ def test_a_reading_without_terms_is_a_reading(sparse):
     assert found.r2.isnan().all()
     assert (store.state("interactions", position) == 1).all()
     assert findings["faithfulness"]["held_out"]["finetuned"]["r2"]["mean"] is None
-    assert any("answers alike" in warning for warning in findings["warnings"])
+    assert any("gives the same output" in warning for warning in findings["warnings"])
     assert findings["knowledge"]["shares"]["preserved"]["observed"] == 0.0
 
 
@@ -280,17 +280,17 @@ def test_a_dry_run_knows_the_masks(sparse, edit):
     ("changes", "message"),
     [
         ({"decomposition": "and-or"}, "masks: decomposition and-or is exact and takes all masks"),
-        ({"masks": 10}, "masks: 10; terms up to order 2 of 9 players need 20"),
+        ({"masks": 10}, "masks: 10; 20 are needed to tell terms up to order 2 of 9 players apart"),
         ({"masks": 1}, "greater than or equal to 2"),
         ({"masks": "many"}, "masks"),
-        ({"masks": {"number": 100, "most": 500}}, "most: goes with number: auto"),
-        ({"masks": {"number": 100, "design": "size", "shown": 0.5}}, "shown: does not go with design: size"),
+        ({"masks": {"number": 100, "most": 500}}, "most: is for number: auto only"),
+        ({"masks": {"number": 100, "design": "size", "shown": 0.5}}, "shown: does not fit design: size"),
         ({"masks": {"number": 100, "shown": 1.5}}, "shown"),
         ({"decomposition": {"kind": "sparse", "order": 10}}, "order: 10 for 9 players"),
-        ({"decomposition": {"kind": "sparse", "tol": 0.1}}, "tol: goes with exact readings"),
+        ({"decomposition": {"kind": "sparse", "tol": 0.1}}, "tol: is for exact readings"),
         ({"decomposition": {"kind": "sparse", "resamples": 3}}, "multiple of 2"),
-        ({"decomposition": {"kind": "and-or", "order": 2}, "masks": None}, "order: goes with kind: sparse"),
-        ({"players": {"kind": "grid", "rows": 17, "cols": 17}}, "sparse readings take up to 256"),
+        ({"decomposition": {"kind": "and-or", "order": 2}, "masks": None}, "order: is for kind: sparse only"),
+        ({"players": {"kind": "grid", "rows": 17, "cols": 17}}, "sparse readings take at most 256"),
         ({"bounds": True}, "bounds: are over all equally sparse AND-OR splits"),
     ],
 )

@@ -50,7 +50,7 @@ def test_a_run_that_is_stopped_while_it_begins_says_so(study_dir):
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert error.strip().splitlines()[-1] == "bequeath: stopped; start it again to go on where it was"
+    assert error.strip().splitlines()[-1] == "bequeath: stopped; start it again to continue"
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
@@ -64,7 +64,7 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_weights(to_train, edit, 
     process.send_signal(sign)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert error.strip().splitlines()[-1] == "bequeath: stopped; start it again to go on where it was"
+    assert error.strip().splitlines()[-1] == "bequeath: stopped; start it again to continue"
     assert "Traceback" not in error
     trained(to_train, out="stopped")
     for name in ("finetuned", "scratch"):

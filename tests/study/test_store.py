@@ -125,7 +125,7 @@ def test_a_damaged_chunk_is_named_and_never_read(tmp_path, name, file, read, har
 
 def test_other_arrays_are_refused(tmp_path):
     (tmp_path / "t.zarr").mkdir()
-    with pytest.raises(bq.BequeathError, match=r"t\.zarr: not a table store"):
+    with pytest.raises(bq.BequeathError, match=r"t\.zarr: not a run's arrays"):
         again(tmp_path)
     (tmp_path / "t.zarr").rmdir()
     store = make(tmp_path)

@@ -13,24 +13,21 @@ from bequeath.study.findings.summary import summary
 def test_three_models() -> None:
     found = summary(make_findings())
     assert found["compared"] == (
-        "birds was compared with imagenet, and both with cold, which did not start from imagenet. All of them "
+        "birds was compared with imagenet, and both with cold, which did not start from imagenet. All models "
         "classified the same 40 pictures many times, each time with other parts hidden. Their answers show which parts "
-        "they use together, and how strongly: that is the knowledge compared here. Of 153 test pictures, imagenet gets "
-        "86% right, birds 91% and cold 69%. birds has forgotten 4 of them, which imagenet has right, and learned 12, "
-        "which imagenet has wrong."
+        "they use together, and how strongly. This is the knowledge that is compared here. Of 153 test pictures, "
+        "imagenet gets 86% right, birds 91% and cold 69%. birds has forgotten 4 of them (right by imagenet, wrong by "
+        "birds) and learned 12 (wrong by imagenet, right by birds)."
     )
     assert found["findings"] == [
-        "Of what can be read of imagenet, birds has 50% [40%, 60%], too. The rest is not there, or changed.",
-        "Of what birds kept, cold has learned 25% [15%, 35%] by itself.",
-        "In training, birds comes near to its final knowledge earlier than cold, and it drops less again of what it "
-        "learned on the way (21% against 37%).",
+        "birds still has 50% [40%, 60%] of what can be read of imagenet. The rest is lost or changed.",
+        "cold has also learned, by itself, 25% [15%, 35%] of what birds kept.",
+        "In training, birds approaches its final knowledge earlier than cold, and it loses less of what it learned on "
+        "the way (21% against 37%).",
     ]
     assert found["not_measurable"] == ["Whether training removes noise: The sentence of F4."]
     assert "fewer than 1 in 1,000 of the shuffles" in found["sure"][1]
-    assert (
-        found["sure"][2]
-        == "These figures come from one training run of each model. Another run gives others."
-    )
+    assert found["sure"][2] == "These figures come from one training run per model. Another run gives others."
 
 
 def test_what_is_not_measurable_gives_its_reason_and_no_figure() -> None:
@@ -51,15 +48,15 @@ def test_what_is_not_measurable_gives_its_reason_and_no_figure() -> None:
 @pytest.mark.parametrize(
     ("area", "dropped", "sentence"),
     [
-        (0.2, -0.2, "earlier than cold, but it drops more again of what"),
-        (-0.2, 0.2, "later than cold, but it drops less again of what"),
-        (-0.2, -0.2, "later than cold, and it drops more again of what"),
+        (0.2, -0.2, "earlier than cold, but it loses more of what"),
+        (-0.2, 0.2, "later than cold, but it loses less of what"),
+        (-0.2, -0.2, "later than cold, and it loses more of what"),
         (
             0.0,
             0.2,
-            "neither birds nor cold clearly comes near to its final knowledge earlier, and birds drops less",
+            "neither birds nor cold clearly approaches its final knowledge earlier, and birds loses less",
         ),
-        (0.2, None, "earlier than cold, and it drops about as much again of what"),
+        (0.2, None, "earlier than cold, and it loses about as much of what"),
     ],
 )
 def test_courses(area: float, dropped: float | None, sentence: str) -> None:
@@ -74,11 +71,9 @@ def test_two_models_seeds_and_held_out_masks() -> None:
     share |= {"seeds": 3, "low": -0.1, "p": 0.2, "above_chance": False}
     findings["faithfulness"]["held_out"] = {"a": {"r2": estimate(0.61)}, "b": {"r2": estimate(0.72)}}
     found = summary(findings)
-    assert "Both of them classified the same 40 texts" in found["compared"]
+    assert "Both models classified the same 40 texts" in found["compared"]
     assert "step 1000 gets 86% right, step 9000 91%." in found["compared"]
-    assert (
-        "step 9000 has no more of step 1000 than two unrelated models have in common" in found["findings"][0]
-    )
-    assert "(this one is of 40 texts and 3 training runs)" in found["sure"][0]
+    assert "step 9000 shares no more with step 1000 than unrelated models share" in found["findings"][0]
+    assert "(this one has 40 texts and 3 training runs)" in found["sure"][0]
     assert "20.0% of the shuffles" in found["sure"][1]
-    assert "What was read predicts 61% to 72% of how the answers change" in found["sure"][2]
+    assert "The interactions that were read predict 61% to 72% of how the answers change" in found["sure"][2]

@@ -1,4 +1,4 @@
-"""What catches the command line's errors and signals: one line on stderr, and an exit code."""
+"""Turns the command line's errors and signals into one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ FAILURE, BAD_INPUT, INCOMPLETE, IN_USE, STOPPED = 1, 2, 3, 4, 130
 
 
 class Command(TyperCommand):
-    """One that can be stopped at any moment, from its first import on."""
+    """A command that can be stopped at any moment, also while it imports libraries."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Do it; stopped, it says so."""
+        """Run the command. If it is stopped, say so and exit."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            typer.echo("bequeath: stopped; start it again to go on where it was", err=True)
+            typer.echo("bequeath: stopped; start it again to continue", err=True)
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(STOPPED)  # an interpreter that ends in order would die of a second signal
+            os._exit(STOPPED)  # an orderly exit could be killed by a second signal
 
 
 @contextmanager
 def of_file(path: Path) -> Iterator[None]:
-    """What the block shows is in a file of JSON: one that lacks some of it was not written by a run."""
+    """Report errors within the `with` statement as damage of a JSON file that is shown there."""
     try:
         yield
     except (BequeathError, OSError):
@@ -48,13 +48,14 @@ def of_file(path: Path) -> Iterator[None]:
 
 
 def check_text(study: Path) -> None:
-    """A file that is no study is told of before torch is loaded."""
+    """Check that a file is readable YAML, before torch is loaded."""
     from bequeath.study.config.text import parse, read_text
 
     parse(read_text(study), study)
 
 
 def log_to_stderr(level: str) -> None:
+    """Show log messages of a level and above on stderr."""
     import logging
 
     from rich.console import Console
@@ -70,7 +71,7 @@ def log_to_stderr(level: str) -> None:
 
 
 def stop_at_signals() -> None:
-    """The first signal ends the work in order, the second one at once: every file is whole or not there."""
+    """Let the first signal end the work in order, and the second one at once. Files are complete or not written."""
     import signal
 
     stopping = False
@@ -82,15 +83,15 @@ def stop_at_signals() -> None:
         stopping = True
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)  # schedulers stop jobs so
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else shells have it ignored
+    signal.signal(signal.SIGTERM, stop)  # schedulers stop jobs by it
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have set it to be ignored
         signal.signal(signal.SIGINT, stop)
 
 
 def in_net(app: Callable[[], object]) -> None:
-    """Run the command line: an error that users are meant to read is one line on stderr, with its exit code."""
+    """Run the command line; an expected error becomes one line on stderr and an exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # what the terminal has no letters for is written out
+        if hasattr(stream, "reconfigure"):  # characters that the terminal lacks are written as escapes
             stream.reconfigure(errors="backslashreplace")
     stop_at_signals()
     try:
@@ -106,9 +107,10 @@ def in_net(app: Callable[[], object]) -> None:
             end(f"the disk is full ({error}); make room and start again: finished work is kept", FAILURE)
         if error.filename is None:
             raise
-        end(f"{error.filename}: {error.strerror}; check the place and who may read and write it", BAD_INPUT)
+        end(f"{error.filename}: {error.strerror}; check the path and its permissions", BAD_INPUT)
 
 
 def end(message: str, code: int) -> NoReturn:
+    """Print an error and exit."""
     typer.echo(f"bequeath: {printable(message)}", err=True)
     sys.exit(code)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from bequeath.cli import options
 from bequeath.cli.commands import app
 from bequeath.cli.net import Command
-from bequeath.printable import printable
 
 
 @app.command(
@@ -25,51 +25,32 @@ def rank(
             "of save_pretrained or of bequeath train, ARCHITECTURE=STATE_FILE, or module:function=STATE_FILE."
         ),
     ],
-    data: Annotated[
-        str,
-        typer.Option(
-            help="Training data: a folder with one folder of pictures a class (or with train and val of such), a CSV, "
-            "TSV or JSONL file of texts, or a published set: cifar10:FOLDER."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="The ranking's folder; a second start goes on there.")] = Path(
-        "runs/rank"
-    ),
-    text: Annotated[str | None, typer.Option(help="Column(s) of the text, a,b; or numbers from 0.")] = None,
-    label: Annotated[str | None, typer.Option(help="Column of the label, or its number.")] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(min=8, max=8192, help="Pixels that all models are given; each model's own if left out."),
-    ] = None,
+    data: options.LabelledData,
+    out: options.Out = Path("runs/rank"),
+    text: options.TextColumns = None,
+    label: options.LabelColumn = None,
+    size: options.Size = None,
     samples: Annotated[
-        int | None, typer.Option(min=6, help="Samples, equally over the classes; 1000 at most if left out.")
+        int | None,
+        typer.Option(min=6, help="Number of samples, equally over the classes; by default at most 1000."),
     ] = None,
-    folds: Annotated[int, typer.Option(min=3, max=20, help="Parts of the cross-validation.")] = 5,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Seed of the choice of samples and folds.")
-    ] = 0,
+    folds: Annotated[int, typer.Option(min=3, max=20, help="Folds of the cross-validation.")] = 5,
+    seed: options.Seed = 0,
     measure: Annotated[
         list[str] | None,
-        typer.Option(help="A measure of your own, module:function; can be given again (docs/rank.md)."),
+        typer.Option(help="A measure of your own, module:function; can be repeated (docs/rank.md)."),
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; cuda where there is one if left out.")
-    ] = None,
+    device: options.Device = None,
 ) -> None:
-    """Which pre-trained model to fine-tune on your data: candidates ranked by what their frozen features say."""
-    from bequeath.rank.candidates import candidates as named
+    """Rank pre-trained models for fine-tuning, by how well their frozen features predict your labels."""
+    from bequeath.rank.candidates import candidates as read_candidates
     from bequeath.rank.samples import DataChoice, Samples
 
-    chosen = named(candidates)
-    read = Samples(DataChoice(data, text, label, size, samples, folds, seed))
-    from rich.console import Console
-
+    chosen = read_candidates(candidates)
+    labelled = Samples(DataChoice(data, text, label, size, samples, folds, seed))
     from bequeath.rank.run import PAGE, PICTURE, RANK
-    from bequeath.rank.run import rank as rank_all
+    from bequeath.rank.run import rank as rank_candidates
     from bequeath.report.ranking import terminal
 
-    document = rank_all(chosen, read, out, device=device, measures=measure or (), progress=True)
-    for part in terminal(document):
-        Console().print(part, highlight=False)
-    for title, name in (("Numbers", RANK), ("Picture", PICTURE), ("Page", PAGE)):
-        typer.echo(f"{title + ':':<9}{printable(str(out / name))}")
+    document = rank_candidates(chosen, labelled, out, device=device, measures=measure or (), progress=True)
+    options.show(terminal(document), out, {"Numbers": RANK, "Picture": PICTURE, "Page": PAGE})

@@ -1,1 +1,1 @@
-"""A study: which models, samples and settings; its run, its store, its findings."""
+"""A study: its file, its run, its store and its findings."""

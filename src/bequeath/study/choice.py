@@ -1,4 +1,4 @@
-"""Which players of each sample take part, where that is left to the models."""
+"""Chooses the most influential cells of each sample as players, if a study asks for it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,30 @@ from bequeath.study.store.folder import kept
 
 
 def choose_cells(parts: StudyParts, plan: Plan, folder: Path, key: str, status: Status) -> None:
-    """Find the most influential players of each sample, the same for all models; kept in the run's folder."""
+    """Choose the most influential cells of each sample, the same for all models, and keep them in the run's folder.
+
+    Parameters
+    ----------
+    parts : StudyParts
+        Gets the choice as ``parts.games.cells``.
+    plan : Plan
+    folder : Path
+        The run's folder.
+    key : str
+        Digest of everything that the choice depends on.
+    status : Status
+
+    Raises
+    ------
+    BequeathError
+        If the file of an earlier choice is damaged.
+    """
     k = parts.games.config.players.influential
     if k is None:
         return
     ids = [parts.inputs.data[index].id for index in plan.samples]
 
-    def found() -> dict[str, list[int]]:
+    def choose() -> dict[str, list[int]]:
         stage = status.stage("influential cells", len(plan.finals) * len(ids))
         total: dict[str, torch.Tensor] = {}
         for final in plan.finals.values():
@@ -30,20 +47,21 @@ def choose_cells(parts: StudyParts, plan: Plan, folder: Path, key: str, status: 
                 sample = parts.inputs.data[index]
                 masked = parts.games.players().bind(sample.x, parts.games.baseline, model)
                 output = parts.outputs.label(plan.checkpoints[final], sample.label)
-                share = influences(model, masked, parts.games.value(output))
-                total[name] = total.get(name, 0.0) + share
+                influence = influences(model, masked, parts.games.value(output))
+                total[name] = total.get(name, 0.0) + influence
                 status.advance(stage, 1)
         return {name: strongest(row, k) for name, row in total.items()}
 
-    cells = kept(folder, "cells", key, found)
+    cells = kept(folder, "cells", key, choose)
     for name in ids:
         chosen = cells.get(name)
         if (
             not isinstance(chosen, list)
             or len(chosen) != k
-            or not all(isinstance(one, int) for one in chosen)
+            or not all(isinstance(cell, int) for cell in chosen)
         ):
             raise BequeathError(
-                f"{folder / f'cells-{key}.json'}: damaged: no {k} cells of {name}; remove it and start again"
+                f"{folder / f'cells-{key}.json'}: damaged: it does not list {k} cells of {name}; remove it and start "
+                "again"
             )
     parts.games.cells = {index: cells[name] for index, name in zip(plan.samples, ids, strict=True)}

@@ -1,4 +1,4 @@
-"""The embedded study: MobileNetV2, pre-trained on ImageNet, meets Fashion-MNIST."""
+"""The study of `bequeath demo`: MobileNetV2, pre-trained on ImageNet and fine-tuned on Fashion-MNIST."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from bequeath.training.schedule import Schedule
 
 @dataclass(frozen=True)
 class Settings:
-    """Size of the demo; chosen so that pre-training visibly helps, and that what is preserved of it can be told from
-    chance, within its time on 2 cores."""
+    """Size of the demo. It is small enough for 2 cores, and large enough that pre-training clearly helps and that the
+    preserved share is clearly above chance."""
 
     pixels: int
     train_images: int
@@ -38,12 +38,12 @@ class Settings:
 FULL = Settings(64, 400, 32, 100, 3, 8, (4, 4), 256, 30, 500)
 QUICK = Settings(48, 200, 16, 40, 3, 4, (3, 3), 128, 30, 200)
 
-# Usual ones for each start: from scratch bears (and needs) the larger rate.
+# Usual learning rates: training from scratch needs a larger one, and stays stable with it.
 _LEARNING_RATES = {"finetuned": 5e-4, "scratch": 3e-3}
 
 
 def demo_study(folder: Path, settings: Settings, seed: int) -> StudyConfig:
-    """The demo as a study like any other, on the checkpoints that `train_demo` writes into `folder`."""
+    """The demo as an ordinary study, on the checkpoints that `train_demo` writes into `folder`."""
     checkpoints = log_spaced(settings.first_checkpoint, settings.steps, settings.checkpoints)
     architecture = "bequeath:mobilenet_v2"
     runs = {
@@ -72,9 +72,9 @@ def demo_study(folder: Path, settings: Settings, seed: int) -> StudyConfig:
                 "train_images": settings.train_images,
             },
             "players": {"kind": "grid", "rows": settings.grid[0], "cols": settings.grid[1]},
-            # Pictures of which a quarter is hidden are nearer to whole ones: fewer terms predict more of them.
+            # Masks that hide only a quarter are closer to whole pictures, and fewer terms predict them better.
             "masks": {"number": settings.masks, "design": "mostly"},
-            # Order 4 would take 20 s more, for a held-out R2 that is higher by 0.01 at most.
+            # Order 4 would take 20 s more, for a held-out R2 that is at most 0.01 higher.
             "decomposition": {"kind": "sparse", "order": 3},
             "samples": settings.samples,
             "accuracy_samples": settings.accuracy_samples,
@@ -88,7 +88,7 @@ def _folder(folder: Path, name: str) -> Path:
 
 
 def _start(name: str, classes: int, seed: int) -> nn.Module:
-    """Where a run starts: ImageNet's backbone under a new head, or all new."""
+    """A run's start: ImageNet's backbone with a new head, or random weights throughout."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = mobilenet_v2(classes)
@@ -100,7 +100,18 @@ def _start(name: str, classes: int, seed: int) -> nn.Module:
 
 
 def train_demo(folder: Path, settings: Settings, config: StudyConfig, shown: Bars) -> None:
-    """Fine-tune and train from scratch: same data, steps and batches. A finished run is not trained again."""
+    """Fine-tune one model and train one from scratch, with the same data, steps and batches.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder. A training that is finished there is not repeated.
+    settings : Settings
+    config : StudyConfig
+        From `demo_study`.
+    shown : Bars
+        Shows the progress.
+    """
     claim(folder)
     with only_one(folder):
         _train(folder, settings, config, shown)
@@ -114,7 +125,7 @@ def _train(folder: Path, settings: Settings, config: StudyConfig, shown: Bars) -
     ]
     if not todo:
         return
-    # Lightning takes seconds to import: only when there is something to train.
+    # Imported only if there is something to train, because Lightning takes seconds to import.
     from bequeath.training.fit import fit
 
     inputs = StudyInputs(config)

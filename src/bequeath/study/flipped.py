@@ -1,4 +1,4 @@
-"""Which samples a study with a focus looks at first: found before it is planned, and kept in the run's folder."""
+"""Finds the flipped samples for a study with a focus, before its samples are chosen, and keeps them in its folder."""
 
 from __future__ import annotations
 
@@ -20,10 +20,21 @@ _GROUPS = ("forgotten", "learned")
 
 
 def find_flipped(parts: StudyParts, plan: Plan, folder: Path, status: Status) -> list[list[int]]:
-    """Accuracy samples that the models before and after answer differently: forgotten ones, then learned ones."""
+    """Find the accuracy samples that one of the models before and after has right and the other wrong.
+
+    Returns
+    -------
+    list of list of int
+        Indices into the data: of the forgotten samples, and of the learned ones.
+
+    Raises
+    ------
+    BequeathError
+        If the file that an earlier start wrote is damaged.
+    """
     roles, tested = parts.games.config.roles, plan.accuracy_samples
 
-    def found() -> dict[str, Any]:
+    def find() -> dict[str, Any]:
         stage = status.stage("looking for flipped samples", 2)
         right = []
         for name in (roles.before, roles.after):
@@ -38,13 +49,13 @@ def find_flipped(parts: StudyParts, plan: Plan, folder: Path, status: Status) ->
         }
 
     name, key = "flips", _key(parts, plan)
-    groups = _checked(kept(folder, name, key, found), folder / f"{name}-{key}.json", tested)
+    groups = _checked(kept(folder, name, key, find), folder / f"{name}-{key}.json", tested)
     logger.info("focus: %d forgotten, %d learned of %d samples", *map(len, groups), len(tested))
     return groups
 
 
 def known_flipped(parts: StudyParts, plan: Plan, folder: Path) -> list[list[int]]:
-    """The same where an earlier start has found them; else no groups."""
+    """The groups of `find_flipped` if an earlier start has found them; else an empty list."""
     path = folder / f"flips-{_key(parts, plan)}.json"
     return _checked(read_object(path), path, plan.accuracy_samples) if path.exists() else []
 
@@ -61,6 +72,6 @@ def _checked(content: dict[str, Any], path: Path, tested: tuple[int, ...]) -> li
     for group in groups:
         if not isinstance(group, list) or not set(group) <= set(tested):
             raise BequeathError(
-                f"{path}: damaged: no flipped samples of this study; remove it and start again"
+                f"{path}: damaged: it does not list flipped samples of this study; remove it and start again"
             )
     return groups  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""The players that the readings name on flipped samples, hidden in the models before and after: do they matter?"""
+"""Hides the players that readings of flipped samples name, in both models, to check whether they matter."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
 from bequeath.study.status import Status
 
-# So many samples at most: enough for an interval.
+# The largest number of samples, which is enough for an interval.
 _MOST = 200
 PAIR = ("before", "after")
 
 
 def hide(parts: StudyParts, plan: Plan, evidence: Evidence, folder: Path, status: Status) -> dict[str, Any]:
-    """Values of the models before and after with the players concerned hidden, and as many others.
+    """Evaluate the models before and after with the named players hidden, and with as many random players hidden.
 
     Returns
     -------
     dict
-        By id of each flipped sample that was read and where the readings name players: ``players``, and under
-        ``before`` and ``after`` v on the masks of `bequeath.knowledge.hiding.hiding_masks`.
+        By id of each flipped sample whose readings name players: ``players``, and under ``before`` and ``after`` the
+        values v on the masks of `bequeath.knowledge.hiding.hiding_masks`.
     """
     tested = [parts.inputs.data.ids[i] for i in plan.accuracy_samples]
     rows = flipped_rows(evidence, tested)[:_MOST]
     chosen = _chosen(evidence, rows)
-    found: dict[str, Any] = {evidence.samples[row]: {"players": list(chosen[row])} for row in chosen}
+    hidden: dict[str, Any] = {evidence.samples[row]: {"players": list(chosen[row])} for row in chosen}
     stage = status.stage("hiding players of flipped samples", len(PAIR) * len(chosen))
     for role in PAIR if chosen else ():
         checkpoint = plan.checkpoints[plan.finals[evidence.compared[role]]]
@@ -41,13 +41,13 @@ def hide(parts: StudyParts, plan: Plan, evidence: Evidence, folder: Path, status
             game = parts.games.game(runner.model, plan.samples[evidence.places[row]], checkpoint)
             request = game.start(runner, hiding_masks(players, game.n_players, evidence.config.seed))
             runner.flush()
-            found[evidence.samples[row]][role] = request.out.tolist()
+            hidden[evidence.samples[row]][role] = request.out.tolist()
             status.advance(stage, 1)
-    return found
+    return hidden
 
 
 def _chosen(evidence: Evidence, rows: list[int]) -> dict[int, tuple[int, ...]]:
-    """Players to hide, by row; rows whose readings name none are left out."""
+    """The players to hide, by row. Rows whose readings name no players are left out."""
     if not rows:
         return {}
     before, after = (evidence.finals[role][torch.tensor(rows)] for role in PAIR)

@@ -1,4 +1,4 @@
-"""What happens goes to ``run.log`` in the run's folder, whatever else it goes to."""
+"""Writes all log messages of a run to ``run.log`` in its folder."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ logger = logging.getLogger("bequeath.study")
 
 
 class Formatter(logging.Formatter):
-    """Each message in one line, without escape codes: names from files stand in it."""
+    """Makes each message one line without escape codes, since messages contain names from files."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """The line, but for a traceback."""
+        """The line, without a traceback."""
         record.message = printable(record.message)
         return super().formatMessage(record)
 
 
 @contextmanager
 def logged(folder: Path) -> Iterator[None]:
-    """Write to the folder's log what is logged within the block, and how it ended."""
+    """Write messages within the `with` statement to the folder's log, and the error that ended it, if any."""
     top = logging.getLogger("bequeath")
     handler = logging.FileHandler(folder / LOG, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -35,7 +35,7 @@ def logged(folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        # To the file alone: whoever called is told of it by the error itself.
+        # Only to the file, because the caller gets the error itself.
         handler.handle(
             logger.makeRecord(
                 logger.name,

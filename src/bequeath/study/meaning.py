@@ -1,4 +1,4 @@
-"""Whether a study's models mean the same: asked of each before the long work, so that no number is silently wrong."""
+"""Checks before the long work that all models of a study mean the same by their outputs, so that no number is wrong."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from bequeath.study.status import Status
 logger = logging.getLogger(__name__)
 
 _EXAMPLES = 6
-# Values that are made of the logits of all classes together.
-_OF_ALL = ("log_odds", "log_probability", "margin")
+# Values that are computed from the logits of all classes.
+_OF_ALL_CLASSES = ("log_odds", "log_probability", "margin")
 
 
 @dataclass
 class Meaning:
-    """What was understood of a study's models.
+    """The result of the checks.
 
     Attributes
     ----------
     outputs : dict of str to str
-        By model: which output is which class, in words.
+        By model, which output is which class, in words.
     precision : dict of str to dict
-        By model: what lower precision does to its values on one sample; empty in full precision.
+        By model, how much lower precision changes its values on one sample; empty in full precision.
     warnings : list of str
         What a reader must know.
     """
@@ -51,42 +51,49 @@ class Meaning:
 
 
 def understand(parts: StudyParts, plan: Plan, folder: Path, status: Status) -> dict[str, Any]:
-    """Ask each model on a few samples what its numbers mean; gives a `Meaning` as a dict.
+    """Check on a few samples what each model's outputs mean.
+
+    Returns
+    -------
+    dict
+        The fields of a `Meaning`.
 
     Raises
     ------
     BequeathError
-        If a model does not mean what the others do, or what the study says: the model is named.
+        If a model contradicts the other models or the study; names the model.
     """
-    found = Meaning(warnings=_about_classes(parts) + _about_data(parts, plan))
+    meaning = Meaning(warnings=_about_classes(parts) + _about_data(parts, plan))
     stage = status.stage("checking models", len(plan.finals))
     example = _example(parts, plan)
     texts = [str(parts.inputs.data[i].x) for i in plan.samples] if parts.inputs.tokenizer is not None else []
     for name, place in plan.finals.items():
         checkpoint = plan.checkpoints[place]
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", BequeathWarning)
             model = parts.models.load(checkpoint, folder)
-        found.warnings += [
-            f"{name}: {one.message}" for one in told if issubclass(one.category, BequeathWarning)
+        meaning.warnings += [
+            f"{name}: {warning.message}"
+            for warning in caught
+            if issubclass(warning.category, BequeathWarning)
         ]
         _check_start(parts, checkpoint)
         _check_problem(parts, name, model)
-        # What a function of the user's own makes of outputs is its own business.
-        known = not own_names(parts.models.config.value)
-        check_outputs(model, example, parts.inputs.outputs, f"models.{name}", as_logits=known)
-        found.outputs[name] = _outputs(parts, checkpoint)
-        found.warnings += check_preprocessing(parts.inputs, checkpoint)
-        found.warnings += check_tokenizer(parts.inputs, checkpoint, texts)
-        _check_game(parts, plan, name, model, found)
+        # A user's own value may expect outputs that are not logits.
+        needs_logits = not own_names(parts.models.config.value)
+        check_outputs(model, example, parts.inputs.outputs, f"models.{name}", as_logits=needs_logits)
+        meaning.outputs[name] = _outputs(parts, checkpoint)
+        meaning.warnings += check_preprocessing(parts.inputs, checkpoint)
+        meaning.warnings += check_tokenizer(parts.inputs, checkpoint, texts)
+        _check_game(parts, plan, name, model, meaning)
         status.advance(stage, 1)
-    for text in found.warnings:
+    for text in meaning.warnings:
         logger.warning("%s", text)
-    return asdict(found)
+    return asdict(meaning)
 
 
 def _example(parts: StudyParts, plan: Plan) -> Inputs:
-    """A few of the samples, the longest text among them."""
+    """A batch of a few samples, with the longest text among them."""
     chosen = list(plan.samples[:_EXAMPLES])
     if parts.inputs.tokenizer is not None:
         longest = max(plan.samples, key=lambda i: len(str(parts.inputs.data[i].x)))
@@ -95,39 +102,39 @@ def _example(parts: StudyParts, plan: Plan) -> Inputs:
 
 
 def _about_classes(parts: StudyParts) -> list[str]:
-    """Folders that are numbers, in an order that whoever counts would not expect."""
+    """A warning if classes are numbers that are not sorted by size."""
     classes, data = parts.inputs.classes, parts.models.config.data
     numbers = [int(name) for name in classes if name.isdecimal()]
     if getattr(data, "classes", None) or len(numbers) < len(classes) or numbers == sorted(numbers):
         return []
     return [
-        f"The classes are numbers in the order of their names, as torchvision's ImageFolder has them "
-        f"({few(classes, 4)}): where the models count them in the order of the numbers, list data.classes."
+        f"The classes are numbers sorted as text, as in torchvision's ImageFolder ({few(classes, 4)}). If the models' "
+        "outputs are sorted by number, list the classes in data.classes."
     ]
 
 
 def _about_data(parts: StudyParts, plan: Plan) -> list[str]:
-    """Held-out samples that the training data hold too."""
+    """A warning about held-out samples that are also training data."""
     inputs = parts.inputs
     if inputs.train is None:
         return []
     known = also_in(inputs.data, plan.samples, inputs.train)
     if len(known) == len(plan.samples):
         raise BequeathError(
-            f"data: every one of the {len(known)} held-out samples is in the training data too "
-            f"({inputs.train.source}); give data that no model was trained on as path"
+            f"data: all {len(known)} held-out samples are also in the training data ({inputs.train.source}); give data "
+            "that no model was trained on as path"
         )
     if not known:
         return []
     names = few([inputs.data[i].id for i in known], 3)
     return [
-        f"{len(known)} of the {len(plan.samples)} held-out samples are in the training data too ({names}): what is "
-        "read there may be what was learned by heart."
+        f"{len(known)} of the {len(plan.samples)} held-out samples are also in the training data ({names}): their "
+        "interactions may show what was memorised."
     ]
 
 
 def _check_start(parts: StudyParts, checkpoint: Checkpoint) -> None:
-    """Refuse a builder that brings no weights: every process would have another model."""
+    """Refuse a builder with random weights, since every process would get a different model."""
     config = parts.models.config.models[checkpoint.model]
     if checkpoint.file is not None or config.architecture.partition(":")[0] in SOURCES:
         return
@@ -142,25 +149,25 @@ def _check_start(parts: StudyParts, checkpoint: Checkpoint) -> None:
     other = [name for name, value in states[0].items() if not torch.equal(value, states[1][name])]
     if other:
         raise BequeathError(
-            f"models.{checkpoint.model}: {config.architecture} starts at random ({few(other, 3)} differ from one "
+            f"models.{checkpoint.model}: {config.architecture} has random weights ({few(other, 3)} differ from one "
             "call to the next); give weights, or load them in the function"
         )
 
 
 def _check_problem(parts: StudyParts, name: str, model: nn.Module) -> None:
-    """Refuse a reading of the outputs that the model's own config contradicts."""
+    """Refuse a value that contradicts the model's own config."""
     config = parts.models.config
     problem = getattr(config_of(model), "problem_type", None)
     if config.models[name].probe or not isinstance(config.value, str) or problem is None:
         return
     if problem == "regression":
         raise BequeathError(
-            f"models.{name}: its config says problem_type: regression; its outputs are no classes"
+            f"models.{name}: its config says problem_type: regression, so its outputs are no classes; give a classifier"
         )
-    if problem == "multi_label_classification" and config.value in _OF_ALL:
+    if problem == "multi_label_classification" and config.value in _OF_ALL_CLASSES:
         raise BequeathError(
-            f"models.{name}: its config says problem_type: multi_label_classification, and value: {config.value} takes "
-            "its labels for classes that exclude each other; give value: label_logit"
+            f"models.{name}: its config says problem_type: multi_label_classification, but value: {config.value} is "
+            "for classes that exclude each other; give value: label_logit"
         )
 
 
@@ -175,24 +182,24 @@ def _outputs(parts: StudyParts, checkpoint: Checkpoint) -> str:
         return "the data's classes in their order (a probe's)"
     names = parts.outputs.names(checkpoint)
     if names is None:
-        return "taken to be the data's classes in their order; nothing names them"
-    told = "said by the study" if config.labels is not None else "named by its config"
-    return f"{few(names, 12)} ({told})"
+        return "without names; assumed to be the data's classes in their order"
+    source = "named by the study" if config.labels is not None else "named by its config"
+    return f"{few(names, 12)} ({source})"
 
 
-def _check_game(parts: StudyParts, plan: Plan, name: str, model: nn.Module, found: Meaning) -> None:
-    """One mask of one sample's game, and of its retest: whatever fails there fails early."""
+def _check_game(parts: StudyParts, plan: Plan, name: str, model: nn.Module, meaning: Meaning) -> None:
+    """Evaluate one mask of one sample's game and of its retest, so that errors appear early."""
     final, first, how = plan.checkpoints[plan.finals[name]], plan.samples[0], parts.inputs.how
     game = parts.games.game(model, first, final)
     if game.n_players != parts.games.n_players and not parts.games.choosing:
         raise BequeathError(
-            f"players: {game.n_players} in sample {parts.inputs.data[first].id} of {name}, "
-            f"{parts.games.n_players} in the study"
+            f"players: sample {parts.inputs.data[first].id} of {name} has {game.n_players}, but the study has "
+            f"{parts.games.n_players}; give the same number for all samples"
         )
     none = torch.zeros(1, game.n_players, dtype=torch.bool)
     values(model, game.masked, game.value, none, how, name)
     if name in plan.retests:
-        again = parts.games.game(model, first, plan.checkpoints[plan.retests[name]])
-        values(model, again.masked, again.value, none, how, name)
+        retest = parts.games.game(model, first, plan.checkpoints[plan.retests[name]])
+        values(model, retest.masked, retest.value, none, how, name)
     if how.autocast is not None:
-        found.precision[name] = effect_on_values(game, **asdict(how))
+        meaning.precision[name] = effect_on_values(game, **asdict(how))

@@ -1,4 +1,4 @@
-"""A study made ready: its parts, its plan, and what its numbers depend on."""
+"""A prepared study: its parts, its plan, and the identity that its results depend on."""
 
 from __future__ import annotations
 
@@ -20,20 +20,41 @@ from bequeath.study.store.layout import Axes, Sampling
 
 
 class Prepared:
-    """A study's parts and plan, and what its numbers depend on: known before any work."""
+    """A study's parts, plan and identity, all known before the long work.
+
+    Attributes
+    ----------
+    config : StudyConfig
+    parts : StudyParts
+    plan : Plan
+    identity : dict
+        Everything that the results depend on (`bequeath.study.store.identity`).
+    """
 
     def __init__(
         self,
         config: StudyConfig,
         flipped: Callable[[StudyParts, Plan], Sequence[Sequence[int]]] | None = None,
     ) -> None:
-        """`flipped` gives groups of samples that come first where the study has a focus (`bequeath.study.flipped`)."""
+        """Prepare a study.
+
+        Parameters
+        ----------
+        config : StudyConfig
+        flipped : callable, optional
+            For a study with a focus, gives groups of samples that are chosen first (`bequeath.study.flipped`).
+
+        Raises
+        ------
+        BequeathError
+            If models are not trained yet, or models or data cannot be used.
+        """
         self.config = config
         for name, model in config.models.items():
             if config.training is not None and model.weights is None and not model.checkpoints:
                 raise BequeathError(
-                    f"models.{name}: not trained yet; first bequeath train STUDY --out trained, then run what "
-                    "it writes"
+                    f"models.{name}: not trained yet; first bequeath train STUDY --out trained, then run the study "
+                    "files that it writes"
                 )
         self.parts = StudyParts.of(config)
         data, players = self.parts.inputs.data, self.parts.games.players()
@@ -45,17 +66,17 @@ class Prepared:
 
     @property
     def game_key(self) -> str:
-        """Short for everything that games depend on."""
+        """A digest of everything that games depend on."""
         return key_of(*(self.identity[part] for part in ("game", "checkpoints", "samples")))
 
     @property
     def findings_key(self) -> str:
-        """Short for everything that findings depend on."""
-        # What a retest is stands in the identity.
-        told = self.config.model_dump(
+        """A digest of everything that findings depend on."""
+        # The retest is part of the identity.
+        settings = self.config.model_dump(
             mode="json", exclude={"engine", "evaluation", "store", "training", "retest"}
         )
-        return key_of(SCHEMA, __version__, self.identity, told)
+        return key_of(SCHEMA, __version__, self.identity, settings)
 
     @property
     def jointly(self) -> bool:
@@ -69,7 +90,7 @@ class Prepared:
         return Counter(labels).most_common(1)[0][1] / len(labels)
 
     def axes(self) -> Axes:
-        """Coordinates of the run's arrays."""
+        """The coordinates of the run's arrays."""
         plan, data = self.plan, self.parts.inputs.data
         return Axes(
             [checkpoint.label for checkpoint in plan.checkpoints],

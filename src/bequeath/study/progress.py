@@ -1,4 +1,4 @@
-"""Progress on a terminal: bars of a run's stages and models."""
+"""Shows a run's progress: bars on a terminal, or JSON lines."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _EVERY = 1.0
 
 
 class Bars:
-    """Named bars; silent when not shown."""
+    """Named progress bars, which may be invisible."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
         self._tasks: dict[tuple[int, str], TaskID] = {}
 
     def bar(self, name: str, total: int) -> Tick:
-        """A new bar; call the result with the number of units just done."""
+        """Add a bar. Call the result with the number of units done since the last call."""
         if self._progress is None:
             return lambda done: None
         progress = self._progress
@@ -33,7 +33,7 @@ class Bars:
         return lambda done: progress.advance(task, done)
 
     def listen(self, stage: StageStatus) -> None:
-        """Show a stage as it is now: a bar for each of its models, or one."""
+        """Show the current state of a stage, with a bar per model, or a single one."""
         if self._progress is None:
             return
         rate = "" if stage.rate is None else f"{stage.rate:.3g}/s"
@@ -51,7 +51,7 @@ class Bars:
 
 @contextmanager
 def bars(show: bool) -> Iterator[Bars]:
-    """Bars for the time of the block, in a terminal or a notebook; none where `show` is false."""
+    """Progress bars while the `with` statement lasts, on a terminal or in a notebook; invisible if `show` is false."""
     if not show:
         yield Bars(None)
         return
@@ -60,7 +60,7 @@ def bars(show: bool) -> Iterator[Bars]:
 
 
 def json_lines(write: Callable[[str], None]) -> Listener:
-    """Tell of stages as JSON lines: when one begins and ends, and once a second between."""
+    """A listener that writes the state of a stage as a JSON line: at its begin and end, and once a second between."""
     last: dict[str, float] = {}
 
     def listen(stage: StageStatus) -> None:

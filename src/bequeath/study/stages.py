@@ -1,4 +1,4 @@
-"""The stages of a run, one after the other, each going on from what the folder holds."""
+"""The stages of a run, one after the other. Each continues from what the folder already holds."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from bequeath.study.store.store import DONE, FAILED, Stage, Store
 
 logger = logging.getLogger(__name__)
 
-_WORDS: dict[Stage, str] = {"table": "value tables", "interactions": "interactions", "bounds": "bounds"}
+_TITLES: dict[Stage, str] = {"table": "value tables", "interactions": "interactions", "bounds": "bounds"}
 
 
 @dataclass
 class Timings:
-    """Seconds by stage, added up over the starts of a run."""
+    """Seconds of each stage, summed over all starts of a run."""
 
     path: Path
     seconds: dict[str, float] = field(default_factory=dict)
@@ -50,12 +50,12 @@ class Timings:
             self.seconds = read_object(self.path)
         if not all(isinstance(value, (int, float)) for value in self.seconds.values()):
             raise BequeathError(
-                f"{self.path}: damaged: seconds of stages are numbers; remove it and start again"
+                f"{self.path}: damaged: the seconds of a stage are not a number; remove it and start again"
             )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the block's wall time to a stage."""
+        """Add the wall time of the `with` statement to a stage."""
         begin = time.perf_counter()
         try:
             yield
@@ -67,16 +67,27 @@ class Timings:
 
 
 class Stages:
-    """One start of a run in a folder that is this process's own."""
+    """One start of a run, in a folder that only this process uses."""
 
     def __init__(self, prepared: Prepared, folder: Path, status: Status, like: Path | None = None) -> None:
         self.prepared, self.folder, self.status, self.like = prepared, folder, status, like
         self.timings = Timings(folder / "timings.json")
         self.failures: list[dict[str, Any]] = []
-        (folder / FAILURES_FILE).unlink(missing_ok=True)  # what failed is tried again
+        (folder / FAILURES_FILE).unlink(missing_ok=True)  # failed tasks are tried again
 
     def run(self, update: bool) -> dict[str, Any]:
-        """All stages; gives the findings."""
+        """Run all stages.
+
+        Parameters
+        ----------
+        update : bool
+            Whether results that a changed study makes invalid may be dropped.
+
+        Returns
+        -------
+        dict
+            The findings.
+        """
         config, parts, plan = self.prepared.config, self.prepared.parts, self.prepared.plan
         with self.timings.stage("check"):
             carrier = self._changed(update)
@@ -112,11 +123,11 @@ class Stages:
         return findings
 
     def _is_enough(self, store: Store) -> bool:
-        """Whether the readings are those of enough masks; else more are wanted from now on."""
+        """Whether the readings have enough masks; if not, ask the store for more."""
         config, n = self.prepared.config, self.prepared.parts.games.n_players
         if not config.decomposition.sparse or config.sampling.number != "auto":
             return True
-        # A look at as many masks as now, from a start that was cut off, is taken again.
+        # A look at the current number of masks comes from an interrupted start, and is repeated.
         looks = [Look(**look) for look in store.looks if look["masks"] < store.wanted]
         readings = [
             store.interactions(c, done)
@@ -134,7 +145,7 @@ class Stages:
         return reason is not None
 
     def _begin_bounds(self, store: Store, evidence: Evidence) -> None:
-        """Bounds are of the share that is told: on the scales of the comparison."""
+        """Prepare the bounds of the preserved share, on the scales of the comparison."""
         config, scale, plan = self.prepared.config, evidence.comparison.scale, self.prepared.plan
         assert config.bounds is not None
         finals = [plan.finals[name] for name in (config.roles.before, config.roles.after)]
@@ -143,13 +154,13 @@ class Stages:
                 "checkpoints": finals,
                 "scale": [scale["before"], scale["after"]],
                 **config.bounds.model_dump(),
-                # Tables that are made anew are others.
+                # New tables invalidate the bounds.
                 "tables": key_of(self.prepared.game_key, finals),
             }
         )
 
     def _changed(self, update: bool) -> Carrier | None:
-        """What the folder's arrays hold of a study that has changed; None where nothing has to be carried over."""
+        """How arrays of a changed study, or of the run that `like` names, are carried over; None if nothing is."""
         if not (self.folder / STORE).exists():
             if self.like is None or not (self.like / STORE).exists():
                 return None
@@ -161,8 +172,8 @@ class Stages:
             return None
         if any(change.lost.values()) and not update:
             raise BequeathError(
-                f"{self.folder}: {change}; give --update to go on with what is valid and compute the rest anew, "
-                "or choose another --out"
+                f"{self.folder}: {change}; give --update to keep what is valid and compute the rest anew, or choose "
+                "another --out"
             )
         logger.warning("%s", change)
         return carrier
@@ -183,46 +194,51 @@ class Stages:
         free = shutil.disk_usage(self.folder).free
         if needed > free:
             raise BequeathError(
-                f"{self.folder}: the arrays need up to {needed / 1e9:.3g} GB more, and {free / 1e9:.3g} GB are free; "
-                "make room, choose another --out, fewer samples, or store: {dtype: float32}"
+                f"{self.folder}: the arrays need up to {needed / 1e9:.3g} GB more, but only {free / 1e9:.3g} GB are "
+                "free; make room, or choose another --out, fewer samples, or store: {dtype: float32}"
             )
 
     def _understood(self) -> dict[str, Any]:
-        """What the models mean, asked before the long work."""
+        """Check the models before the long work."""
         return understand(self.prepared.parts, self.prepared.plan, self.folder, self.status)
 
     def _do(self, store: Store, slots: Sequence[Slot], *stages: Stage) -> None:
-        """Have all tasks of some stages done, told under the first one's name."""
+        """Do all tasks of some stages; progress is shown under the first one's name."""
         first, plan = stages[0], self.prepared.plan
         counts = dict.fromkeys(plan.finals, (0, 0))
         rows: Sequence[int | None] = [None] if first == "bounds" else range(len(plan.checkpoints))
         done = total = 0
         for row in rows:
-            there = int((store.state(first, row) == DONE).sum())
-            possible = there + len(missing(store, first, row))
-            done, total = done + there, total + possible
+            done_here = int((store.state(first, row) == DONE).sum())
+            total_here = done_here + len(missing(store, first, row))
+            done, total = done + done_here, total + total_here
             if row is not None:
                 name = plan.checkpoints[row].model
-                counts[name] = counts[name][0] + there, counts[name][1] + possible
-        words = _WORDS[first] + (f" of {store.wanted} masks" if store.sparse and first != "bounds" else "")
-        told = self.status.stage(words, total, done, counts if first == "table" else {})
+                counts[name] = counts[name][0] + done_here, counts[name][1] + total_here
+        title = _TITLES[first] + (f" of {store.wanted} masks" if store.sparse and first != "bounds" else "")
+        stage_status = self.status.stage(title, total, done, counts if first == "table" else {})
         sizes = {stage: group_size(stage, store.shape[2], sparse=store.sparse) for stage in stages}
         for outcomes in dispatch(slots, Agenda(store, sizes, jointly=self.prepared.jointly)):
             for outcome in outcomes:
                 task = outcome.task
-                made = self._record(store, outcome)
+                new = self._record(store, outcome)
                 if task.stage == "accuracy":
                     continue
                 failed = 0 if outcome.error is None else len(task.samples)
                 by_model = first == "table" and task.checkpoint is not None
                 model = plan.checkpoints[task.checkpoint].model if by_model else None  # type: ignore[index]
-                self.status.advance(told, made, model, failed)
+                self.status.advance(stage_status, new, model, failed)
         logger.info(
-            "%s: %d of %d were there, %d are now, %d failed", words, done, total, told.done, told.failed
+            "%s: %d of %d were done before, %d are done now, %d failed",
+            title,
+            done,
+            total,
+            stage_status.done,
+            stage_status.failed,
         )
 
     def _record(self, store: Store, outcome: Outcome) -> int:
-        """Mark what is done, and count what is new of it; the data were on the disk before."""
+        """Mark an outcome's samples as done, and count the new ones. Their data are already on the disk."""
         task = outcome.task
         if outcome.error is not None:
             self._give_up(store, outcome)
@@ -237,10 +253,10 @@ class Stages:
                     store.write_certificates(checkpoint, samples, certificates)
                 done[checkpoint] = samples
         new = 0
-        for row, some in done.items():
-            # A group that is worked on again, because one of it was missing, counts for that one.
-            new += int((store.state(task.stage, row)[list(some)] != DONE).sum())
-            store.mark(task.stage, row, some, DONE)
+        for row, samples in done.items():
+            # A group is repeated even if a single sample of it was missing; only that sample counts as new.
+            new += int((store.state(task.stage, row)[list(samples)] != DONE).sum())
+            store.mark(task.stage, row, samples, DONE)
         return new
 
     def _give_up(self, store: Store, outcome: Outcome) -> None:
@@ -254,7 +270,7 @@ class Stages:
             {
                 "stage": task.stage,
                 "checkpoint": None if task.checkpoint is None else checkpoints[task.checkpoint].label,
-                "samples": [store.names("sample")[place] for place in task.samples],
+                "samples": [store.names("sample")[position] for position in task.samples],
                 "attempts": outcome.attempts,
                 "error": outcome.error,
             }
@@ -264,13 +280,13 @@ class Stages:
 
 
 def _done(store: Store, checkpoint: int) -> list[int]:
-    """Samples whose interactions are there."""
-    places: list[int] = (store.state("interactions", checkpoint) == DONE).nonzero()[0].tolist()
-    return places
+    """Positions of the samples whose interactions are done."""
+    positions: list[int] = (store.state("interactions", checkpoint) == DONE).nonzero()[0].tolist()
+    return positions
 
 
 def bytes_left(store: Store) -> int:
-    """Bytes that the arrays which are not there yet take at most."""
+    """The largest number of bytes that the missing arrays will take."""
     checkpoints = range(store.shape[0])
     tables = sum(len(missing(store, "table", c)) for c in checkpoints)
     others = sum(len(missing(store, "interactions", c)) for c in checkpoints)

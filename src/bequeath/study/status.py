@@ -1,4 +1,4 @@
-"""How far a run is: told to the terminal, to machines as JSON lines, and to a file that other processes read."""
+"""The progress of a run: for listeners in this process, and in a file for other processes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from bequeath.study.store.folder import STATUS, in_use, read_object
 
 SCHEMA = "bequeath.status/1"
 State = Literal["running", "finished", "incomplete", "stopped", "failed"]
-# Rates are of the last so many seconds.
+# Seconds over which rates are measured, and between two writes of the file.
 _WINDOW = 60.0
-_EVERY = 1.0
+_INTERVAL = 1.0
 
 
 @dataclass
 class StageStatus:
-    """One stage of a run: how much of it is done."""
+    """The progress of one stage of a run."""
 
     name: str
     total: int
     done: int = 0
     failed: int = 0
     by_model: dict[str, list[int]] = field(default_factory=dict)
-    """Done and total, where the stage goes by models."""
+    """Done and total for each model, if the stage is divided by models."""
     seconds: float = 0.0
     _began: float = field(default_factory=time.monotonic, repr=False)
     _recent: deque[tuple[float, int]] = field(default_factory=deque, repr=False)
@@ -43,7 +43,7 @@ class StageStatus:
         self._start = self.done
 
     def advance(self, done: int, model: str | None = None, failed: int = 0) -> None:
-        """Some units are done, or failed for good."""
+        """Count units that are done, or that failed for good."""
         now = time.monotonic()
         self.done += done
         self.failed += failed
@@ -56,21 +56,21 @@ class StageStatus:
 
     @property
     def rate(self) -> float | None:
-        """Units a second of late; None before there were any."""
+        """Units per second, recently; None before any unit was done."""
         if len(self._recent) < 2:
-            made = self.done - self._start
-            return made / self.seconds if made and self.seconds > 0 else None
-        (first, before), (last, now) = self._recent[0], self._recent[-1]
-        return (now - before) / (last - first) if last > first else None
+            new = self.done - self._start
+            return new / self.seconds if new and self.seconds > 0 else None
+        (first_time, first_done), (last_time, last_done) = self._recent[0], self._recent[-1]
+        return (last_done - first_done) / (last_time - first_time) if last_time > first_time else None
 
     @property
     def left(self) -> float | None:
-        """Seconds that the rest will take at this rate."""
+        """Seconds that the remaining units will take at this rate; None if there is no rate."""
         rate = self.rate
         return None if not rate else (self.total - self.done - self.failed) / rate
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: units are tables, models or samples, times seconds."""
+        """The progress as a dict for JSON. Units are tables, models or samples; times are in seconds."""
         return {
             "stage": self.name,
             "done": self.done,
@@ -84,7 +84,7 @@ class StageStatus:
 
 
 class Status:
-    """The stages of a run; every listener is told of each change, the file at most once a second."""
+    """The stages of a run. Listeners are called at each change; the file is written at most once a second."""
 
     def __init__(self, folder: Path, listeners: list[Callable[[StageStatus], None]]) -> None:
         self._file = folder / STATUS
@@ -97,7 +97,7 @@ class Status:
     def stage(
         self, name: str, total: int, done: int = 0, by_model: Mapping[str, tuple[int, int]] | None = None
     ) -> StageStatus:
-        """Begin a stage; `by_model` is what is done and what there is of each model."""
+        """Begin a stage. `by_model` gives done and total for each model."""
         parts = {model: list(counts) for model, counts in (by_model or {}).items()}
         stage = StageStatus(name, total, done, by_model=parts)
         self._stages.append(stage)
@@ -105,19 +105,19 @@ class Status:
         return stage
 
     def advance(self, stage: StageStatus, done: int, model: str | None = None, failed: int = 0) -> None:
-        """Some units of a stage are done."""
+        """Count units of a stage that are done or failed."""
         stage.advance(done, model, failed)
         self.changed(stage)
 
     def changed(self, stage: StageStatus, now: bool = False) -> None:
-        """Tell the listeners, and write the file if it is time."""
+        """Call the listeners, and write the file if the last write was long enough ago, or if `now` is true."""
         for listener in self._listeners:
             listener(stage)
-        if now or time.monotonic() - self._written >= _EVERY:
+        if now or time.monotonic() - self._written >= _INTERVAL:
             self._write("running")
 
     def ended(self, state: State, error: str | None = None) -> None:
-        """The last word."""
+        """Write the final state."""
         self._write(state, error)
 
     def _write(self, state: State, error: str | None = None) -> None:
@@ -136,13 +136,13 @@ class Status:
 
 
 def read_status(folder: Path) -> dict[str, Any] | None:
-    """A run's status as it really is: a process that is gone is not running. None where no run has begun."""
+    """A run's status, with the state "interrupted" if its process no longer exists; None if no run has begun."""
     path = folder / STATUS
     if not path.exists():
         return None
     status = read_object(path)
     if status.get("schema") != SCHEMA or status.get("state") not in get_args(State):
-        raise BequeathError(f"{path}: made by something else or another version; remove it and start again")
+        raise BequeathError(f"{path}: not a status file of this version; remove it and start again")
     if status["state"] == "running" and not in_use(folder):
         status["state"] = "interrupted"
     return status

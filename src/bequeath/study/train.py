@@ -1,4 +1,4 @@
-"""`bequeath train`: the models that a study asks for, for each seed, and a study file for each to run."""
+"""`bequeath train`: trains the models that a study names, for each seed, and writes study files that compare them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bequeath.errors import BequeathError
 from bequeath.files import write_whole
 from bequeath.games.inputs import config_of
 from bequeath.models import build, load_model
-from bequeath.models.architectures import SOURCES
 from bequeath.models.heads import find_heads
 from bequeath.models.model_preprocessing import preprocessing_of
-from bequeath.study.config import ModelConfig, StudyConfig, checkpoint_files
-from bequeath.study.config.training import Disturbance, RunSection
+from bequeath.study.config import ModelConfig, StudyConfig
+from bequeath.study.config.training import RunSection
 from bequeath.study.loading.inputs import StudyInputs
 from bequeath.study.progress import Bars
 from bequeath.study.store.folder import claim, only_one
+from bequeath.study.trained import StudyFiles, disturbed_name, last_checkpoint, trained_weights
 from bequeath.training.disturb import THIRDS, ShuffledLabels, reinitialise
 from bequeath.training.parts import freeze, only_heads, with_lora
 from bequeath.training.schedule import UNFINISHED, Schedule
@@ -32,15 +32,24 @@ _SETTINGS = "training.yaml"
 
 
 def train(config: StudyConfig, out: Path, shown: Bars) -> list[Path]:
-    """Train the study's models for each seed into ``out/seed-K/NAME``, or go on with it.
+    """Train the study's models for each seed into ``out/seed-K/NAME``, or continue there.
 
-    Where the study asks for it, the model before is trained first (``out/NAME``), and further models like the one after
-    from disturbed starts (``out/seed-K/disturbed-early``, ...).
+    If the study asks for it, the model before is trained first (``out/NAME``), and more models like the one after are
+    trained from disturbed starts (``out/seed-K/disturbed-early``, ...).
+
+    Parameters
+    ----------
+    config : StudyConfig
+        With a `training` section.
+    out : Path
+        Folder of the trained models.
+    shown : Bars
+        Shows the progress.
 
     Returns
     -------
     list of Path
-        ``out/seed-K/study.yaml``: the study on what was trained, to be run; each followed by its disturbed ones,
+        The study files to run: for each seed ``out/seed-K/study.yaml``, followed by those of its disturbed models,
         ``out/seed-K/disturbed-early.yaml``, ...
 
     Raises
@@ -50,7 +59,7 @@ def train(config: StudyConfig, out: Path, shown: Bars) -> list[Path]:
         settings.
     """
     if config.training is None:
-        raise BequeathError("training: not in the study file; bequeath init shows what it needs")
+        raise BequeathError("training: missing in the study file; bequeath init shows this section")
     out = out.resolve()
     claim(out)
     with only_one(out):
@@ -59,29 +68,27 @@ def train(config: StudyConfig, out: Path, shown: Bars) -> list[Path]:
         trainer.pretrain()
         for seed in config.training.seeds:
             trainer.seed(seed)
-        return [file for seed in config.training.seeds for file in trainer.write(seed)]
-
-
-def disturbed_name(disturbance: Disturbance) -> str:
-    """Name of a disturbed model's folder, and of its study file."""
-    return f"disturbed-{disturbance}"
+        files = trainer.study_files()
+        return [file for seed in config.training.seeds for file in files.write(seed)]
 
 
 def _keep_settings(config: StudyConfig, out: Path) -> None:
-    """What is trained there, once and for all: runs of other settings would stand side by side unnoticed."""
+    """Record the settings in the folder. Other settings are refused later, so that a folder never mixes them."""
     content = config.model_dump(mode="json", include={"models", "data", "training", "value"})
     for more in ("seeds", "disturbed"):
         content["training"].pop(more)  # only more runs
-    text, place = yaml.safe_dump(content, sort_keys=False), out / _SETTINGS
-    begun = next(out.rglob("step-*"), None) or next(out.rglob(f"{UNFINISHED}/*"), None)
-    # A first start that failed has trained nothing, and its settings bind nobody.
-    if begun and place.exists() and place.read_text(encoding="utf-8", errors="replace") != text:
-        raise BequeathError(f"{place}: other settings were trained in this folder; choose another --out")
-    write_whole(place, text)
+    text, file = yaml.safe_dump(content, sort_keys=False), out / _SETTINGS
+    has_trained = next(out.rglob("step-*"), None) or next(out.rglob(f"{UNFINISHED}/*"), None)
+    # If an earlier start failed before it trained anything, its settings do not count.
+    if has_trained and file.exists() and file.read_text(encoding="utf-8", errors="replace") != text:
+        raise BequeathError(
+            f"{file}: this folder holds models trained with other settings; choose another --out"
+        )
+    write_whole(file, text)
 
 
 class _Trainer:
-    """A study's training in a folder that is this process's own."""
+    """A study's training, in a folder that only this process uses."""
 
     def __init__(self, config: StudyConfig, out: Path, shown: Bars) -> None:
         assert config.training is not None
@@ -93,7 +100,7 @@ class _Trainer:
         self.shuffled: str | None = None
 
     def pretrain(self) -> None:
-        """Train the model before, where the study asks for it; and one on shuffled labels, if it is needed."""
+        """Train the model before, if the study asks for it, and one on shuffled labels, if it is needed."""
         if self.training.pretraining is None:
             return
         weights = self._pretrain(self.roles.before, shuffled=False)
@@ -105,27 +112,29 @@ class _Trainer:
         inputs = self.inputs
         if inputs.train is None:
             raise BequeathError(
-                "data.train: needed to train on; name the training data, or hold some out (holdout)"
+                "data.train: missing, but training needs it; name the training data, or use holdout"
             )
         if inputs.outputs is None:
             raise BequeathError(
-                "training: language models read by next_token are not trained here; see docs/own-training.md"
+                "training: cannot train language models with value: next_token; train them yourself "
+                "(docs/own-training.md)"
             )
         if inputs.outputs == 1 and inputs.modality == "text":
             raise BequeathError("training: texts need a logit for each class; leave value: binary_logit out")
-        return _some(inputs.train, self.training.samples, self.config.seed)
+        return _chosen(inputs.train, self.training.samples, self.config.seed)
 
     def _pretrain(self, name: str, shuffled: bool) -> str:
-        """Train the model before into a folder, unless that is done; gives its state file."""
+        """Train the model before in its folder, unless that is done, and return its state file."""
         section, model = self.training.pretraining, self.before
         assert section is not None
         own = preprocessing_of(model.architecture, None) if self.inputs.modality == "image" else None
         _, whole = section.data.load(own, self.config.seed)
         if whole is None or whole.modality != self.inputs.modality:
             raise BequeathError(
-                f"training.pretraining.data: needs training data of {self.inputs.modality}s, as the study's"
+                f"training.pretraining.data: has no training data of {self.inputs.modality}s, which the study's data "
+                "are; give such data"
             )
-        data = _some(whole, section.samples, self.config.seed)
+        data = _chosen(whole, section.samples, self.config.seed)
         if shuffled:
             data = ShuffledLabels(data, self.config.seed)
         schedule, folder = section.schedule(len(data)), self.out / name
@@ -138,7 +147,7 @@ class _Trainer:
                 net = build(model.architecture, len(data.classes), data.modality, **model.options)
             kept = {"architecture": model.architecture, "options": model.options}
             self._fit(net, data, schedule, folder, self.config.seed, tick, kept)
-        return str(_end(folder, schedule.steps))
+        return str(last_checkpoint(folder, schedule.steps))
 
     def seed(self, seed: int) -> None:
         """Train all models of one seed."""
@@ -151,88 +160,25 @@ class _Trainer:
                 self._train(name, seed, folder / name, schedule, tick)
 
     def _schedules(self) -> dict[str, Schedule]:
-        """Of every model that is trained; of a disturbed one, only the end is kept."""
+        """The schedule of each model that is trained. Of a disturbed model, only the last step is saved."""
         runs, count = self.training.runs, len(self.data)
-        found = {name: self.training.schedule(run, count) for name, run in runs.items()}
+        schedules = {name: self.training.schedule(run, count) for name, run in runs.items()}
         for disturbance in self.training.disturbed:
-            found[disturbed_name(disturbance)] = self.training.schedule(
+            schedules[disturbed_name(disturbance)] = self.training.schedule(
                 runs[self.roles.after], count, end_only=True
             )
-        return found
+        return schedules
 
-    def write(self, seed: int) -> list[Path]:
-        """The study files to run of one seed."""
-        folder, schedules = self.out / f"seed-{seed}", self._schedules()
-        content = self.config.model_dump(mode="json", exclude={"training"})
-        if self.training.pretraining is not None:
-            assert self.before.weights is not None
-            name = self.roles.before
-            content["models"][name]["weights"] = f"../{name}/{Path(self.before.weights).name}"
-        for name in self.training.runs:
-            content["models"][name] = self._series(name, name)
-        if self.training.twins:
-            self._add_twins(content, seed)
-        files = [self._write(folder / "study.yaml", content, f"seed {seed}")]
-        # Of the other models, the end alone is needed beside a disturbed one.
-        for name in self.training.runs:
-            content["models"][name] = self._last(name, folder, schedules[name], Path(name))
-        for disturbance in self.training.disturbed:
-            name = disturbed_name(disturbance)
-            content["models"][self.roles.after] = self._series(self.roles.after, name)
-            files.append(self._write(folder / f"{name}.yaml", content, f"seed {seed}, {disturbance}"))
-        return files
-
-    def _series(self, name: str, folder: str) -> str | dict[str, Any]:
-        """A trained model's checkpoints: the folder beside, which says itself all that a data file may say."""
-        own, key = self.config.models[name], self.before.weights_key
-        told: dict[str, Any] = {**self._labels(name)}
-        if own.architecture.partition(":")[0] not in SOURCES:
-            told["architecture"] = own.architecture
-        if key is not None and self.training.runs[name].lora is not None:
-            told["weights_key"] = key
-        return {**told, "checkpoints": folder} if told else folder
-
-    def _last(self, name: str, folder: Path, schedule: Schedule, shown: Path) -> dict[str, Any]:
-        """A trained model's last checkpoint, as a study file tells it; `shown` is its folder from there."""
-        told = self.config.models[name].model_dump(mode="json", include={"architecture", "options"})
-        end = _end(folder / name, schedule.steps)
-        base = {"base": self._weights} if end.is_dir() else {}
-        if base and self.before.weights_key is not None:
-            base["weights_key"] = self.before.weights_key
-        return {**told, **base, **self._labels(name), "checkpoints": [str(shown / end.name)]}
-
-    def _labels(self, name: str) -> dict[str, list[str]]:
-        """Trained heads have the data's order, whatever the names in the config that they began with."""
-        named = self.config.models[name].architecture.startswith("transformers:")
-        return {"labels": list(self.inputs.classes)} if named and self.inputs.outputs != 1 else {}
-
-    @property
-    def _weights(self) -> str | None:
-        return checkpoint_files(self.before, f"models.{self.roles.before}")[-1][2]
-
-    def _add_twins(self, content: dict[str, Any], seed: int) -> None:
-        """The next seed's models, as twins of those with a role."""
-        seeds = self.training.seeds
-        other = seeds[(seeds.index(seed) + 1) % len(seeds)]
-        for role in ("after", "control"):
-            name = getattr(self.roles, role)
-            if name in self.training.runs:
-                twin, place = f"{name} seed {other}", Path("..", f"seed-{other}")
-                content["models"][twin] = self._last(
-                    name, self.out / f"seed-{other}", self._schedules()[name], place / name
-                )
-                content["roles"]["twins"].setdefault(role, []).append(twin)
-
-    def _write(self, file: Path, content: dict[str, Any], which: str) -> Path:
-        named = {**content, "name": f"{self.config.name}, {which}"}
-        write_whole(file, yaml.safe_dump(named, sort_keys=False))
-        return file
+    def study_files(self) -> StudyFiles:
+        """Writes the study files of the trained models."""
+        labels = None if self.inputs.outputs == 1 else list(self.inputs.classes)
+        return StudyFiles(self.config, self.out, self.before, labels, self._schedules())
 
     def _train(
         self, name: str, seed: int, folder: Path, schedule: Schedule, tick: Callable[[int], None]
     ) -> None:
         runs = self.training.runs
-        like = name if name in runs else self.roles.after  # disturbed ones are like the one after
+        like = name if name in runs else self.roles.after  # a disturbed model is trained like the model after
         run, own = runs[like], self.config.models[like]
         assert self.inputs.outputs is not None
         form = (own.architecture, self.inputs.outputs, self.data.modality)
@@ -245,8 +191,10 @@ class _Trainer:
                 if name == disturbed_name("shuffled"):
                     model = self._start(own, self.shuffled, None)
                 else:
-                    model = self._start(own, self._weights, self.before.weights_key)
-                kept["base"] = self._weights
+                    model = self._start(
+                        own, trained_weights(self.before, self.roles.before), self.before.weights_key
+                    )
+                kept["base"] = trained_weights(self.before, self.roles.before)
             for third in THIRDS:
                 if name == disturbed_name(third):
                     reinitialise(model, build(*form, **own.options), third)
@@ -258,10 +206,10 @@ class _Trainer:
         self._fit(model, self.data, schedule, folder, seed, tick, kept)
 
     def _start(self, own: ModelConfig, weights: str | None, key: str | None) -> nn.Module:
-        """The backbone before under a head at a random start (torch's generator)."""
+        """The model before's backbone with a random head, drawn from torch's generator."""
         assert self.inputs.outputs is not None
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the head is new is meant
+            warnings.simplefilter("ignore")  # the new head is intended
             model = load_model(
                 own.architecture,
                 weights,
@@ -298,22 +246,16 @@ class _Trainer:
         fit(model, data, schedule, folder, seed, tick, **kept)
 
 
-def _some(data: Dataset, samples: int | None, seed: int) -> Dataset:
-    """Samples of a data set, balanced over classes; all of them where no number is given."""
+def _chosen(data: Dataset, samples: int | None, seed: int) -> Dataset:
+    """Some samples of a data set, balanced over classes; all if no number is given."""
     if samples is None:
         return data
-    some = balanced(data, samples, seed)
-    return Subset(data, some, f"{len(some)} of {data.source}")
-
-
-def _end(folder: Path, steps: int) -> Path:
-    """A run's last checkpoint: a file, or an adapter's folder."""
-    last = folder / f"step-{steps:06d}"
-    return last if last.is_dir() else last.with_suffix(".safetensors")
+    indices = balanced(data, samples, seed)
+    return Subset(data, indices, f"{len(indices)} of {data.source}")
 
 
 def _is_finished(folder: Path, steps: int) -> bool:
-    return not (folder / UNFINISHED).exists() and _end(folder, steps).exists()
+    return not (folder / UNFINISHED).exists() and last_checkpoint(folder, steps).exists()
 
 
 def _part(model: nn.Module, run: RunSection) -> nn.Module:

@@ -1,1 +1,1 @@
-"""Several studies as one: trained, run and pooled over seeds, with one page of results."""
+"""Trains, runs and pools several studies over seeds, and writes one page of results."""

@@ -1,4 +1,4 @@
-"""What moves with what is preserved: fine-tuning from disturbed starts, and correlations over those runs."""
+"""Fine-tuning from disturbed starts: how preserved share, R and accuracy move together over these runs."""
 
 from __future__ import annotations
 
@@ -23,17 +23,23 @@ PAIRS = (
 
 
 def disturbances(row: Row, undisturbed: Json) -> Json | None:
-    """One row's fine-tuned models by the disturbance of their start, and how their figures move together.
+    """Compare one row's fine-tuned models by the disturbance of their start.
 
-    The models before and the controls are the undisturbed ones, whose pooled findings are `undisturbed`.
+    The models before and the controls are the undisturbed ones.
+
+    Parameters
+    ----------
+    row : Row
+    undisturbed : dict
+        The pooled findings of the row's undisturbed runs.
 
     Returns
     -------
     dict or None
-        ``starts``: by disturbance, estimate of ``accuracy``, ``preserved`` share, and, with a control, ``relearned``
-        share R; ``runs``: the same of each seed, as plain numbers, and what is ``observed``; ``correlations`` over the
-        runs, those with a frozen backbone left out: they are not trained as the others. None where nothing
-        was disturbed.
+        ``starts``: for each disturbance, the estimate of ``accuracy``, the ``preserved`` share, and, with a control,
+        the ``relearned`` share R. ``runs``: the same numbers for each seed, and the ``observed`` share.
+        ``correlations``: over the runs, without those with a frozen backbone, which are not trained like the others.
+        None if nothing was disturbed.
     """
     if not row.disturbed:
         return None
@@ -44,13 +50,24 @@ def disturbances(row: Row, undisturbed: Json) -> Json | None:
         for seed, run in enumerate(group)
     ]
     starts = {UNDISTURBED: _figures(undisturbed)}
-    starts |= {start: _of_shares(**pool_shares(group)) for start, group in row.disturbed.items()}
+    starts |= {start: _selected(**pool_shares(group)) for start, group in row.disturbed.items()}
     return {"starts": starts, "runs": runs, "correlations": correlations([runs])}
 
 
 def correlations(rows: Sequence[Sequence[Json]]) -> list[Json]:
-    """Correlations over the runs of one row, or of several, each row taken relative to its own mean and spread."""
-    found = []
+    """Correlations over the runs of one or several rows.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of dict
+        The ``runs`` of each row. The numbers of a row are standardised by its own mean and standard deviation.
+
+    Returns
+    -------
+    list of dict
+        ``of``, ``with`` and ``correlation``, for each of `PAIRS`.
+    """
+    rows_of_table = []
     for first, second in PAIRS:
         x, y = [], []
         for runs in rows:
@@ -62,23 +79,24 @@ def correlations(rows: Sequence[Sequence[Json]]) -> list[Json]:
             x.append(_standard([run[first] for run in trained]))
             y.append(_standard([run[second] for run in trained]))
         estimate = correlation(np.concatenate(x), np.concatenate(y))
-        found.append({"of": first, "with": second, "correlation": estimate.to_dict()})
-    return found
+        rows_of_table.append({"of": first, "with": second, "correlation": estimate.to_dict()})
+    return rows_of_table
 
 
 def _figures(findings: Json) -> Json:
-    """Estimates and shares from findings of one seed, or of several pooled."""
+    """Accuracy and shares from the findings of one seed, or from pooled findings."""
     after = findings["models"][findings["roles"]["after"]]
-    return _of_shares(after["accuracy"], findings["knowledge"]["shares"])
+    return _selected(after["accuracy"], findings["knowledge"]["shares"])
 
 
-def _of_shares(accuracy: Json, shares: Json) -> Json:
-    found = {"accuracy": accuracy, "preserved": shares["preserved"]}
-    return found | ({"relearned": shares["relearned"]} if "relearned" in shares else {})
+def _selected(accuracy: Json, shares: Json) -> Json:
+    """Accuracy, the preserved share and, if there is one, R."""
+    names = ("preserved", "relearned")
+    return {"accuracy": accuracy} | {name: shares[name] for name in names if name in shares}
 
 
 def _numbers(figures: Json) -> Json:
-    """Accuracy and corrected shares, measurable or not, and what is observed of the preserved one."""
+    """Accuracy, the corrected shares (measurable or not), and the observed preserved share."""
     corrected = {name: figures[name]["corrected"] for name in figures if name != "accuracy"}
     return {
         "accuracy": figures["accuracy"]["mean"],

@@ -1,4 +1,4 @@
-"""Pictures of a suite's results. One function, one figure, of those rows that have something to draw."""
+"""Figures of a suite's results: one function per figure, which draws the rows that have the needed data."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from bequeath.report.style import COLOURS, styled
 
 Json = dict[str, Any]
 
-# Height of a row, and of what stands around the rows, in CSS pixels.
+# In CSS pixels: height of a row, height of everything around the rows, width of the figure, width of the names.
 _ROW, _AROUND = 34, 70
 _WIDTH = 860
 _NAMES = 300
-# Letters of a name in one line.
+# Characters of a name in one line.
 _NAME = 36
-# Panels beside each other, and the height of one.
+# Panels in a line, and the height of a panel in CSS pixels.
 _COLUMNS, _PANEL = 4, 210
-# Okabe and Ito's colours, without those that mean a model or a part elsewhere on the page.
+# Okabe and Ito's colours, without those that stand for a model or a share elsewhere on the page.
 _STARTS = {
     "none": ("#009e73", "o"),
     "early": ("#0072b2", "^"),
@@ -42,7 +42,7 @@ def finished(document: Json) -> list[Json]:
 
 
 def followed(document: Json) -> list[Json]:
-    """Rows whose runs have checkpoints enough to speak of a course."""
+    """Rows whose runs have enough checkpoints to show their course."""
     return [row for row in finished(document) if row["pooled"]["dynamics"]]
 
 
@@ -70,7 +70,7 @@ def _panel(axes: Axes, count: int, title: str) -> None:
 
 
 def _point(axes: Axes, share: Json, y: float, colour: str, marker: str, name: str | None) -> None:
-    """A share with its interval on the scale from chance to what can be read again; not measurable: said so."""
+    """Draw a share with its interval on the scale from chance (0) to another reading (1), or say "not measurable"."""
     if share["reason"] or share["corrected"] is None:
         axes.text(0.5, y, "not measurable", color=COLOURS["muted"], fontsize=8, ha="center", va="center")
         return
@@ -81,9 +81,9 @@ def _point(axes: Axes, share: Json, y: float, colour: str, marker: str, name: st
 
 @styled
 def shares(document: Json) -> Figure:
-    """Corrected preserved share and R of every row, with intervals: 0% is chance, 100% what can be read again.
+    """Corrected preserved share and R of every row, with intervals: 0% is chance, 100% another reading.
 
-    The panel of R is left out where no row has a control.
+    The panel of R is left out if no row has a control.
     """
     rows = finished(document)
     high = _ROW * len(rows) + _AROUND
@@ -101,11 +101,11 @@ def shares(document: Json) -> Figure:
             if "twin" in knowledge["by_second"]:
                 twin = (knowledge["by_second"]["twin"], 0.17, COLOURS["relearned"], "s")
                 readings["another seed is 100%"] = twin
-            for name, (of, shift, colour, marker) in readings.items():
-                if share not in of:
+            for name, (values, shift, colour, marker) in readings.items():
+                if share not in values:
                     continue
-                _point(axes, of[share], y + shift, colour, marker, None if name in names else name)
-                if of[share]["corrected"] is not None:
+                _point(axes, values[share], y + shift, colour, marker, None if name in names else name)
+                if values[share]["corrected"] is not None:
                     names[name] = None
     panels[0].set_yticks(range(len(rows)), [textwrap.fill(row["name"], _NAME) for row in rows])
     panels[0].tick_params(axis="y", labelcolor=COLOURS["ink"])
@@ -114,7 +114,7 @@ def shares(document: Json) -> Figure:
 
 
 def _grid(rows: list[Json], top: int, sharey: bool) -> tuple[Figure, list[Axes]]:
-    """A panel a row, at most four beside each other; `top` is the height of what stands above them."""
+    """A figure with a panel per row of the results, at most four in a line; `top` is the height above the panels."""
     columns = min(_COLUMNS, len(rows))
     lines = -(-len(rows) // columns)
     height = _PANEL * lines + top + 24
@@ -131,7 +131,7 @@ def _grid(rows: list[Json], top: int, sharey: bool) -> tuple[Figure, list[Axes]]
 
 
 def _over_steps(document: Json, key: str) -> tuple[Figure, list[Axes]]:
-    """An estimate of each checkpoint of every run over training steps, one panel a row."""
+    """Draw an estimate of each checkpoint over training steps, for every run, with one panel per row."""
     rows = followed(document)
     figure, panels = _grid(rows, 56, sharey=True)
     entries: dict[str, Any] = {}
@@ -145,7 +145,7 @@ def _over_steps(document: Json, key: str) -> tuple[Figure, list[Axes]]:
             axes.fill_between(x, lows, highs, color=colour, alpha=0.18, linewidth=0)
             y = [mean(point[key]) for point in points]
             (line,) = axes.plot(x, y, marker="o", markersize=3.5, color=colour, linestyle=look.line)
-            # By role: rows have models of other names.
+            # The legend names roles, because the names of models differ between rows.
             entries.setdefault(look.role or look.name, line)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
@@ -156,7 +156,7 @@ def _over_steps(document: Json, key: str) -> tuple[Figure, list[Axes]]:
 
 @styled
 def courses(document: Json) -> Figure:
-    """Corrected similarity to each run's own final knowledge over training steps, one panel a row."""
+    """Corrected similarity to each run's own final knowledge over training steps, with one panel per row."""
     figure, panels = _over_steps(document, "corrected")
     panels[0].set_ylim(-0.1, 1.1)
     return figure
@@ -164,13 +164,13 @@ def courses(document: Json) -> Figure:
 
 @styled
 def phases(document: Json) -> Figure:
-    """Mean order of the interactions, weighted by strength, over training steps, one panel a row."""
+    """Mean order of the interactions, weighted by strength, over training steps, with one panel per row."""
     return _over_steps(document, "mean_order")[0]
 
 
 @styled
 def causal(document: Json) -> Figure:
-    """Accuracy against corrected preserved share of the models after, by start; one panel a row."""
+    """Accuracy against the corrected preserved share of the models after, by start, with one panel per row."""
     rows = disturbed(document)
     figure, panels = _grid(rows, 58, sharey=False)
     names: dict[str, Any] = {}
@@ -198,7 +198,7 @@ def causal(document: Json) -> Figure:
     return figure
 
 
-# Name -> what draws it, the rows that it is of, its title.
+# For each figure: its function, the rows that it draws, its title.
 ALL: dict[str, tuple[Callable[[Json], Figure], Callable[[Json], list[Json]], str]] = {
     "shares": (shares, finished, "Preserved share and R of every row, corrected"),
     "courses": (courses, followed, "Corrected similarity to the final knowledge over training"),

@@ -1,4 +1,4 @@
-"""A suite's page of results in Markdown, made from its results alone."""
+"""A suite's page of results in Markdown, made from results.json alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,17 @@ Json = dict[str, Any]
 
 
 def render(document: Json, pictures: dict[str, str], command: str) -> str:
-    """The Markdown page; `pictures` are files by name, relative to it."""
+    """Render the Markdown page.
+
+    Parameters
+    ----------
+    document : dict
+        The content of results.json.
+    pictures : dict of str to str
+        File of each figure, relative to the page.
+    command : str
+        The command that makes the page, which is shown on it.
+    """
     environment = Environment(
         loader=PackageLoader("bequeath.suite", ""),
         undefined=StrictUndefined,
@@ -42,19 +52,19 @@ def render(document: Json, pictures: dict[str, str], command: str) -> str:
         region=region,
         claims=CLAIMS,
         verdicts=VERDICTS,
-        said=_said_by_the_papers(document),
+        said=_verdicts_of_the_papers(document),
     )
 
 
-def _said_by_the_papers(document: Json) -> dict[str, Json]:
-    """By claim: in how many rows the papers' own reading and rule would support it, of how many."""
-    found: dict[str, Json] = {}
+def _verdicts_of_the_papers(document: Json) -> dict[str, Json]:
+    """For each claim, the number of rows that the papers' reading and rule would support, and of all such rows."""
+    by_claim: dict[str, Json] = {}
     for row in figures.finished(document):
         for claim, verdict in (row["papers"] or {"verdicts": {}})["verdicts"].items():
-            counts = found.setdefault(claim, {"supported": 0, "all": 0})
+            counts = by_claim.setdefault(claim, {"supported": 0, "all": 0})
             counts["all"] += 1
             counts["supported"] += verdict == "supported"
-    return found
+    return by_claim
 
 
 def _estimate(estimate: Json | None, scale: float, digits: int, sign: str, unit: str = "") -> str:
@@ -76,7 +86,7 @@ def _percent(estimate: Json | None) -> str:
 
 
 def _corrected(share: Json | None) -> str:
-    """A share from chance to what can be read again."""
+    """A corrected share: 0% is chance, 100% another reading."""
     if share is None:
         return text.NONE
     if share["reason"] or share["corrected"] is None:
@@ -93,13 +103,13 @@ def _ceiling(share: Json | None) -> str:
 
 
 def _levels(share: Json) -> str:
-    """Cells of a share: observed, by chance, read again, corrected, p; corrected and p among samples of one class."""
+    """Cells of a share: observed, floor, ceiling, corrected, p; then corrected and p among samples of one class."""
     keys = ("p", "p_within_classes", "corrected_within_classes")
-    p, within, own_class = (None if share["reason"] else share[key] for key in keys)
+    p, p_within, corrected_within = (None if share["reason"] else share[key] for key in keys)
     cells = [text.percent(share[key]) for key in ("observed", "floor", "ceiling")]
     corrected = _corrected(share)
     cells += [corrected if share["reason"] else f"**{corrected}**", _p(p)]
-    cells += [text.percent(own_class), _p(within)]
+    cells += [text.percent(corrected_within), _p(p_within)]
     return " | ".join(cells)
 
 
@@ -117,5 +127,5 @@ def _steps(estimate: Json | None) -> str:
 
 
 def _without_folders(source: str) -> str:
-    """A model's source with the last part alone of a path in it: folders are those of one machine."""
+    """A model's source without the folders of its path, which differ between machines."""
     return re.sub(r"(?<=:)\S*/", "", source)

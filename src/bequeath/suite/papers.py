@@ -1,4 +1,4 @@
-"""The same models read as the interaction papers read them: what would they have said? (METHOD 3)."""
+"""Reads the same models as the interaction papers do, and judges claims by their rule (METHOD 3)."""
 
 from __future__ import annotations
 
@@ -22,28 +22,31 @@ _CLAIMS = {"preserved": "F1", "relearned": "F2"}
 
 
 def paper_form(config: StudyConfig) -> StudyConfig | None:
-    """A study of the same last checkpoints on the same samples, by 9 players and the reading `paper`.
+    """A study of the same models on the same samples, with 9 players and the reading `paper`.
 
-    None where the players cannot be made fewer, or where all masks are evaluated anyway: then the findings have that
-    reading beside their own.
+    Returns
+    -------
+    StudyConfig or None
+        Of the last checkpoints only. None if players of this kind cannot be reduced to 9, or if there are no more than
+        9: the findings then hold that reading beside their own.
     """
-    fewer, n = _PLAYERS.get(config.players.kind), config.players.n_players
-    if fewer is None or n is None or n <= 9:
+    nine_players, n = _PLAYERS.get(config.players.kind), config.players.n_players
+    if nine_players is None or n is None or n <= 9:
         return None
-    plain = config.model_dump(mode="json")
-    roles = {role: name for role, name in plain["roles"].items() if role != "twins"}
-    models = {name: plain["models"][name] for name in roles.values() if name is not None}
+    dumped = config.model_dump(mode="json")
+    roles = {role: name for role, name in dumped["roles"].items() if role != "twins"}
+    models = {name: dumped["models"][name] for name in roles.values() if name is not None}
     for name, model in models.items():
         if model["checkpoints"]:
             *_, (_, _, file) = checkpoint_files(config.models[name], f"models.{name}")
             model["checkpoints"] = [str(file)]
     return StudyConfig.model_validate(
-        plain
+        dumped
         | {
             "name": f"{config.name}, read as the papers do",
             "roles": roles,
             "models": models,
-            "players": {**plain["players"], **fewer},
+            "players": {**dumped["players"], **nine_players},
             "masks": None,
             "decomposition": "paper",
             **dict.fromkeys(("training", "bounds", "retest", "salient")),
@@ -52,12 +55,19 @@ def paper_form(config: StudyConfig) -> StudyConfig | None:
 
 
 def as_the_papers(findings: Json | None, pooled: Json) -> Json | None:
-    """What the papers' reading and rule say: from a run of `paper_form`, else from the findings that have it.
+    """Shares and verdicts by the papers' reading and rule.
+
+    Parameters
+    ----------
+    findings : dict or None
+        Findings of a run of `paper_form`, if there was one.
+    pooled : dict
+        The row's pooled findings, which may hold that reading.
 
     Returns
     -------
     dict or None
-        ``players`` (text), ``shares`` and, by claim, ``verdicts``; None where the reading was not made.
+        ``players`` (text), ``shares`` and, by claim, ``verdicts``; None if there is no such reading.
     """
     if findings is not None:
         study, shares = findings["study"], findings["knowledge"]["shares"]

@@ -1,4 +1,4 @@
-"""Runs of several seeds of one study as one: figures over samples and seeds, and the verdicts that they bear."""
+"""Pools the runs of several seeds of one study: estimates over samples and seeds, and verdicts from them."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ Json = dict[str, Any]
 
 
 def pool(runs: Sequence[Run]) -> Json:
-    """Finished runs of one study's seeds, pooled.
+    """Pool the finished runs of one study's seeds.
 
     Parameters
     ----------
     runs : sequence of Run
-        They differ in the seed of training alone.
+        Runs that differ only in the seed of training.
 
     Returns
     -------
     dict
-        ``rows[].pooled`` of results.json (docs/findings.md); estimates are over samples and seeds.
+        ``rows[].pooled`` of results.json (docs/findings.md). Estimates are over samples and seeds.
 
     Raises
     ------
     BequeathError
-        If there are none, or they are not of the same models, samples, players and checkpoints.
+        If there are no runs, or their models, samples, players or checkpoints differ.
     """
-    evidence = _alike([run.evidence() for run in runs])
-    known = Known.stacked([one.known_beside(others) for one, others in _with_others(evidence)])
+    evidence = _comparable([run.evidence() for run in runs])
+    known = Known.stacked([seed.known_beside(others) for seed, others in _with_others(evidence)])
     documents = [run.findings for run in runs]
     first = documents[0]
     raw = known.readings.others.get("raw", known.readings.strengths)
-    found = findings_of(known)
-    found["knowledge"] |= {
+    pooled = findings_of(known)
+    pooled["knowledge"] |= {
         "strength": {role: plain(mean_estimate(raw.total(role))) for role in known.names},
     }
     return {
@@ -63,21 +63,21 @@ def pool(runs: Sequence[Run]) -> Json:
             }
             for name, correct in known.correct.items()
         },
-        **found,
+        **pooled,
         "regions": _regions(known),
         "warnings": alarms(documents),
     }
 
 
 def pool_shares(runs: Sequence[Run]) -> Json:
-    """``accuracy`` of the model after, and ``shares``, of several seeds' runs; without what takes longer."""
-    evidence = _alike([run.evidence() for run in runs])
+    """Pool only ``accuracy`` of the model after and ``shares``, which is faster than `pool`."""
+    evidence = _comparable([run.evidence() for run in runs])
     names = evidence[0].compared
     strengths = Strengths.stacked(
-        [one.with_seconds(others).strengths for one, others in _with_others(evidence)]
+        [seed.with_seconds(others).strengths for seed, others in _with_others(evidence)]
     )
     correct = {
-        role: np.stack([one.correct[one.final(name)] for one in evidence]) for role, name in names.items()
+        role: np.stack([seed.correct[seed.final(name)] for seed in evidence]) for role, name in names.items()
     }
     reasons = not_measurable({names[role]: values for role, values in correct.items()}, evidence[0].majority)
     by_role = {role: reasons[name] for role, name in names.items() if name in reasons}
@@ -87,39 +87,41 @@ def pool_shares(runs: Sequence[Run]) -> Json:
     }
 
 
-def _alike(evidence: list[Evidence]) -> list[Evidence]:
-    """Several seeds' evidence, of the same models on the same samples."""
+def _comparable(evidence: list[Evidence]) -> list[Evidence]:
+    """Refuse evidence of seeds whose models or samples differ."""
     if not evidence:
-        raise BequeathError("seeds: none given")
+        raise BequeathError("seeds: none given; give finished runs")
     first = evidence[0]
-    if any(one.compared != first.compared for one in evidence):
-        raise BequeathError("seeds: runs of other models or roles; all need the same")
-    if any(one.samples != first.samples for one in evidence):
-        raise BequeathError("seeds: runs on other samples; all need the same")
+    if any(seed.compared != first.compared for seed in evidence):
+        raise BequeathError("seeds: their runs compare different models or roles; give runs of one study")
+    if any(seed.samples != first.samples for seed in evidence):
+        raise BequeathError("seeds: their runs have different samples; give runs on the same samples")
     return evidence
 
 
 def _with_others(evidence: Sequence[Evidence]) -> list[tuple[Evidence, list[Evidence]]]:
-    """Each seed's evidence, and that of the other seeds."""
-    return [(one, [other for other in evidence if other is not one]) for one in evidence]
+    """Each seed's evidence, with that of the other seeds."""
+    return [(seed, [other for other in evidence if other is not seed]) for seed in evidence]
 
 
 def _regions(known: Known) -> list[Json]:
-    """Each region's signed effect in the models that have it."""
+    """The signed effect of each region in the models that share it."""
     effects: dict[tuple[str, ...], Json] = {}
-    for role, book in known.books.items():
-        for region, effect in book.parts.items():
+    for role, ledger in known.ledgers.items():
+        for region, effect in ledger.parts.items():
             effects.setdefault(region, {})[role] = plain(mean_estimate(effect))
     ordered = sorted(
-        effects, key=lambda region: (len(region), [list(known.books).index(role) for role in region])
+        effects, key=lambda region: (len(region), [list(known.ledgers).index(role) for role in region])
     )
     return [{"models": list(region), "effect": effects[region]} for region in ordered]
 
 
 def alarms(documents: Sequence[Json]) -> list[str]:
-    """The seeds' warnings, but for those that every single run has; and in how many of them, where not in all."""
+    """The seeds' warnings, without those that every run has. If not all seeds have a warning, it says how many do."""
     usual = ("The split into AND and OR", "One training run per model")
-    counts = Counter(text for one in documents for text in one["warnings"] if not text.startswith(usual))
+    counts = Counter(
+        text for document in documents for text in document["warnings"] if not text.startswith(usual)
+    )
     return [
         text if count == len(documents) else f"{text} (In {count} of {len(documents)} seeds.)"
         for text, count in sorted(counts.items())

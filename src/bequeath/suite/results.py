@@ -1,4 +1,4 @@
-"""A suite's results: one document, and its page with pictures."""
+"""A suite's results: one document, and its page with figures."""
 
 from __future__ import annotations
 
@@ -26,17 +26,16 @@ Json = dict[str, Any]
 
 
 def results(rows: Sequence[Row]) -> Json:
-    """What came out of a suite.
+    """Collect the results of a suite.
 
     Returns
     -------
     dict
-        ``rows``: for each study its ``key``, ``name``, ``error``, what `pool` makes of its seeds (``pooled``; null
-        where none was finished), what the ``papers`` would have said, and ``causal``; ``verdicts``: for each claim how
-        many rows say what;
-        ``correlations``: of the disturbed runs of all rows together.
+        ``rows``: for each study ``key``, ``name``, ``error``, ``pooled`` (from `pool`; null if no seed is finished),
+        ``papers`` (from `as_the_papers`) and ``causal`` (from `disturbances`). ``verdicts``: for each claim, the number
+        of rows with each verdict. ``correlations``: over the disturbed runs of all rows.
     """
-    found: list[Json] = []
+    entries: list[Json] = []
     for row in rows:
         pooled, causal, papers, error = None, None, None, row.error
         if row.seeds:
@@ -44,9 +43,9 @@ def results(rows: Sequence[Row]) -> Json:
                 pooled = pool(row.seeds)
                 causal = disturbances(row, pooled)
                 papers = as_the_papers(None if row.papers is None else row.papers.findings, pooled)
-            except BequeathError as refused:  # samples that failed in one seed and not in another
+            except BequeathError as refused:  # such as samples that failed in one seed and not in another
                 pooled, error = None, str(refused)
-        found.append(
+        entries.append(
             {
                 "key": row.key,
                 "name": row.name,
@@ -56,11 +55,11 @@ def results(rows: Sequence[Row]) -> Json:
                 "causal": causal,
             }
         )
-    judged = [row["pooled"]["claims"] for row in found if row["pooled"]]
-    runs = [row["causal"]["runs"] for row in found if row["causal"]]
+    judged = [row["pooled"]["claims"] for row in entries if row["pooled"]]
+    runs = [row["causal"]["runs"] for row in entries if row["causal"]]
     return {
         "schema": SCHEMA,
-        "rows": found,
+        "rows": entries,
         "verdicts": {
             claim: {
                 verdict: sum(c[claim]["verdict"] == verdict for c in judged if claim in c)
@@ -73,23 +72,23 @@ def results(rows: Sequence[Row]) -> Json:
 
 
 def write_results(document: Json, out: Path, page: Path, command: str) -> list[Path]:
-    """Write ``results.json`` into the suite's folder, and the page with its pictures beside it.
+    """Write ``results.json`` into the suite's folder, and the page with its figures.
 
     Parameters
     ----------
     document : dict
-        As `results` gives it.
+        From `results`.
     out : Path
         The suite's folder.
     page : Path
-        Markdown file; pictures are ``NAME-shares.svg`` and so on in its folder.
+        Markdown file; figures are ``NAME-shares.svg`` and so on in its folder.
     command : str
-        What makes the page; it is told there.
+        The command that makes the page, which is shown on it.
 
     Returns
     -------
     list of Path
-        What was written.
+        The files that were written.
 
     Raises
     ------
@@ -98,7 +97,7 @@ def write_results(document: Json, out: Path, page: Path, command: str) -> list[P
     """
     write_whole(out / "results.json", json.dumps(plain(document), indent=1, allow_nan=False) + "\n")
     if not figures.finished(document):
-        raise IncompleteRun(f"{out}: no row has a finished seed; results.json says what failed")
+        raise IncompleteRun(f"{out}: no row has a finished seed; see results.json for what failed")
     page.parent.mkdir(parents=True, exist_ok=True)
     shown, pictures = all_printable(document), {}
     for name, (draw, rows_of, title) in figures.ALL.items():

@@ -1,4 +1,4 @@
-"""The rows of a suite: each a study file, trained and run for each of its seeds, every start going on where it was."""
+"""The rows of a suite: study files, each trained and run for all its seeds. A second start continues the work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from bequeath.errors import BequeathError, FolderInUse
 from bequeath.study.config import load_study
 from bequeath.study.progress import bars
 from bequeath.study.run import Run, Study
-from bequeath.study.train import disturbed_name, train
+from bequeath.study.train import train
+from bequeath.study.trained import disturbed_name
 from bequeath.suite.papers import paper_form
 
 logger = logging.getLogger(__name__)
@@ -19,16 +20,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Row:
-    """One study of a suite and what came out of it.
+    """One study of a suite, and its runs.
 
     Attributes
     ----------
     key : str
         The study file's name without its suffix.
+    name : str
+        The study's name.
     seeds : list of Run
-        Each seed's run, in the order of the seeds.
+        A run per seed, in the order of the seeds.
     disturbed : dict of str to list of Run
-        The same of the runs with disturbed starts, by disturbance.
+        For each disturbance, a run per seed.
     papers : Run or None
         The first seed's models, read as the interaction papers do.
     error : str or None
@@ -46,32 +49,39 @@ class Row:
 def run_rows(
     files: Sequence[Path], out: Path, *, small: bool, progress: bool, say: Callable[[str], object]
 ) -> list[Row]:
-    """Train and run each study file in a folder of its own, ``out/NAME``, or go on with it.
+    """Train and run each study file in its own folder, ``out/NAME``, or continue there.
 
-    A row that fails is told and left, the others go on.
+    If a row fails, its error is reported and the other rows are still run.
 
     Parameters
     ----------
     files : sequence of Path
         Study files with a `training` section.
+    out : Path
+        The suite's folder.
     small : bool
-        Take their small forms.
+        Whether to use their small forms.
     progress : bool
-        Show bars.
+        Whether to show progress bars.
     say : callable
-        Is told in a line what is begun.
+        Called with a line of text when a row, a seed or a disturbed run starts, and when a row fails.
+
+    Returns
+    -------
+    list of Row
+        One per study file.
 
     Raises
     ------
     BequeathError
-        If a study file cannot be used: before any work, for all of them.
+        If a study file cannot be used. All files are checked before any work starts.
     """
     studies = [load_study(file, small=small) for file in files]
     if len({file.stem for file in files}) < len(files):
-        raise BequeathError("studies: two files of the same name; each needs one of its own")
+        raise BequeathError("studies: two files have the same name; rename one of them")
     for file, config in zip(files, studies, strict=True):
         if config.training is None:
-            raise BequeathError(f"{file}: training: missing; the studies of a suite are trained")
+            raise BequeathError(f"{file}: training: missing; a suite trains its studies, so add this section")
     rows = []
     for number, (file, config) in enumerate(zip(files, studies, strict=True), 1):
         row, folder = Row(file.stem, config.name), out / file.stem
@@ -92,13 +102,13 @@ def run_rows(
                 for disturbance in config.training.disturbed:
                     name = disturbed_name(disturbance)
                     say(f"  seed {seed}, {disturbance}")
-                    found = _run(
+                    disturbed_run = _run(
                         Study.from_yaml(trained / f"{name}.yaml"),
                         folder / f"seed-{seed}-{name}",
                         run,
                         progress,
                     )
-                    row.disturbed.setdefault(disturbance, []).append(found)
+                    row.disturbed.setdefault(disturbance, []).append(disturbed_run)
         except FolderInUse:
             raise
         except Exception as error:

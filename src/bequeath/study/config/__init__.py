@@ -1,4 +1,4 @@
-"""The study file, section by section: what is compared, on what, and how."""
+"""The study file, section by section."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from bequeath.study.config.models import ModelConfig, checkpoint_files
     from bequeath.study.config.study import StudyConfig, load_study, with_engine
 
-# A file that is no study is told of before torch is loaded: `text` is imported without the rest.
-_HOME = {
+# Imported on first use, so that `text` can check a file's YAML before torch is loaded.
+_MODULES = {
     "ModelConfig": "models",
     "checkpoint_files": "models",
     "StudyConfig": "study",
@@ -20,9 +20,9 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module 'bequeath.study.config' has no attribute {name!r}")
-    value = getattr(import_module(f"bequeath.study.config.{_HOME[name]}"), name)
+    value = getattr(import_module(f"bequeath.study.config.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

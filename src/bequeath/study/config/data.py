@@ -1,4 +1,4 @@
-"""The `data` of a study file: one section a kind, each of which loads itself."""
+"""The `data` section of a study file: one class per kind, each of which loads its data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bequeath.study.config.section import Section
 Column = str | int
 Positive = Annotated[float, Field(gt=0)]
 Parts = tuple[Dataset, Dataset | None]
-"""Held-out data, and training data where there is any."""
+"""Held-out data, and training data or None."""
 
 
 class _Data(Section):
@@ -25,46 +25,46 @@ class _Data(Section):
 
     @property
     def has_train(self) -> bool:
-        """Whether there are training data too."""
+        """Whether there are training data as well."""
         return True
 
     def paths(self) -> dict[str, Path]:
-        """Files and folders that must be there, by key."""
+        """Files and folders that must exist, by key."""
         return {key: getattr(self, key) for key in ("path", "train") if getattr(self, key, None) is not None}
 
     def load(self, own: Preprocessing | None, seed: int) -> Parts:
-        """The data; `own` is the model's own preprocessing of images, where it is known."""
+        """Load the data. `own` is the model's own preprocessing of images, or None if it is not known."""
         raise NotImplementedError
 
 
-class _Parted(_Data):
-    """Data that come as one part or two."""
+class _OneOrTwoParts(_Data):
+    """Data in a held-out and a training part, or in one part that is split here."""
 
     path: Path
     train: Path | None = None
     holdout: float | None = Field(None, gt=0, lt=1)
-    """Without `train`: the share of `path` that is held out, balanced over classes; the rest is for training."""
+    """Instead of `train`: the share of `path` that is held out, balanced over classes; the rest is training data."""
 
     @property
     def has_train(self) -> bool:
         return self.train is not None or self.holdout is not None
 
     @model_validator(mode="after")
-    def _one_split(self) -> _Parted:
+    def _one_split(self) -> _OneOrTwoParts:
         if self.train is not None and self.holdout is not None:
             raise ValueError("give train or holdout, not both (holdout splits path)")
         return self
 
     def parts(self, whole: Dataset, train: Dataset | None, seed: int) -> Parts:
-        """The two parts, split here where that is asked for."""
+        """The two parts: as given, or split here if `holdout` is given."""
         if self.holdout is None:
             return whole, train
-        rest, held_out = data.split(whole, self.holdout, seed)
-        return held_out, rest
+        training, held_out = data.split(whole, self.holdout, seed)
+        return held_out, training
 
 
 class _Images(_Data):
-    """Preprocessing: the pre-trained model's own, but for what is given here."""
+    """Images. Their preprocessing is the model before's own, except for what is given here."""
 
     modality = "image"
     size: int | None = Field(None, ge=8, le=8192)
@@ -72,7 +72,7 @@ class _Images(_Data):
     resize_to: int | None = Field(None, ge=8, le=16384)
     mean: tuple[float, ...] | None = None
     std: tuple[Positive, ...] | None = None
-    """Three values each; of one each, the models are given one channel: the pictures in grey."""
+    """Three values each. With one value each, the models get one channel: the pictures in grey."""
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None = None
 
     @field_validator("mean", "std")
@@ -83,17 +83,17 @@ class _Images(_Data):
         return value
 
     def preprocessing(self, own: Preprocessing | None) -> Preprocessing:
-        """From a picture to the model's input."""
+        """The model's own preprocessing (or the default), with the settings that are given here."""
         own = own or Preprocessing()
         keys = ("size", "resize", "resize_to", "mean", "std", "interpolation")
         given = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
         if {"size", "resize"} & given.keys():
-            # The model's own first size belongs to its own size and way of cutting.
+            # The model's own resize_to belongs to its own size and resize.
             own = replace(own, resize_to=None)
         return replace(own, **given)
 
 
-class ImageFolderConfig(_Images, _Parted):
+class ImageFolderConfig(_Images, _OneOrTwoParts):
     """Images in one folder per class."""
 
     kind: Literal["image_folder"]
@@ -105,28 +105,28 @@ class ImageFolderConfig(_Images, _Parted):
         train = None if self.train is None else data.ImageFolder(self.train, how, whole.classes)
         if train is not None and len(set(train.labels)) < len(train.classes):
             absent = next(name for i, name in enumerate(train.classes) if i not in train.labels)
-            raise BequeathError(f"data.train: {self.train} has no pictures of the class {absent!r}; add some")
+            raise BequeathError(f"data.train: {self.train} has no pictures of class {absent!r}; add some")
         return self.parts(whole, train, seed)
 
 
 class PublishedImagesConfig(_Images):
-    """A published set of images in its own layout; `path` is its folder, or the one that it was unpacked into."""
+    """A published set of images in its own layout. `path` is its folder, or the parent of that folder."""
 
     kind: Literal["cub200", "stanford_cars", "cifar10", "cifar100", "tiny_imagenet"]
     path: Path
     classes: list[str] | None = None
-    """Some of the classes, in the order of the models' outputs; by default all."""
+    """The classes to use, in the order of the models' outputs; by default all."""
     crop: bool = False
-    """cub200 and stanford_cars: cut pictures to their boxes."""
+    """For cub200 and stanford_cars: crop pictures to their boxes."""
     labels: Literal["fine", "coarse"] = "fine"
-    """cifar100: which labels."""
+    """For cifar100: the 100 classes or their 20 groups."""
 
     @model_validator(mode="after")
     def _fits(self) -> PublishedImagesConfig:
         if self.crop and self.kind not in ("cub200", "stanford_cars"):
-            raise ValueError(f"crop: {self.kind} has no boxes")
+            raise ValueError(f"crop: {self.kind} has no boxes; leave crop out")
         if self.labels != "fine" and self.kind != "cifar100":
-            raise ValueError(f"labels: {self.kind} has one kind of labels")
+            raise ValueError(f"labels: {self.kind} has only one kind of labels; leave labels out")
         return self
 
     def load(self, own: Preprocessing | None, seed: int) -> Parts:
@@ -142,41 +142,41 @@ class PublishedImagesConfig(_Images):
 
 
 class FashionMnistConfig(_Data):
-    """The embedded data of `bequeath demo`: 1,000 + 500 pictures of Fashion-MNIST."""
+    """The data of `bequeath demo`: 1,000 training and 500 test pictures of Fashion-MNIST, included in the package."""
 
     modality = "image"
     kind: Literal["fashion_mnist"]
     size: int = Field(64, ge=28, le=8192)
     train_images: int = Field(1000, ge=10, le=1000)
-    """How many of the training pictures are used."""
+    """Number of training pictures that are used."""
 
     def load(self, own: Preprocessing | None, seed: int) -> Parts:
         train, held_out = data.fashion_mnist(self.size)
-        some = range(self.train_images)
-        return held_out, Subset(train, some, f"the first {self.train_images} of {train.source}")
+        first = range(self.train_images)
+        return held_out, Subset(train, first, f"the first {self.train_images} of {train.source}")
 
 
 class _Texts(_Data):
     modality = "text"
     tokenizer: Path | None = None
-    """Folder of the tokenizer; that of the architecture of the model before by default."""
+    """Folder of the tokenizer; by default that of the model before's architecture."""
     prompt: str = "{}"
-    """What the models read, with {} where the text goes; the prompt around it is never hidden."""
+    """What the models read, with {} in place of the text. The prompt around the text is never hidden."""
     answers: list[str] | None = None
-    """For language models (value: next_token): how the text goes on for each class, such as [" bad", " good"]."""
+    """For language models (value: next_token): how the text continues for each class, such as [" bad", " good"]."""
 
     @model_validator(mode="after")
     def _has_place(self) -> _Texts:
         if self.prompt.count("{}") != 1:
-            raise ValueError("prompt: needs {} once, where the text goes")
+            raise ValueError("prompt: needs {} exactly once, in place of the text")
         return self
 
     def paths(self) -> dict[str, Path]:
         return super().paths() | ({} if self.tokenizer is None else {"tokenizer": self.tokenizer})
 
 
-class TextTableConfig(_Texts, _Parted):
-    """A CSV, TSV or JSONL file with a text and a label column (by name, or by number where there is no header)."""
+class TextTableConfig(_Texts, _OneOrTwoParts):
+    """A CSV, TSV or JSONL file with columns of texts and labels, by name, or by number if it has no header."""
 
     kind: Literal["text_table"]
     text: Column | list[Column] = "text"
@@ -197,36 +197,36 @@ class PublishedTextsConfig(_Texts):
     kind: Literal["sst2", "ag_news"]
     path: Path
     holdout: float | None = Field(None, gt=0, lt=1)
-    """Take both parts from the held-out file (for AG News without its train.csv): the share that is held out."""
+    """Take both parts from the held-out file, such as AG News without its train.csv: the share that is held out."""
 
     def load(self, own: Preprocessing | None, seed: int) -> Parts:
         read: Any = getattr(data, self.kind)
         whole = read(self.path, "dev" if self.kind == "sst2" else "test")
         if self.holdout is None:
             return whole, read(self.path, "train")
-        rest, held_out = data.split(whole, self.holdout, seed)
-        return held_out, rest
+        training, held_out = data.split(whole, self.holdout, seed)
+        return held_out, training
 
 
-class TableConfig(_Parted):
+class TableConfig(_OneOrTwoParts):
     """A CSV or TSV file of numbers with a label column."""
 
     modality = "table"
     kind: Literal["table"]
     label: str
     columns: list[str] | None = None
-    """Columns that the models are given, in their order; by default all but the label."""
+    """Columns of the features, in the order of the models' inputs; by default all but the label."""
     classes: list[str] | None = None
     standardise: bool = True
-    """Bring each column to mean 0 and deviation 1 over the training data."""
+    """Scale each column to mean 0 and standard deviation 1 over the training data."""
 
     def load(self, own: Preprocessing | None, seed: int) -> Parts:
         whole = data.read_table(self.path, self.label, self.columns, self.classes)
         if self.train is not None:
             train: Table | None = data.read_table(self.train, self.label, list(whole.columns), whole.classes)
         elif self.holdout is not None:
-            rest, held_out = data.split(whole, self.holdout, seed)
-            whole, train = whole.rows(held_out.indices), whole.rows(rest.indices)
+            training, held_out = data.split(whole, self.holdout, seed)
+            whole, train = whole.rows(held_out.indices), whole.rows(training.indices)
         else:
             train = None
         if self.standardise and train is not None:
@@ -235,10 +235,10 @@ class TableConfig(_Parted):
 
 
 class DatasetsConfig(_Texts, _Images):
-    """Anything that the `datasets` library reads: a saved folder, a hub name, or a builder such as csv."""
+    """A data set of the `datasets` library: a saved folder, a hub name, or a builder such as csv."""
 
     kind: Literal["datasets"]
-    modality: ClassVar[Any] = None  # as the columns say
+    modality: ClassVar[Any] = None  # depends on which column is given: see the function `modality`
     dataset: str
     split: str | None = "test"
     train_split: str | None = None
@@ -249,7 +249,7 @@ class DatasetsConfig(_Texts, _Images):
     label: str = "label"
     classes: list[str] | None = None
     options: dict[str, Any] = Field(default_factory=dict)
-    """For datasets.load_dataset, such as data_files, name or revision."""
+    """Arguments of datasets.load_dataset, such as data_files, name or revision."""
 
     @property
     def has_train(self) -> bool:
@@ -258,7 +258,7 @@ class DatasetsConfig(_Texts, _Images):
     @model_validator(mode="after")
     def _one_kind(self) -> DatasetsConfig:
         if sum(given is not None for given in (self.text, self.image, self.columns)) != 1:
-            raise ValueError("give one of text, image and columns: the column(s) of the input")
+            raise ValueError("give one of text, image and columns: the columns of the input")
         return self
 
     def load(self, own: Preprocessing | None, seed: int) -> Parts:
@@ -277,8 +277,8 @@ class DatasetsConfig(_Texts, _Images):
 
         whole = read(self.split)
         if self.holdout is not None:
-            rest, held_out = data.split(whole, self.holdout, seed)
-            return held_out, rest
+            training, held_out = data.split(whole, self.holdout, seed)
+            return held_out, training
         return whole, None if self.train_split is None else read(self.train_split)
 
 
@@ -295,7 +295,7 @@ DataConfig = Annotated[
 
 
 def modality(config: DataConfig) -> Modality:
-    """Whether the samples are images, texts or rows of a table."""
+    """The modality of the samples: "image", "text" or "table"."""
     if isinstance(config, DatasetsConfig):
         return "text" if config.text is not None else "image" if config.image is not None else "table"
     return config.modality

@@ -12,52 +12,52 @@ from bequeath.models.named import call_own
 from bequeath.study.config.own import OwnName, own_function
 from bequeath.study.config.section import Section
 
-# Of one machine, by core; on small ones at least so many. More only take memory, and wait for each other.
-_BY_CORE, _LEAST = 4, 16
+# The most workers or threads: 4 per core, or 16 on small machines. More only take memory and wait for each other.
+_PER_CORE, _LEAST = 4, 16
 
 
 def _check(key: str, given: int | None) -> None:
     cores = os.cpu_count() or 1
-    most = max(_BY_CORE * cores, _LEAST)
+    most = max(_PER_CORE * cores, _LEAST)
     if given is not None and given > most:
-        raise BequeathError(f"engine.{key}: {given}; this machine has {cores} cores: give {most} at most")
+        raise BequeathError(f"engine.{key}: {given}; this machine has {cores} cores: give at most {most}")
 
 
 class LocalConfig(Section):
-    """This machine."""
+    """The work is done on this machine."""
 
     kind: Literal["local"] = "local"
     workers: int | None = Field(default=None, ge=1)
-    """Processes; 1 is this process itself. By default one for each GPU, where there are several; else 1."""
+    """Number of processes; 1 means this process itself. By default one per GPU if there are several, else 1."""
     threads: int | None = Field(default=None, ge=1)
-    """Threads of each worker; by default the machine's cores shared out."""
+    """Threads of each worker; by default the machine's cores divided by the workers."""
 
     def check_machine(self) -> None:
-        """Refuse more workers or threads than this machine can make use of.
+        """Refuse more workers or threads than this machine can use.
 
-        A finished run is read anywhere: the section itself takes any number.
+        The section itself accepts any number, because a finished run can be read on another machine.
         """
         _check("workers", self.workers)
         _check("threads", self.threads)
 
 
 class RayConfig(Section):
-    """A Ray cluster, or one that is started on this machine."""
+    """The work is done by a Ray cluster, which may be started on this machine."""
 
     kind: Literal["ray"]
     address: str | None = None
-    """Of a running cluster, such as ``auto`` or ``ray://host:10001``; by default one is started here."""
+    """Address of a running cluster, such as ``auto`` or ``ray://host:10001``; by default one is started here."""
     workers: int | None = Field(None, ge=1)
-    """Actors; by default one for each GPU, or, where there are none, as many as there are cores for."""
+    """Number of actors; by default one per GPU, or, without GPUs, as many as the cores allow."""
     cpus: float = Field(1, gt=0, le=1024)
     """Cores, and threads, of each actor."""
     gpus: float | None = Field(None, ge=0, le=1024)
-    """GPUs of each actor; by default 1 where the cluster has any."""
+    """GPUs of each actor; by default 1 if the cluster has any."""
     threads: int | None = Field(None, ge=1, le=1024)
-    """Threads of each actor; by default as many as it has cores."""
+    """Threads of each actor; by default its number of cores."""
 
     def check_machine(self) -> None:
-        """Nothing is known of a cluster's machines before it is asked."""
+        """Do nothing, since the cluster's machines are not known before it is running."""
 
 
 class OwnEngineConfig(Section):

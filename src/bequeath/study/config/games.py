@@ -1,4 +1,4 @@
-"""The games of a study file: baseline, value, and how the models are run. Sections make live objects."""
+"""The keys `baseline`, `value` and `evaluation` of a study file, and the objects that they stand for."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from bequeath.study.config.section import Section
 
 
 class BlurConfig(Section):
-    """The picture itself, blurred."""
+    """Hidden players show the blurred picture."""
 
     kind: Literal["blur"]
     sigma: float = Field(10.0, gt=0, le=1000)
 
 
 class GivenConfig(Section):
-    """Values from an .npy file."""
+    """Hidden players show values from an .npy file."""
 
     kind: Literal["given"]
     path: Path
@@ -39,21 +39,23 @@ class GivenConfig(Section):
         try:
             return baselines.given(np.load(self.path, allow_pickle=False).astype(np.float32))
         except (OSError, ValueError) as error:
-            raise BequeathError(f"baseline.path: {self.path}: no .npy array of numbers ({error})") from None
+            raise BequeathError(
+                f"baseline.path: {self.path}: not an .npy array of numbers ({error}); save it with numpy.save"
+            ) from None
 
 
 class OwnBaselineConfig(Section):
-    """A baseline that a function of the user's own makes."""
+    """A baseline from a user's own function."""
 
     kind: OwnName
-    """``module:function``; it returns a `bequeath.baselines.Baseline`."""
+    """``module:function``, which returns a `bequeath.baselines.Baseline`."""
     options: dict[str, Any] = Field(default_factory=dict)
 
     def make(self) -> Baseline:
         made = call_own(own_function(self.kind), **self.options)
         if not isinstance(made, Baseline):
             raise BequeathError(
-                f"baseline: {self.kind} gives a {type(made).__name__}; it must return a bequeath.baselines.Baseline"
+                f"baseline: {self.kind} returns a {type(made).__name__}; it must return a bequeath.baselines.Baseline"
             )
         return made
 
@@ -62,7 +64,7 @@ PlainBaseline = Literal["mean", "zero", "blur", "dataset_mean", "mask_token", "p
 
 
 def _baseline(value: Any) -> str:
-    """Which of the forms is meant: so the errors are of that one."""
+    """Which form of the section is meant, so that validation errors are about that form."""
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", value)
     if isinstance(kind, str) and ":" in kind:
         return "OwnBaselineConfig"
@@ -86,12 +88,19 @@ BaselineConfig = Annotated[
 
 
 def baseline_name(config: BaselineConfig) -> str:
-    """Which baseline it is."""
+    """The name of the baseline, or ``module:function``."""
     return config if isinstance(config, str) else config.kind
 
 
 def make_baseline(config: BaselineConfig, inputs: Callable[[], Tensor]) -> Baseline:
-    """The baseline; `inputs` gives the data whose mean is meant, as the models are given them."""
+    """Make the baseline.
+
+    Parameters
+    ----------
+    config : BaselineConfig
+    inputs : callable
+        Returns all model inputs (samples, ...), for the baseline `dataset_mean`.
+    """
     if isinstance(config, BlurConfig):
         return baselines.blur(config.sigma)
     if not isinstance(config, str):
@@ -112,7 +121,22 @@ ValueName = Annotated[
 
 
 def make_value(name: ValueName, label: int, answers: Sequence[int] | None) -> Callable[[Tensor], Tensor]:
-    """The value function for one label; `answers` are the classes' tokens where models go on with them."""
+    """Make the value function for one label.
+
+    Parameters
+    ----------
+    name : str
+        Name of the value, or ``module:function``.
+    label : int
+        Index of the class.
+    answers : sequence of int, optional
+        For `next_token`: the token of each class.
+
+    Returns
+    -------
+    callable
+        Logits (batch, classes) -> values (batch,).
+    """
     value: Any
     if name == "next_token":
         assert answers is not None
@@ -123,47 +147,47 @@ def make_value(name: ValueName, label: int, answers: Sequence[int] | None) -> Ca
         value = call_own(own_function(name), label)
         if not callable(value):
             raise BequeathError(
-                f"value: {name} gives a {type(value).__name__} for a label; it must return a function: logits (batch, "
-                "classes) -> (batch,)"
+                f"value: {name} returns a {type(value).__name__} for a label; it must return a function: logits "
+                "(batch, classes) -> (batch,)"
             )
     return value  # type: ignore[no-any-return]
 
 
-# Numbers in a batch of inputs at which CPUs are about fastest: 16 pictures of 224 pixels, 256 of 48 (measured).
+# Measured on CPUs: batches of about this many numbers are the fastest (16 pictures of 224 pixels, 256 of 48).
 _BATCH_NUMBERS = 2**21
 _LEAST, _TEXTS, _MOST = 8, 128, 256
 _LARGEST = 2**20
-# A GPU wants more at a time.
-_GPU_TIMES = 8
+# On GPUs larger batches are faster.
+_GPU_FACTOR = 8
 
 
 def _usual_batch(numbers: int | None) -> int:
-    """A power of two near the fastest size, from what one input holds."""
+    """A batch size near the fastest: a power of two, from the number of values in one input (None for texts)."""
     if numbers is None:
         return _TEXTS
     return int(min(max(2 ** round(log2(_BATCH_NUMBERS / numbers)), _LEAST), _MOST))
 
 
 class EvaluationConfig(Section, Options):  # type: ignore[misc]  # frozen, as all sections are
-    """How the models are run: as for `bequeath.evaluate`, but on cuda by default where there is one."""
+    """How the models are run: as for `bequeath.evaluate`, but by default on cuda if there is a GPU."""
 
     batch_size: int | Literal["auto"] | None = None
-    """By default from the size of the inputs, the same every time; auto: the fastest that fits into memory, found on
-    the work itself, so that numbers differ in their last digits from run to run."""
+    """By default chosen from the size of the inputs, the same every time. auto: the fastest that fits into memory,
+    measured during the run; last digits of the results then differ from run to run."""
 
     @field_validator("batch_size")
     @classmethod
     def _positive(cls, size: int | str | None) -> int | str | None:
         if isinstance(size, int) and not 1 <= size <= _LARGEST:
-            raise ValueError(f"1 to {_LARGEST:,}, or auto")
+            raise ValueError(f"{size}; give 1 to {_LARGEST:,}, or auto")
         return size
 
     def make(self, numbers: int | None) -> Evaluation:
-        """As `bequeath.evaluate` wants it; `numbers` are those of one input, None for texts."""
+        """The options of `bequeath.evaluate`. `numbers` is the number of values in one input, None for texts."""
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         size: int | None
         if self.batch_size is None:
-            size = _usual_batch(numbers) * (_GPU_TIMES if device.startswith("cuda") else 1)
+            size = _usual_batch(numbers) * (_GPU_FACTOR if device.startswith("cuda") else 1)
         else:
             size = None if isinstance(self.batch_size, str) else self.batch_size
         return Evaluation(size, **{**asdict(self), "device": device})

@@ -1,4 +1,4 @@
-"""The `masks` section of a study file: which masks are evaluated where a reading does not need all 2**n."""
+"""The `masks` section of a study file: which masks are evaluated for sparse readings."""
 
 from __future__ import annotations
 
@@ -17,61 +17,71 @@ from bequeath.study.config.section import Section
 
 
 class Masks(Section):
-    """How many masks of each sample are evaluated, and how they are drawn: the same for all models and samples."""
+    """How many masks are evaluated for each sample, and how they are drawn: the same for all models and samples."""
 
     number: Annotated[int, Field(ge=2, le=2**20)] | Literal["auto"] = 512
-    """All 2**n where there are no more. auto: doubled, from 128, until held-out R2 or the terms' errors stop
+    """Number of masks, at most all 2**n. auto: from 128, doubled until held-out R2 and the terms' errors stop
     improving."""
     design: Design = "uniform"
     """uniform, size, mostly, paired (`bequeath.draw_masks`)."""
     shown: float | None = Field(default=None, gt=0, lt=1)
-    """Share of the players that a mask shows; 0.5 by default, 0.75 for mostly."""
+    """Share of the players that a mask shows; by default 0.5, or 0.75 for mostly."""
     most: int | None = Field(default=None, ge=FIRST, le=2**20)
-    """auto: masks at most, 2,048 if left out."""
+    """auto: the largest number of masks; by default 2,048."""
 
     @model_validator(mode="after")
     def _fits(self) -> Masks:
         if self.most is not None and self.number != "auto":
-            raise ValueError("most: goes with number: auto")
+            raise ValueError("most: is for number: auto only; leave it out")
         if self.shown is not None and self.design == "size":
-            raise ValueError("shown: does not go with design: size, which shows every number of players")
+            raise ValueError(
+                "shown: does not fit design: size, which shows every number of players; leave it out"
+            )
         return self
 
     @property
     def limit(self) -> int:
-        """Masks at most."""
+        """The largest number of masks."""
         return (self.most or LIMIT) if self.number == "auto" else self.number
 
     @property
     def first(self) -> int:
-        """Masks of the first reading."""
+        """Number of masks of the first reading."""
         return min(FIRST, self.limit) if self.number == "auto" else self.number
 
     def draw(self, n_players: int, seed: int) -> NDArray[np.bool_]:
-        """As many as may be evaluated: bool, (masks, players)."""
+        """Draw as many masks as may be evaluated: bool, (masks, players)."""
         drawn = draw_masks(n_players, self.limit, self.design, shown=self.shown, seed=seed)
         return np.asarray(drawn.numpy())
 
 
 def check_masks(n_players: int, number: int, order: int) -> None:
-    """Whether sparse readings of terms up to an order can be had of so many masks of so many players.
+    """Check that masks suffice for a sparse reading.
+
+    Parameters
+    ----------
+    n_players : int
+    number : int
+        Number of masks.
+    order : int
+        The largest number of players in a term.
 
     Raises
     ------
     BequeathError
-        If not, with what is needed.
+        If there are too many players or too few masks; says what is needed.
     """
     if n_players > MOST_PLAYERS:
         raise BequeathError(
-            f"players: {n_players}; sparse readings take up to {MOST_PLAYERS}: use a coarser grid, or fewer parts"
+            f"players: {n_players}; sparse readings take at most {MOST_PLAYERS}: use a coarser grid, or fewer parts"
         )
     if order > n_players:
-        raise BequeathError(f"decomposition.order: {order} for {n_players} players")
+        raise BequeathError(f"decomposition.order: {order} for {n_players} players; give at most {n_players}")
     needed = least_masks(n_players, order)
     if number < needed:
         raise BequeathError(
-            f"masks: {number}; terms up to order {order} of {n_players} players need {needed} to be told apart: give "
-            "more masks, or a smaller decomposition.order"
+            f"masks: {number}; {needed} are needed to tell terms up to order {order} of {n_players} players apart: "
+            "give more masks, or a smaller decomposition.order"
         )
 
 

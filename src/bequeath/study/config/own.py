@@ -1,4 +1,4 @@
-"""Functions of the user's own that a study file names: players, baselines, values."""
+"""Users' own functions that a study file names as ``module:function``: players, baselines, values."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bequeath.models.named import own_function as find_function
 
 
 def own_function(name: str) -> Callable[..., Any]:
-    """The function of that name."""
+    """Import the function that ``module:function`` names."""
     return find_function(repr(name), name, "module:function, of a module that can be imported from here")
 
 
 NO_CODE = {"code": False}
-"""Validation context for studies that are only looked at: a run's folder may have come from anywhere."""
+"""Validation context that imports no functions: for studies that are only read, since a run may come from anywhere."""
 
 
 def _importable(name: str, info: ValidationInfo) -> str:
@@ -28,16 +28,16 @@ def _importable(name: str, info: ValidationInfo) -> str:
 
 
 OwnName = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"), AfterValidator(_importable)]
-"""``module:function``, which must be there, and is imported at once, unless the context is `NO_CODE`."""
+"""``module:function``. It must exist, and is imported at once, unless the context is `NO_CODE`."""
 
 
 def own_names(*settings: Any) -> list[str]:
-    """Those of some settings that name a function of the user's own, or are sections that do."""
-    names = [one if isinstance(one, str) else getattr(one, "kind", "") for one in settings]
+    """The ``module:function`` names among some settings, or among the kinds of settings that are sections."""
+    names = [setting if isinstance(setting, str) else getattr(setting, "kind", "") for setting in settings]
     return [name for name in names if ":" in name]
 
 
 def source_of(name: str) -> Path | None:
-    """The file that such a function stands in, where it has one."""
+    """The source file of a function that ``module:function`` names; None if it has none."""
     file = inspect.getsourcefile(own_function(name))
     return None if file is None else Path(file)

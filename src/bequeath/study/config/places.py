@@ -1,4 +1,4 @@
-"""What the parts of an error's place mean, and what paths in a study file are relative to."""
+"""Keys of a study file: parts of an error's place that are no keys, and paths made absolute."""
 
 from __future__ import annotations
 
@@ -9,14 +9,24 @@ from bequeath.models.hub import hub_entry
 
 
 def is_type(part: str | int) -> bool:
-    """Whether a part of an error's place is the type that was tried there, not a key."""
+    """Whether a part of an error's place is a type that pydantic tried, not a key of the file."""
     return isinstance(part, str) and (
         "[" in part or ":" in part or part.endswith("Config") or part in ("str", "int", "float")
     )
 
 
 def absolute(value: Any, base: Path, key: str = "") -> Any:
-    """Paths in a study file are relative to the file; what options hold is their functions' own."""
+    """Make the paths in a study file absolute.
+
+    Parameters
+    ----------
+    value
+        A part of the file. Values under `options` stay as they are, since only the user's function knows them.
+    base : Path
+        Folder of the file.
+    key : str
+        Key of the part.
+    """
     if key == "options":
         return value
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The `players` of a study file: one section a kind, each of which makes them."""
+"""The `players` section of a study file: one class per kind, each of which makes the players."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COUNT = AliasChoices("n_players", "n")
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What players may need of the data: the texts' tokenizer and prompt, the tables' columns."""
+    """What players may need to know about the data: the tokenizer and prompt of texts, the columns of tables."""
 
     tokenizer: Any = None
     prompt: str = "{}"
@@ -33,23 +33,23 @@ class DataFacts:
 
 
 class _Players(Section):
-    """What all kinds have; each says its `n_players` too, None where the data decide."""
+    """Base of all kinds. Each kind also has `n_players`, which is None if the data decide it."""
 
     modality: ClassVar[tuple[Modality, ...]]
     baselines: ClassVar[tuple[str, ...]]
-    """Those that fit."""
+    """The baselines that fit these players."""
 
     @property
     def influential(self) -> int | None:
-        """How many players of each sample are chosen by what the models make of it; None: no choice is made."""
+        """How many players are chosen for each sample by their influence on the models; None if none are chosen."""
         return None
 
     def make(self, facts: DataFacts) -> Players:
-        """The players of every sample, all of them where a choice is made."""
+        """Make the players, before any choice by influence."""
         raise NotImplementedError
 
     def paths(self) -> dict[str, Path]:
-        """Files that must be there, by key."""
+        """Files that must exist, by key."""
         return {}
 
 
@@ -65,18 +65,20 @@ class GridConfig(_ImagePlayers):
     rows: int = Field(ge=1, le=1024)
     cols: int = Field(ge=1, le=1024)
     cells: Literal["all", "central", "influential"] | list[int] = "all"
-    """Which cells: all; the k nearest to the centre; for each sample the k that matter most to the models; or
-    given ones (row * cols + column)."""
+    """Which cells are players: all; central: the k nearest to the centre; influential: for each sample the k that
+    matter most to the models; or a list of cells (row * cols + column)."""
     k: int | None = Field(None, ge=1)
     rest: Rest = "shown"
 
     @model_validator(mode="after")
     def _chosen(self) -> GridConfig:
-        some = self.cells in ("central", "influential")
-        if some != (self.k is not None):
-            raise ValueError("k goes with cells: central or influential, which need it")
+        needs_k = self.cells in ("central", "influential")
+        if needs_k != (self.k is not None):
+            raise ValueError("k: is needed by cells: central and influential, and by no other cells")
         if self.k is not None and self.k > self.rows * self.cols:
-            raise ValueError(f"k: {self.k} of {self.rows} x {self.cols} cells")
+            raise ValueError(
+                f"k: {self.k} of {self.rows} x {self.cols} cells; give at most {self.rows * self.cols}"
+            )
         return self
 
     @property
@@ -106,7 +108,7 @@ class SuperpixelsConfig(_ImagePlayers):
 
 
 class RegionsConfig(_ImagePlayers):
-    """Players are the regions of a label map of the images' size: .npy of integers, negative where there is none."""
+    """Players are the regions of a label map of the images' size: .npy of integers, negative outside all regions."""
 
     kind: Literal["regions"]
     path: Path
@@ -118,11 +120,13 @@ class RegionsConfig(_ImagePlayers):
 
     @cached_property
     def regions(self) -> players.Regions:
-        """The regions in the file, read once: every game asks for them."""
+        """The regions in the file, read once, because every game needs them."""
         try:
             labels = np.load(self.path, allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise BequeathError(f"players.path: {self.path}: no .npy array ({error})") from None
+            raise BequeathError(
+                f"players.path: {self.path}: not an .npy array ({error}); save it with numpy.save"
+            ) from None
         return players.regions(labels, rest=self.rest)
 
     def paths(self) -> dict[str, Path]:
@@ -133,7 +137,7 @@ class RegionsConfig(_ImagePlayers):
 
 
 class TextPlayersConfig(_Players):
-    """Players are n runs of neighbouring words, tokens or sentences; texts with fewer are not drawn."""
+    """Players are n runs of neighbouring words, tokens or sentences. Texts with fewer are not used as samples."""
 
     modality = ("text",)
     baselines = ("mask_token", "pad", "removal", "mean", "zero", "given")
@@ -145,7 +149,7 @@ class TextPlayersConfig(_Players):
 
 
 class ColumnsConfig(_Players):
-    """Players are the columns of a table, or groups of them; columns in no group are always shown."""
+    """Players are the columns of a table, or groups of columns. Columns in no group are always shown."""
 
     modality = ("table",)
     baselines = ("dataset_mean", "zero", "given")
@@ -194,11 +198,11 @@ class ChannelsConfig(_FeaturePlayers):
 
 
 class OwnPlayersConfig(_Players):
-    """Players that a function of the user's own makes."""
+    """Players from a user's own function."""
 
     modality = ("image", "text", "table")
     kind: OwnName
-    """``module:function``; it returns players: any object with `bind` (docs/games.md)."""
+    """``module:function``, which returns players: any object with `bind` (docs/games.md)."""
     n_players: int = Field(ge=1, validation_alias=COUNT)
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the function."""
@@ -207,7 +211,7 @@ class OwnPlayersConfig(_Players):
         made = call_own(own_function(self.kind), **self.options)
         if not callable(getattr(made, "bind", None)):
             raise BequeathError(
-                f"players.kind: {self.kind} gives a {type(made).__name__}; it must return players: an object with "
+                f"players.kind: {self.kind} returns a {type(made).__name__}; it must return players: an object with "
                 "bind(x, baseline, model)"
             )
         return players.players_of(made)

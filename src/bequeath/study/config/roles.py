@@ -1,4 +1,4 @@
-"""The `roles` of a study file: which of its models is which."""
+"""The `roles` section of a study file: which model is before, after, the control and a twin."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pydantic import Field, field_validator
 from bequeath.knowledge.roles import ROLES
 from bequeath.study.config.section import Section
 
-# Names that tell their role.
-_TOLD = {"pretrained": "before", "finetuned": "after", "scratch": "control"}
+# Names of models that imply a role.
+_ROLE_OF_NAME = {"pretrained": "before", "finetuned": "after", "scratch": "control"}
 _NAME = re.compile(r"[^\W_][\w.-]*( [\w.-]+)*")
 
 
@@ -22,9 +22,9 @@ class RolesConfig(Section):
     before: str
     after: str
     control: str | None = None
-    """A model that did not begin as `before` did, such as one trained from scratch."""
+    """A model that did not start from `before`, such as one trained from scratch."""
     twins: dict[str, list[str]] = Field(default_factory=dict)
-    """By role: other seeds of the same recipe."""
+    """For each role, models of the same recipe with other seeds."""
 
     @field_validator("twins", mode="before")
     @classmethod
@@ -34,7 +34,7 @@ class RolesConfig(Section):
         return {role: [names] if isinstance(names, str) else names for role, names in value.items()}
 
     def given(self) -> Iterator[tuple[str, str]]:
-        """(role, name) of all models that have one, as a comparison calls them: ``after``, ``after twin``, ..."""
+        """(role, name) of all models with a role. Roles are named as in a comparison: ``after``, ``after twin``, ..."""
         for role in ROLES:
             if getattr(self, role) is not None:
                 yield role, getattr(self, role)
@@ -43,7 +43,7 @@ class RolesConfig(Section):
                 yield f"{role} twin" + (f" {number}" if len(names) > 1 else ""), name
 
     def check(self, models: Iterable[str]) -> None:
-        """Refuse roles of no model, a model in two roles, twins of nobody."""
+        """Refuse names of no model, a model in two roles, and twins of a role that no model has."""
         known = list(models)
         taken: dict[str, str] = {}
         for role, name in self.given():
@@ -51,38 +51,43 @@ class RolesConfig(Section):
             if name not in known:
                 raise ValueError(f"{place}: no model {name!r}; models are {', '.join(known)}")
             if name in taken:
-                raise ValueError(f"{place}: {name!r} is {taken[name]} already; give another model")
+                raise ValueError(f"{place}: {name!r} is already {taken[name]}; give another model")
             taken[name] = role
         for role in self.twins:
             if role not in ROLES or getattr(self, role) is None:
                 raise ValueError(
-                    f"roles.twins: {role!r} is no role that a model has; give before, after or control"
+                    f"roles.twins: no model has the role {role!r}; give before, after or control"
                 )
 
 
-def roles_told(roles: dict[str, Any], models: Sequence[str]) -> dict[str, Any]:
-    """Roles as given, those that are left out told by the models' names."""
-    told = {_TOLD[name]: name for name in models if name in _TOLD}
-    found = {**told, **roles}
-    # A model that was given another role has no second one by its name.
-    elsewhere = [name for name in roles.values() if isinstance(name, str)]
-    found = {role: name for role, name in found.items() if role in roles or name not in elsewhere}
-    if not {"before", "after"} <= found.keys():
+def complete_roles(roles: dict[str, Any], models: Sequence[str]) -> dict[str, Any]:
+    """Complete the given roles by the names of models that imply one.
+
+    Raises
+    ------
+    ValueError
+        If no model is before, or none is after.
+    """
+    implied = {_ROLE_OF_NAME[name]: name for name in models if name in _ROLE_OF_NAME}
+    # A model with a given role does not get a second one by its name.
+    with_role = [name for name in roles.values() if isinstance(name, str)]
+    complete = {role: name for role, name in implied.items() if name not in with_role} | roles
+    if not {"before", "after"} <= complete.keys():
         raise ValueError(
             f"roles: say which model is before and which is after, such as roles: {{before: a, after: b}}; models are "
             f"{', '.join(models)} (pretrained, finetuned and scratch need no roles)"
         )
-    return found
+    return complete
 
 
 def check_names(models: Iterable[str]) -> None:
-    """Names stand in files, tables and pictures."""
+    """Refuse fewer than two models, and names that would not fit into files, tables and pictures."""
     names = list(models)
     if len(names) < 2:
-        raise ValueError("models: give two at least, such as pretrained and finetuned")
+        raise ValueError("models: give at least two, such as pretrained and finetuned")
     for name in names:
         if not _NAME.fullmatch(name):
             raise ValueError(
-                f"models: {name!r} is no name; begin with a letter or digit, and use letters, digits, -, _, . and "
-                "single blanks"
+                f"models: {name!r} is not allowed as a name; begin with a letter or digit, and use letters, digits, -, "
+                "_, . and single spaces"
             )

@@ -1,4 +1,4 @@
-"""What every section of a study file has: unknown keys and infinite numbers are refused, values do not change."""
+"""Base of all sections of a study file: they refuse unknown keys and infinite numbers, and are immutable."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-"""What every generator of random numbers takes."""
+"""A seed that all generators of random numbers accept."""
 
 
 class Section(BaseModel):

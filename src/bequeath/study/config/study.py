@@ -1,4 +1,4 @@
-"""The study file: what is compared, on what, and how. Unknown keys and missing files are refused at once."""
+"""The whole study file. Unknown keys and missing files are refused when it is loaded."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from bequeath.study.config.own import own_names
 from bequeath.study.config.places import absolute
 from bequeath.study.config.players import PlayersConfig
 from bequeath.study.config.retest import RetestConfig
-from bequeath.study.config.roles import RolesConfig, check_names, roles_told
+from bequeath.study.config.roles import RolesConfig, check_names, complete_roles
 from bequeath.study.config.section import Section, Seed
 from bequeath.study.config.text import line_of, parse, read_text
-from bequeath.study.config.told import has_unknown_key, told
 from bequeath.study.config.training import TrainingConfig, trained_names
+from bequeath.study.config.validation import has_unknown_key, one_line
 
-# What the interaction papers count as salient.
+# The interaction papers' threshold of salience.
 PAPER_SALIENT = 0.05
 
 
 class StoreConfig(Section):
-    """How tables and interactions are kept."""
+    """How tables and interactions are stored."""
 
     dtype: Literal["float32", "float64"] = "float64"
 
@@ -47,41 +47,41 @@ class StudyConfig(Section):
 
     name: str = "study"
     models: dict[str, ModelConfig]
-    """By names of the user's choice."""
+    """The models, under names of the user's choice."""
     roles: RolesConfig
-    """Who is who; models called pretrained, finetuned and scratch need no roles."""
+    """Which model is before, after, ...; models called pretrained, finetuned and scratch need no roles."""
     data: DataConfig
     players: PlayersConfig
     baseline: BaselineConfig = "mean"
     value: ValueName = "log_odds"
     samples: int = Field(24, ge=2)
-    """Held-out samples that are decomposed, balanced over classes."""
+    """Number of held-out samples whose interactions are read, balanced over classes."""
     focus: Literal["forgotten"] | None = None
-    """forgotten: three quarters of the samples are such as one of the models before and after has right and the other
-    wrong, those that are forgotten first. Shares are of such samples then."""
+    """forgotten: three quarters of the samples are ones that one of the models before and after has right and the other
+    wrong; forgotten samples come first. The shares then describe such samples."""
     accuracy_samples: int = Field(500, ge=2)
-    """Held-out samples for accuracies (at most as many as there are)."""
+    """Number of held-out samples on which accuracy is measured (at most all)."""
     decomposition: DecompositionConfig = Decomposition()
     masks: MasksConfig | None = None
-    """Of sparse readings: 512 of each sample if left out. Exact readings take all 2**n."""
+    """Masks of sparse readings; by default 512 for each sample. Exact readings take all 2**n."""
     bounds: BoundsConfig = None
     """Bounds of the preserved share over all equally sparse splits: some seconds for each sample of 9 players."""
     retest: RetestConfig | None = None
-    """Each model with a role read a second time, on an equivalent game."""
+    """Read each model with a role a second time, on an equivalent game."""
     normalise: Literal["none", "output", "l1"] = "l1"
     salient: float | None = Field(None, gt=0, lt=1)
-    """Count only interactions above this share of their sample's largest; 0.05 with decomposition: paper."""
+    """Count only interactions above this share of the sample's largest; by default all, 0.05 for paper."""
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     engine: EngineConfig = LocalConfig()
     store: StoreConfig = Field(default_factory=StoreConfig)
     training: TrainingConfig | None = None
-    """For `bequeath train`; models that it trains are of the architecture of the one before unless said otherwise."""
+    """For `bequeath train`. The models that it trains have the architecture of the model before by default."""
     seed: Seed = 0
 
     @model_validator(mode="wrap")
     @classmethod
     def _named(cls, value: Any, check: ModelWrapValidatorHandler[StudyConfig]) -> StudyConfig:
-        """Roles that names tell, and the architecture of models that are to be trained."""
+        """Complete the roles that names imply, and the architecture of models that are to be trained."""
         if not isinstance(value, dict) or not isinstance(value.get("models"), dict):
             return check(value)
         models, roles = value["models"], value.get("roles")
@@ -90,9 +90,9 @@ class StudyConfig(Section):
         training = value.get("training")
         trained = trained_names(training) if isinstance(training, dict) else ()
         try:
-            roles = roles_told(roles or {}, (*models, *trained))
+            roles = complete_roles(roles or {}, (*models, *trained))
         except ValueError:
-            # A key that is misspelt comes first, wherever it is.
+            # A misspelt key is reported first, wherever it is.
             try:
                 check({**value, "roles": {"before": "", "after": "", **(roles or {})}})
             except ValidationError as error:
@@ -114,7 +114,7 @@ class StudyConfig(Section):
         if kind not in self.players.modality:
             raise ValueError(
                 f"players: {self.players.kind} does not fit data of kind {self.data.kind}: it is for "
-                f"{' or '.join(self.players.modality)} data, these are {kind} data"
+                f"{' or '.join(self.players.modality)} data, but these are {kind} data"
             )
         own = bool(own_names(self.players, self.baseline))
         if not own and baseline_name(self.baseline) not in self.players.baselines:
@@ -123,19 +123,21 @@ class StudyConfig(Section):
                 f"{', '.join(self.players.baselines)}"
             )
         if any(m.probe for m in self.models.values()) and not self.data.has_train:
-            raise ValueError("data.train: needed by a model with probe: true (the probe is fitted on it)")
+            raise ValueError(
+                "data.train: missing; a model with probe: true needs it (the probe is fitted on it)"
+            )
         self._check_training()
         if self.retest is not None:
             reading = self.decomposition.kind
             self.retest.check(self.data, self.players, self.baseline, reading, self.samples)
         if self.bounds is not None and (self.decomposition.kind != "and-or" or self.salience is not None):
             raise ValueError(
-                "bounds: are over all equally sparse AND-OR splits: they go with decomposition: {kind: and-or} and "
-                "without salient; leave bounds out"
+                "bounds: are over all equally sparse AND-OR splits, so they need decomposition: {kind: and-or} and no "
+                "salient; leave bounds out"
             )
         if (self.value == "next_token") != (getattr(self.data, "answers", None) is not None):
             raise ValueError(
-                "value: next_token and data.answers go together (how the text goes on for each class)"
+                "value: next_token and data.answers need each other (answers: how the text continues for each class)"
             )
         return self
 
@@ -144,8 +146,8 @@ class StudyConfig(Section):
         if not decomposition.sparse:
             if self.masks is not None:
                 raise ValueError(
-                    f"masks: decomposition {decomposition.kind} is exact and takes all masks; leave masks out, or take "
-                    "decomposition: sparse"
+                    f"masks: decomposition {decomposition.kind} is exact and takes all masks; leave masks out, or "
+                    "choose decomposition: sparse"
                 )
             if n is not None:
                 check_players(n)
@@ -158,9 +160,9 @@ class StudyConfig(Section):
         return self.masks or Masks()
 
     def order(self, n_players: int) -> int:
-        """Players of a sparse reading's term at most, whatever `masks: auto` comes to."""
-        given, first = self.decomposition.order, self.sampling.first
-        return usual_order(n_players, first, self.decomposition.terms) if given is None else given
+        """The largest number of players in a term of a sparse reading; does not depend on where `masks: auto` ends."""
+        order, first = self.decomposition.order, self.sampling.first
+        return usual_order(n_players, first, self.decomposition.terms) if order is None else order
 
     def sparse_options(self, n_players: int) -> dict[str, Any]:
         """Arguments of `bequeath.fit`."""
@@ -174,20 +176,18 @@ class StudyConfig(Section):
 
     def _check_training(self) -> None:
         training = self.training
-        made_here = training is not None and training.pretraining is not None
+        pretrained_here = training is not None and training.pretraining is not None
         before = self.roles.before
         for name, model in self.models.items():
-            if model.probe and model.weights is None and not (made_here and name == before):
-                raise ValueError(f"models.{name}: probe goes with weights: those of the frozen backbone")
-        if made_here and self.models[before].weights is not None:
+            if model.probe and model.weights is None and not (pretrained_here and name == before):
+                raise ValueError(f"models.{name}: probe: needs weights of a frozen backbone")
+        if pretrained_here and self.models[before].weights is not None:
             raise ValueError(f"training.pretraining: models.{before} has weights; leave one of the two out")
         if training is None:
             return
         for name, run in training.runs.items():
             if name == before:
-                raise ValueError(
-                    f"training.{name}: is the model before; how it is trained goes under pretraining"
-                )
+                raise ValueError(f"training.{name}: is the model before; put its training under pretraining")
             if run.lora is not None and self.starts_at_random(name):
                 raise ValueError(f"training.{name}.lora: adapters need a pre-trained base; leave it out")
         if training.disturbed and self.roles.after not in training.runs:
@@ -196,28 +196,34 @@ class StudyConfig(Section):
             )
         if training.disturbed and training.runs[self.roles.after].lora is not None:
             raise ValueError(
-                "training.disturbed: does not go with adapters, which need their base as it was; leave lora out"
+                "training.disturbed: does not fit adapters, which need their base unchanged; leave lora out"
             )
 
     def starts_at_random(self, name: str) -> bool:
-        """Whether a model that is trained here starts at random: the control does, unless told otherwise."""
+        """Whether a model that is trained here starts with random weights; by default only the control does."""
         assert self.training is not None
         start = self.training.runs[name].start
         return (start or ("random" if name == self.roles.control else "before")) == "random"
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all models, those with a role first: whatever their order in the file."""
+        """Names of all models, those with a role first, regardless of their order in the file."""
         return tuple(dict.fromkeys([*(name for _, name in self.roles.given()), *self.models]))
 
     @property
     def salience(self) -> float | None:
-        """The threshold in use."""
+        """The threshold of salience in use; None counts all interactions."""
         return PAPER_SALIENT if self.salient is None and self.decomposition.kind == "paper" else self.salient
 
 
 def with_engine(config: StudyConfig, engine: dict[str, Any]) -> StudyConfig:
     """The same study on another engine.
+
+    Parameters
+    ----------
+    config : StudyConfig
+    engine : dict
+        The engine section.
 
     Raises
     ------
@@ -230,7 +236,7 @@ def with_engine(config: StudyConfig, engine: dict[str, Any]) -> StudyConfig:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise BequeathError(
-            f"{place}: not a setting of this engine, or out of range ({first['msg']})"
+            f"{place}: not a setting of this engine, or out of range ({first['msg']}); correct it or leave it out"
         ) from None
     changed.engine.check_machine()
     return changed
@@ -241,26 +247,30 @@ def load_study(path: str | Path, *, small: bool = False) -> StudyConfig:
 
     Parameters
     ----------
+    path : str or Path
     small : bool
-        Take the file's small form: each section under its key `small` takes the place of the one of that name.
+        Use the file's small form: each section under the key `small` replaces the section of the same name.
 
     Raises
     ------
     BequeathError
-        One line: file, line, key, what is wrong; or if there is no small form.
+        In one line: file, line, key, and what is wrong. Also if `small` is true but the file has no small form.
     """
     path = Path(path)
     text = read_text(path)
     raw = parse(text, path)
-    instead = raw.pop("small", None)
+    replacements = raw.pop("small", None)
     if small:
-        if not isinstance(instead, dict):
-            raise BequeathError(f"{path}: small: no such section; the study has no small form")
-        raw |= instead
+        if not isinstance(replacements, dict):
+            raise BequeathError(
+                f"{path}: small: no such section, so the study has no small form; leave --small out"
+            )
+        raw |= replacements
     try:
         config = StudyConfig.model_validate(absolute(raw, path.parent.resolve()))
     except ValidationError as error:
-        raise told(error, path, text, tuple(StudyConfig.model_fields), instead if small else {}) from None
+        known = tuple(StudyConfig.model_fields)
+        raise one_line(error, path, text, known, replacements if small else {}) from None
     try:
         config.engine.check_machine()
     except BequeathError as error:
@@ -280,8 +290,8 @@ def load_study(path: str | Path, *, small: bool = False) -> StudyConfig:
     for section, files in named.items():
         for key, value in files.items():
             if not value.exists():
-                inside = ("small",) if small and section[0] in instead else ()
-                line = line_of(text, (*inside, *section, key))
+                within = ("small",) if small and section[0] in replacements else ()
+                line = line_of(text, (*within, *section, key))
                 place = ".".join((*section, key))
                 raise BequeathError(f"{path}:{line}: {place}: no such file or folder: {value}")
     return config

@@ -1,4 +1,4 @@
-"""The `training` section of a study file: what `bequeath train` does."""
+"""The `training` section of a study file, for `bequeath train`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class LoraSection(Section):
     """Low-rank adapters."""
 
     targets: list[str] | str
-    """Names of layers, or the ends of their names; or one regular expression."""
+    """Names of layers, or the ends of their names; a single string is a regular expression."""
     rank: int = Field(8, ge=1, le=8192)
     alpha: int = Field(16, ge=1)
 
 
 class _Rate(Section):
-    """Learning rate and optimizer of one model."""
+    """Optimizer and learning rate of one model."""
 
     learning_rate: float = Field(gt=0)
     optimizer: Optimizer = "adamw"
@@ -34,27 +34,28 @@ class _Rate(Section):
 
 
 class _Budget(Section):
-    """How long, on how much."""
+    """Length of training, and its samples."""
 
     steps: int | None = Field(None, ge=1, le=10**9)
-    """Optimizer steps; or"""
+    """Optimizer steps. Give either steps or epochs."""
     epochs: float | None = Field(None, gt=0, le=10**6)
+    """Passes over the training samples."""
     batch_size: int = Field(32, ge=1, le=2**20)
     samples: int | None = Field(None, ge=2)
-    """Training samples, balanced over classes and the same for all; all of them by default."""
+    """Number of training samples, balanced over classes and the same for all models; by default all."""
     augment: Augment = "flip"
-    """Of images."""
+    """Augmentation of images."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> _Budget:
         if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give steps or epochs")
+            raise ValueError("give either steps or epochs")
         return self
 
     def _schedule(
         self, rate: _Rate, samples: int, checkpoints: int = 1, first: int | None = None
     ) -> Schedule:
-        """Checkpoints from the first one on; without it, only the end."""
+        """The schedule of a run on some number of samples; if `first` is None, only the last step is saved."""
         size = min(self.batch_size, samples)
         steps = self.steps or max(1, round((self.epochs or 0) * (samples // size)))
         return Schedule(
@@ -71,13 +72,13 @@ class RunSection(_Rate):
     """How one model is trained."""
 
     start: Literal["before", "random"] | None = None
-    """From the model before (the default), or from scratch (that of the control)."""
+    """Start from the model before, or from random weights; by default only the control starts at random."""
     freeze: str | None = None
     """Freeze all layers up to this one."""
     head_only: bool = False
-    """Train the last layer alone."""
+    """Train only the last layer."""
     lora: LoraSection | None = None
-    """Train low-rank adapters, and the head."""
+    """Train low-rank adapters and the head."""
 
     @model_validator(mode="after")
     def _one_part(self) -> RunSection:
@@ -87,32 +88,33 @@ class RunSection(_Rate):
 
 
 class PretrainingSection(_Rate, _Budget):
-    """Pre-training on other data, where it is part of the question or no weights can be had; seed: the study's."""
+    """Pre-training of the model before on other data, with the study's seed."""
 
     data: DataConfig
 
     def schedule(self, samples: int) -> Schedule:
-        """On so many samples; only the end is kept."""
+        """The schedule on some number of samples; only the last step is saved."""
         return self._schedule(self, samples)
 
 
 class TrainingConfig(_Budget):
-    """Same data, budget and augmentation for all models, for several seeds. Under the name of each model that is to be
-    trained: how it is."""
+    """Training with the same data, budget and augmentation for all models, for each seed. Under the name of each model
+    that is to be trained, a section says how."""
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, RunSection] = Field(init=False)
     checkpoints: int = Field(10, ge=1, le=10_000)
-    """Log-spaced, at most so many of each run."""
+    """The largest number of log-spaced checkpoints of each run."""
     first_checkpoint: int = Field(1, ge=0)
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
     twins: bool = False
-    """Each seed's models have those of the next seed as their twins."""
+    """Whether each seed's models have those of the next seed as their twins."""
     pretraining: PretrainingSection | None = None
-    """Where the model before has no weights: how it is trained."""
+    """How the model before is trained, if it has no weights."""
     disturbed: list[Disturbance] = Field(default_factory=list)
-    """More models like the one after, whose start was disturbed: a third of the backbone (early, middle, late) back at
-    a random start; shuffled: pre-trained on shuffled labels (needs pretraining). Or, undisturbed, a frozen backbone."""
+    """More models trained like the one after, from a disturbed start. early, middle, late: this third of the backbone
+    is set back to random weights. shuffled: pre-trained on shuffled labels (needs pretraining). frozen: the start is
+    not disturbed, but the backbone is frozen."""
 
     @property
     def runs(self) -> dict[str, RunSection]:
@@ -125,20 +127,20 @@ class TrainingConfig(_Budget):
             raise ValueError("names no model to train; give one, such as finetuned: {learning_rate: 1e-3}")
         for name in ("seeds", "disturbed"):
             if len(set(getattr(self, name))) < len(getattr(self, name)):
-                raise ValueError(f"{name}: {getattr(self, name)} has one twice")
+                raise ValueError(f"{name}: {getattr(self, name)} has an entry twice; give each once")
         if self.twins and len(self.seeds) < 2:
-            raise ValueError("twins: need two seeds at least")
+            raise ValueError("twins: need at least two seeds")
         if "shuffled" in self.disturbed and self.pretraining is None:
             raise ValueError("disturbed: shuffled needs a pretraining section, whose labels it shuffles")
         return self
 
     def schedule(self, run: RunSection, samples: int, *, end_only: bool = False) -> Schedule:
-        """Of one model's run on so many samples."""
+        """The schedule of one model's run on some number of samples."""
         if end_only:
             return self._schedule(run, samples)
         return self._schedule(run, samples, self.checkpoints, self.first_checkpoint)
 
 
 def trained_names(training: dict[str, Any]) -> tuple[str, ...]:
-    """Models that a `training` section, as it stands in the file, trains."""
+    """Names of the models that a `training` section trains, from its unchecked content."""
     return tuple(name for name in training if name not in TrainingConfig.model_fields)

@@ -1,4 +1,4 @@
-"""Studies without a study file: what a command's arguments mean, and what they leave out."""
+"""Studies without a study file, from the arguments of a command."""
 
 from bequeath.study.direct.study import Wanted, direct_study
 

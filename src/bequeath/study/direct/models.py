@@ -1,4 +1,4 @@
-"""A model in one word of the command line: what a study file would say of it."""
+"""A model's section of a study file, from one argument of the command line."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 @dataclass(frozen=True)
 class Source:
-    """A model as it was named.
+    """A model as the user gave it.
 
     Attributes
     ----------
     place : str
-        The argument, for errors: ``BEFORE``.
+        The argument, for errors, such as ``BEFORE``.
     names : tuple of str
-        What it could be called, the shortest first.
+        Possible names, the shortest first.
     section : dict
-        Its section of a study file; an adapter's has no architecture and no base yet.
+        Its section of a study file. That of an adapter has no architecture and no base yet.
     """
 
     place: str
@@ -47,43 +47,44 @@ class Source:
 
 
 def model_source(place: str, text: str, architecture: str | None) -> Source:
-    """What a word of the command line means.
+    """Interpret one argument of the command line as a model.
 
     Parameters
     ----------
     place : str
-        The argument, for errors.
+        The argument's name, for errors.
     text : str
+        The argument.
     architecture : str, optional
-        Of state files that are given alone.
+        Of state files that are given without one.
 
     Raises
     ------
     BequeathError
-        If it names no model, or a state file whose architecture nobody says.
+        If it names no model, or is a state file without an architecture.
     """
     kind, equals, given = text.partition("=")
     path = Path(text).expanduser()
     if path.is_dir():
-        return Source(place, _called(path), _folder(place, path, architecture))
+        return Source(place, _names_of(path), _folder(place, path, architecture))
     if path.is_file():
         if architecture is None:
             raise BequeathError(
-                f"{place}: {text} is a state file, and does not say of which architecture; add --arch, such as --arch "
+                f"{place}: {text} is a state file, which does not say its architecture; add --arch, such as --arch "
                 f"torchvision:resnet18, or give torchvision:resnet18={text}"
             )
-        return Source(place, _called(path), {"architecture": architecture, "weights": str(path.absolute())})
+        return Source(place, _names_of(path), {"architecture": architecture, "weights": str(path.absolute())})
     if equals and ":" in kind:
         if hub_entry(given) is not None:
             return Source(place, (kind.partition(":")[2],), {"architecture": kind, "weights": given})
         if not given or not Path(given).expanduser().exists():
             raise BequeathError(f"{place}: {text}: no such file: {given!r}; give {FORMS}")
         file = Path(given).expanduser().absolute()
-        return Source(place, _called(file), {"architecture": kind, "weights": str(file)})
+        return Source(place, _names_of(file), {"architecture": kind, "weights": str(file)})
     if kind.partition(":")[0] in SOURCES and ":" in kind:
         return Source(place, (text.partition(":")[2],), {"architecture": text, "weights": _published(text)})
     if ":" in text:
-        # The user's own function, which brings its weights.
+        # A user's own function, which loads its weights itself.
         return Source(place, (text.partition(":")[2],), {"architecture": text})
     if path.suffix.lower() in _SUFFIXES or text.startswith((".", "/", "~")) or not _HUB_NAME.fullmatch(text):
         raise BequeathError(f"{place}: no such file or folder: {text}; give {FORMS}")
@@ -91,15 +92,15 @@ def model_source(place: str, text: str, architecture: str | None) -> Source:
 
 
 def _published(architecture: str) -> str:
-    """A transformers folder holds its weights; else they are what the library publishes."""
+    """The weights of an architecture without any given: a transformers folder itself, else published ones."""
     source, _, name = architecture.partition(":")
     folder = Path(name).expanduser()
     return str(folder.absolute()) if source.startswith("transformers") and folder.is_dir() else "hub"
 
 
-def _called(path: Path) -> tuple[str, ...]:
-    whole = path.absolute()
-    return (whole.stem if path.is_file() else whole.name, f"{whole.parent.name} {whole.stem}")
+def _names_of(path: Path) -> tuple[str, ...]:
+    absolute = path.absolute()
+    return (absolute.stem if path.is_file() else absolute.name, f"{absolute.parent.name} {absolute.stem}")
 
 
 def _folder(place: str, path: Path, architecture: str | None) -> dict[str, Any]:
@@ -115,36 +116,36 @@ def _folder(place: str, path: Path, architecture: str | None) -> dict[str, Any]:
         return {"weights": str(folder)}
     if not (folder / "config.json").is_file():
         raise BequeathError(
-            f"{place}: {path}: no config.json in it, as save_pretrained writes, and no series.json of bequeath train; "
+            f"{place}: {path}: no config.json in it (of save_pretrained), and no series.json (of bequeath train); "
             f"give {FORMS}"
         )
     return {"architecture": f"transformers:{folder}", "weights": str(folder)}
 
 
-def named(sources: Sequence[Source], roles: Sequence[str]) -> list[str]:
-    """A name for each model: as its file is called, with its folder where others are called so, or else its role."""
-    first, second = ([_clean(source.names[place]) for source in sources] for place in (0, -1))
-    names = [longer if first.count(short) > 1 else short for short, longer in zip(first, second, strict=True)]
+def unique_names(sources: Sequence[Source], roles: Sequence[str]) -> list[str]:
+    """A name for each model: that of its file, with its folder if another file has the same name, or else its role."""
+    short, long = ([_allowed(source.names[position]) for source in sources] for position in (0, -1))
+    names = [longer if short.count(name) > 1 else name for name, longer in zip(short, long, strict=True)]
     return names if all(names) and len(set(names)) == len(names) else list(roles)
 
 
-def _clean(name: str) -> str:
-    """A name as a study file takes it."""
+def _allowed(name: str) -> str:
+    """A name with only the characters that a study file allows."""
     return re.sub(r"[^\w.-]+", " ", name).strip(" _.-")
 
 
 def on_base(source: Source, base: Source) -> Source:
-    """An adapter on the model that it is compared with.
+    """An adapter with the model before as its base.
 
     Raises
     ------
     BequeathError
-        If that is no whole model with weights.
+        If that model is an adapter itself, or has no weights.
     """
     if base.adapter or base.section.get("weights") is None:
         raise BequeathError(
-            f"{source.place}: {source.section['weights']} is a PEFT adapter, and BEFORE, which it is put onto, has no "
-            "weights to take; write a study file (bequeath init) and give its base there"
+            f"{source.place}: {source.section['weights']} is a PEFT adapter, but BEFORE, its base, has no weights that "
+            "can be read; write a study file (bequeath init) and give its base there"
         )
     section = {**base.section, "base": base.section["weights"], "weights": source.section["weights"]}
     return Source(source.place, source.names, section)

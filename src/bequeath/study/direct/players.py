@@ -1,4 +1,4 @@
-"""Players, and what hides them, where a study file does not say."""
+"""Players and baselines of a study without a study file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bequeath.errors import BequeathError
 from bequeath.games.inputs import Modality
 
 FEWEST, MOST = 3, 12
-"""Runs of words of a text."""
+"""The smallest and the largest number of runs of words in a text."""
 _GRID = re.compile(r"(\d+) *x *(\d+)")
 
 USUAL: dict[Modality, dict[str, Any]] = {
@@ -21,12 +21,17 @@ USUAL: dict[Modality, dict[str, Any]] = {
 
 
 def cells(given: str) -> dict[str, Any]:
-    """Cells of a grid, or superpixels.
+    """The `players` section of pictures: cells of a grid, or superpixels.
+
+    Parameters
+    ----------
+    given : str
+        Rows and columns, such as ``6x6``, or a number of superpixels.
 
     Raises
     ------
     BequeathError
-        If it is neither ``6x6`` nor a number.
+        If it is neither.
     """
     grid = _GRID.fullmatch(given)
     if grid is not None:
@@ -38,18 +43,34 @@ def cells(given: str) -> dict[str, Any]:
 
 
 def runs_of_words(texts: Sequence[str], samples: int) -> int:
-    """How many: so that there are twice as many texts to choose from as are read."""
+    """Choose a number of runs of words: twice as many texts as samples must have at least that many words.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        All held-out texts.
+    samples : int
+        How many of them are read.
+    """
     lengths = sorted((len(text.split()) for text in texts), reverse=True)
     return max(FEWEST, min(MOST, lengths[min(2 * samples, len(lengths)) - 1]))
 
 
 def number(argument: str, given: str, forms: str = "a number") -> int:
-    """A whole number.
+    """Read a whole number.
+
+    Parameters
+    ----------
+    argument : str
+        Name of the option; begins the error.
+    given : str
+    forms : str
+        What can be given, for the error.
 
     Raises
     ------
     BequeathError
-        If it is none.
+        If it is not a whole number.
     """
     if not given.isdecimal():
         raise BequeathError(f"{argument}: {given!r}; give {forms}")

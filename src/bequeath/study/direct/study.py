@@ -1,4 +1,4 @@
-"""A study of two models, and of a control and twins, from the arguments of a command; what they leave out is chosen."""
+"""A study of two models, a control and twins, from the arguments of a command; the other settings are chosen here."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from bequeath.models.model_preprocessing import preprocessing_of
 from bequeath.models.weights import saved_outputs
 from bequeath.study.config import StudyConfig
 from bequeath.study.config.data import DataConfig, modality
-from bequeath.study.config.told import told
+from bequeath.study.config.validation import one_line
 from bequeath.study.direct.data import data_section
-from bequeath.study.direct.models import Source, model_source, named, on_base
+from bequeath.study.direct.models import Source, model_source, on_base, unique_names
 from bequeath.study.direct.players import USUAL, cells, number, runs_of_words
 from bequeath.study.loading.inputs import StudyInputs
 
-# Enough for an interval, and with two models of a ResNet-18's size some minutes' work on two cores.
+# Enough for an interval; with two models of a ResNet-18's size this takes some minutes on two cores.
 _SAMPLES, _MASKS = 24, 256
-# Whole samples are cheap, and the more there are, the more of what was forgotten is seen.
-_TESTED = 2000
+# Accuracy is cheap to measure, and more samples show more of what was forgotten.
+_ACCURACY_SAMPLES = 2000
 _HOLDOUT = 0.5
 _USUAL_SIZE = 224
-_LOOKED_AT = 16
+# Number of pictures whose sizes are compared.
+_SIZES_CHECKED = 16
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user asks for; None: to be chosen.
+    """The user's request. Settings that are None are chosen by `direct_study`.
 
     Attributes
     ----------
     before, after, control : str
-        Models, as `model_source` takes them.
+        Models, as for `model_source`.
     twins : sequence of str
-        Other seeds of the recipe of the model after.
-    data, train, text, label
-        As `data_section` takes them.
+        Models of the same recipe as the model after, with other seeds.
+    data, train, text, label : str
+        As for `data_section`.
     architecture : str
         Of state files.
     players : str
@@ -50,10 +51,11 @@ class Wanted:
     masks : str
         A number or ``auto``.
     samples, size, seed : int
+        Number of samples, size of pictures in pixels, and seed.
     focus : {"forgotten"}, optional
         Read mostly samples that one of the models before and after has right and the other wrong.
     training : bool
-        Whether training data are needed in any case, not for probes alone.
+        Whether training data are always needed, not only for probes.
     """
 
     before: str
@@ -75,16 +77,22 @@ class Wanted:
 
 
 def direct_study(wanted: Wanted) -> tuple[StudyConfig, list[str]]:
-    """The study that is asked for, and in a line each what was chosen in it.
+    """Make a study from a request.
+
+    Returns
+    -------
+    config : StudyConfig
+    chosen : list of str
+        The settings that were chosen, one line each.
 
     Raises
     ------
     BequeathError
-        If a model or the data cannot be used: the argument is named.
+        If a model or the data cannot be used; names the argument.
     """
     sources = _sources(wanted)
     data = data_section(wanted.data, wanted.train, wanted.text, wanted.label)
-    names = dict(zip(sources, named(list(sources.values()), list(sources)), strict=True))
+    names = dict(zip(sources, unique_names(list(sources.values()), list(sources)), strict=True))
     twins = [names[role] for role in sources if role.startswith("twin")]
     roles: dict[str, Any] = {role: names[role] for role in ("before", "after", "control") if role in names}
     content: dict[str, Any] = {
@@ -97,21 +105,21 @@ def direct_study(wanted: Wanted) -> tuple[StudyConfig, list[str]]:
         "seed": wanted.seed,
         **({} if wanted.focus is None else {"focus": wanted.focus}),
     }
-    said = _sizes(wanted, content, sources["before"])
+    chosen = _choose_size(wanted, content, sources["before"])
     inputs = StudyInputs(_checked(content))
-    said += _heads(content, sources, names, inputs, wanted.training)
+    chosen += _choose_probes(content, sources, names, inputs, wanted.training)
     held_out = _held_out(inputs.data, content)
     content["samples"] = min(_SAMPLES, len(held_out)) if wanted.samples is None else wanted.samples
-    content["accuracy_samples"] = max(2, min(_TESTED, len(held_out)))
-    said += _players(wanted, content, held_out, inputs)
-    return _checked(content), said
+    content["accuracy_samples"] = max(2, min(_ACCURACY_SAMPLES, len(held_out)))
+    chosen += _choose_players(wanted, content, held_out, inputs)
+    return _checked(content), chosen
 
 
 def _sources(wanted: Wanted) -> dict[str, Source]:
     given = {"before": wanted.before, "after": wanted.after}
     if wanted.control is not None:
         given["control"] = wanted.control
-    given |= {f"twin {number}": one for number, one in enumerate(wanted.twins, 1)}
+    given |= {f"twin {number}": twin for number, twin in enumerate(wanted.twins, 1)}
     sources: dict[str, Source] = {}
     for role, text in given.items():
         place = role.upper() if role in ("before", "after") else f"--{role.partition(' ')[0]}"
@@ -119,7 +127,7 @@ def _sources(wanted: Wanted) -> dict[str, Source]:
         sources[role] = on_base(source, sources["before"]) if source.adapter and sources else source
     if sources["before"].adapter:
         raise BequeathError(
-            f"BEFORE: {wanted.before} is a PEFT adapter, not a whole model; give the model that it is put onto"
+            f"BEFORE: {wanted.before} is a PEFT adapter, not a whole model; give the model that it adapts"
         )
     return sources
 
@@ -132,7 +140,7 @@ def _checked(content: Mapping[str, Any]) -> StudyConfig:
     try:
         return StudyConfig.model_validate(content)
     except ValidationError as error:
-        raise told(error, "arguments", "", tuple(StudyConfig.model_fields), {}) from None
+        raise one_line(error, "arguments", "", tuple(StudyConfig.model_fields), {}) from None
 
 
 def _masks(given: str | None) -> int | str:
@@ -141,22 +149,22 @@ def _masks(given: str | None) -> int | str:
     return given if given == "auto" else number("--masks", given, "a number or auto")
 
 
-def _sizes(wanted: Wanted, content: dict[str, Any], before: Source) -> list[str]:
-    """The pictures' size, where neither the user nor the model before says it."""
+def _choose_size(wanted: Wanted, content: dict[str, Any], before: Source) -> list[str]:
+    """Choose the size of pictures, if neither the user nor the model before's library gives it."""
     data = content["data"]
     if _modality(data) != "image":
         if wanted.size is not None:
-            raise BequeathError(f"--size: is of pictures; {wanted.data} holds none")
+            raise BequeathError(f"--size: is for pictures, but {wanted.data} holds none; leave it out")
         return []
     if wanted.size is not None:
         data["size"] = wanted.size
         return []
     if preprocessing_of(before.section["architecture"], before.section.get("weights")) is not None:
         return []
-    # A builder of the user's own: small square pictures are mostly given as they are.
+    # Models of users' own builders mostly take small square pictures in their own size.
     pictures = StudyInputs(_checked(content)).data
     sizes = (
-        {pictures.open(i).size for i in range(min(len(pictures), _LOOKED_AT))}
+        {pictures.open(i).size for i in range(min(len(pictures), _SIZES_CHECKED))}
         if isinstance(pictures, Images)
         else set()
     )
@@ -164,20 +172,20 @@ def _sizes(wanted: Wanted, content: dict[str, Any], before: Source) -> list[str]
     side = width if width == height else _USUAL_SIZE
     data["size"] = side
     return [
-        f"pictures are given at {side} x {side} pixels, normalised as ImageNet's: nothing says how "
-        f"{content['roles']['before']} was trained (--size; mean and std in a study file)"
+        f"pictures have {side} x {side} pixels and ImageNet's normalisation, since the preprocessing of "
+        f"{content['roles']['before']} is not known (change it by --size, or by mean and std in a study file)"
     ]
 
 
-def _heads(
+def _choose_probes(
     content: dict[str, Any],
     sources: Mapping[str, Source],
     names: Mapping[str, str],
     inputs: StudyInputs,
     training: bool,
 ) -> list[str]:
-    """A probe on each backbone whose head is for other classes, or that has none."""
-    classes, said = len(inputs.classes), []
+    """Choose a probe for each backbone whose head is for other classes, or that has none."""
+    classes, chosen = len(inputs.classes), []
     for role, source in sources.items():
         section = content["models"][names[role]]
         weights = section.get("weights")
@@ -195,48 +203,52 @@ def _heads(
             )
         section["probe"] = True
         has = "no head" if outputs is None else f"{outputs:,} outputs"
-        said.append(
-            f"{source.place}: {names[role]} has {has}, the data have {classes} classes: a linear probe on its "
+        chosen.append(
+            f"{source.place}: {names[role]} has {has}, but the data have {classes} classes: a linear probe on its "
             "features is read instead"
         )
     data = content["data"]
-    probed = any(one.get("probe") for one in content["models"].values())
+    probed = any(section.get("probe") for section in content["models"].values())
     if (probed or training) and inputs.train is None:
         data["holdout"] = _HOLDOUT
-        what = f"{1 - _HOLDOUT:.0%} of the data"
-        said.append(
-            (f"{what} stand for the training data" if training else f"the probe is fitted on {what}")
-            + ", the rest is held out (--train gives training data)"
+        part = f"{1 - _HOLDOUT:.0%} of the data"
+        chosen.append(
+            (f"{part} serve as training data" if training else f"the probe is fitted on {part}")
+            + ", the rest is held out (give training data by --train)"
         )
-    return said
+    return chosen
 
 
 def _held_out(data: Dataset, content: Mapping[str, Any]) -> Dataset:
-    """Data that stay held out."""
+    """The samples that stay held out once part of the data serves for training."""
     share = content["data"].get("holdout")
     return data if share is None else split(data, share, content["seed"])[1]
 
 
-def _players(wanted: Wanted, content: dict[str, Any], held_out: Dataset, inputs: StudyInputs) -> list[str]:
-    """Cells, runs of words or columns; and a filler that the tokenizer has."""
+def _choose_players(
+    wanted: Wanted, content: dict[str, Any], held_out: Dataset, inputs: StudyInputs
+) -> list[str]:
+    """Choose cells, runs of words or columns, and for texts a filler that the tokenizer has."""
     if inputs.modality == "table":
         if wanted.players is not None:
             raise BequeathError(
-                "--players: those of a table are its columns; leave it out, or group them in a study file"
+                "--players: the players of a table are its columns; leave it out, or group them in a study file"
             )
         return []
     if inputs.modality == "image":
         if wanted.players is not None:
             content["players"] = cells(wanted.players)
         return []
-    said = []
+    chosen = []
     if wanted.players is None:
         count = runs_of_words([str(held_out[i].x) for i in range(len(held_out))], content["samples"])
-        said.append(f"texts are read as {count} runs of words; shorter ones are passed over (--players)")
+        chosen.append(
+            f"players are {count} runs of words; texts with fewer words are not used (change it by --players)"
+        )
     else:
         count = number("--players", wanted.players)
     content["players"] = {"kind": "words", "n_players": count}
     if inputs.tokenizer.mask_token is None:
         content["baseline"] = "removal"
-        said.append("hidden words are removed: the tokenizer has no mask token")
-    return said
+        chosen.append("hidden words are removed, since the tokenizer has no mask token")
+    return chosen

@@ -1,1 +1,1 @@
-"""Where a study's tasks are done: in this process, in several, or on a Ray cluster; same tasks, same store."""
+"""Engines do a study's tasks: in this process, in several processes, or on a Ray cluster."""

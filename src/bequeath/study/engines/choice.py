@@ -1,4 +1,4 @@
-"""The engine that a study asks for."""
+"""Makes the engine that a study names."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from bequeath.study.loading.parts import StudyParts
 
 
 def make_engine(config: EngineConfig, parts: StudyParts) -> Engine:
-    """The engine of a study file's `engine` section; `parts` are those of this process."""
+    """Make the engine of a study file's `engine` section; `parts` are those of this process."""
     if isinstance(config, RayConfig):
-        # Ray need not be installed for the other engine.
+        # Imported only here, because Ray need not be installed for the other engine.
         from bequeath.study.engines.ray import RayEngine
 
         return RayEngine(config)

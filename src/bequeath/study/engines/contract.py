@@ -1,4 +1,4 @@
-"""What every engine offers."""
+"""The contract of all engines."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from bequeath.study.engines.worker import Spec
 
 
 class StartError(BequeathError):
-    """A worker cannot begin at all: no task would fare better."""
+    """A worker cannot start, so no task can be done."""
 
 
 class Slot(Protocol):
-    """One worker's place: what is in it can die and be replaced."""
+    """A place for one worker, which can die and be replaced."""
 
     def start(self) -> Future[Any]:
-        """Put a new worker there, in the place of one that died too; done once it can take tasks."""
+        """Start a new worker, also after one died. The future is done once the worker accepts tasks."""
         ...
 
     def submit(self, task: Task) -> Future[Any]:
-        """Have a task done."""
+        """Let the worker do a task."""
         ...
 
     def died(self, error: BaseException) -> bool:
-        """Whether an error says that the worker is gone."""
+        """Whether an error means that the worker died."""
         ...
 
 
 class Engine(Protocol):
-    """Opens slots and closes them: `with engine(spec) as slots`. `threads` are those of each worker."""
+    """Opens and closes slots: `with engine(spec) as slots`. `threads` is the number of threads of each worker."""
 
     workers: int
     threads: int

@@ -1,4 +1,4 @@
-"""Tasks go to free workers, workers that die are replaced, tasks that fail are tried again, and in the end recorded."""
+"""Hands tasks to free workers, replaces workers that die, and tries failed tasks again before it reports them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,24 @@ from bequeath.study.engines.tasks import Agenda, Outcome, Task
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
-# Errors of the machine, not of a task: trying again, or going on, would fail the same way.
+# Errors of the machine, not of a task: every further attempt would fail in the same way.
 _NO_ROOM = {*NO_ROOM, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def dispatch(slots: Sequence[Slot], agenda: Agenda) -> Iterator[list[Outcome]]:
-    """Have an agenda done; gives what has come to its end since the last time, in any order.
+    """Do all tasks of an agenda.
 
-    Workers that are slow to start, or find no room on a cluster, are not waited for while others do the work.
+    Workers that are slow to start, or find no room on a cluster, are not waited for while others work.
+
+    Parameters
+    ----------
+    slots : sequence of Slot
+    agenda : Agenda
+
+    Yields
+    ------
+    list of Outcome
+        Tasks that are done, or failed for good, since the last time, in any order.
 
     Raises
     ------
@@ -35,7 +45,7 @@ def dispatch(slots: Sequence[Slot], agenda: Agenda) -> Iterator[list[Outcome]]:
         If the disk is full.
     """
     pool = _Pool(slots)
-    failed: Counter[Task] = Counter()
+    failures: Counter[Task] = Counter()
     while True:
         pool.hand_out(agenda)
         if not pool.running and pool.idle:
@@ -49,30 +59,30 @@ def dispatch(slots: Sequence[Slot], agenda: Agenda) -> Iterator[list[Outcome]]:
                 continue
             if _is_fatal(error):
                 raise error
-            failed[task] += 1
-            said = str(error) if isinstance(error, BequeathError) else f"{type(error).__name__}: {error}"
-            logger.warning("%s failed, attempt %d of %d: %s", task, failed[task], ATTEMPTS, said)
+            failures[task] += 1
+            reason = str(error) if isinstance(error, BequeathError) else f"{type(error).__name__}: {error}"
+            logger.warning("%s failed, attempt %d of %d: %s", task, failures[task], ATTEMPTS, reason)
             if slot.died(error):
-                said = f"the worker died ({said})"
+                reason = f"the worker died ({reason})"
                 pool.start(slot)
             else:
                 pool.free(slot, task)
-            if failed[task] < ATTEMPTS:
-                agenda.again(task)
+            if failures[task] < ATTEMPTS:
+                agenda.repeat(task)
             elif len(task.samples) > 1:
-                # One bad sample costs that sample, not those beside it.
+                # Try each sample alone, so that a bad sample does not cost the others of its group.
                 for sample in task.samples:
                     alone = replace(task, samples=(sample,))
-                    failed[alone] = ATTEMPTS - 1
-                    agenda.again(alone)
+                    failures[alone] = ATTEMPTS - 1
+                    agenda.repeat(alone)
             else:
-                ended.append(Outcome(task, error=said, attempts=ATTEMPTS))
+                ended.append(Outcome(task, error=reason, attempts=ATTEMPTS))
         if ended:
             yield ended
 
 
 class _Pool:
-    """Which workers are starting, idle or at work."""
+    """Tracks which workers are starting, idle or at work."""
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         self.idle: list[tuple[Slot, int | None]] = []
@@ -94,7 +104,7 @@ class _Pool:
             self.running[slot.submit(task)] = slot, task
 
     def ended(self) -> list[tuple[Future[Any], Slot, Task]]:
-        """Wait until something happens; gives the tasks that came to an end, well or not."""
+        """Wait until a worker starts or a task ends, and return the tasks that ended, successfully or not."""
         done = wait([*self.running, *self._starting], return_when=FIRST_COMPLETED).done
         for future in done & self._starting.keys():
             slot = self._starting.pop(future)

@@ -1,4 +1,4 @@
-"""Workers on this machine: this process, or processes of their own, one for each GPU where there are several."""
+"""Workers on this machine: this process, or several processes, by default one per GPU."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from bequeath.study.engines.tasks import Task
 from bequeath.study.engines.worker import Spec, Worker
 from bequeath.study.loading.parts import StudyParts
 
-# Of Linux's <sys/prctl.h>.
+# From Linux's <sys/prctl.h>.
 _PR_SET_PDEATHSIG = 1
 
 
 class _Here:
-    """A worker in this process: nothing to start, and nothing to wait for."""
+    """A worker in this process, which does each task at once."""
 
     def __init__(self, spec: Spec, parts: StudyParts) -> None:
         self._worker = Worker(spec, parts)
@@ -53,10 +53,10 @@ def _done(work: Callable[[], Any]) -> Future[Any]:
 
 
 class _Process(ExecutorSlot):
-    """A process of its own, with a GPU of its own where there are any."""
+    """A worker in its own process, with its own GPU if there are any."""
 
     def __init__(self, spec: Spec, gpu: str | None) -> None:
-        # Forked processes would inherit the locks of torch's threads, but not the threads.
+        # Spawned, because forked processes would inherit the locks of torch's threads, but not the threads.
         context = multiprocessing.get_context("spawn")
         super().__init__(spec, partial(ProcessPoolExecutor, 1, context, _prepare, (gpu,)))
 
@@ -67,7 +67,7 @@ class _Process(ExecutorSlot):
         processes = list((pool._processes or {}).values())
         super().stop()
         for process in processes:
-            process.kill()  # every chunk is written whole or not at all
+            process.kill()  # safe, because every chunk is written completely or not at all
         for process in processes:
             process.join()
 
@@ -75,20 +75,20 @@ class _Process(ExecutorSlot):
 def _prepare(gpu: str | None) -> None:
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    # A terminal interrupts all of its processes: the leader stops the others.
+    # A terminal interrupts all its processes. Workers ignore this, because the leading process stops them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _die_with_parent() -> None:
-    """Where the system can, it ends this process with its parent, even in the middle of what no thread can stop."""
+    """Let Linux kill this process when its parent dies, even in computations that no thread can interrupt."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _end_with_parent() -> None:
-    """A worker whose leader was killed has nobody to tell what it finds."""
+    """End this process when the leading process is gone, since nobody would use its results."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -109,14 +109,14 @@ class LocalEngine:
         config.check_machine()
         self._config, self._parts = config, parts
         device = parts.inputs.how.device or "cpu"
-        # A device that the study names with its number is for one worker.
+        # A device with a number, such as cuda:1, is used by one worker only.
         self._gpus = gpus() if device == "cuda" else []
         self.workers = config.workers or max(1, len(self._gpus))
         self.threads = config.threads or max(1, torch.get_num_threads() // self.workers)
 
     @contextmanager
     def __call__(self, spec: Spec) -> Iterator[list[Slot]]:
-        """Start the workers, and stop them in the end, however it comes."""
+        """Start the workers, and stop them at the end, also after an error."""
         spec = replace(spec, threads=self.threads)
         if self.workers == 1:
             before = torch.get_num_threads()
@@ -125,13 +125,13 @@ class LocalEngine:
             finally:
                 torch.set_num_threads(before)
             return
-        places = [
+        slots = [
             _Process(spec, self._gpus[i % len(self._gpus)] if self._gpus else None)
-            # More than there are tables would have nothing to do.
+            # Never more workers than tables.
             for i in range(min(self.workers, len(spec.plan.checkpoints) * len(spec.plan.samples)))
         ]
         try:
-            yield list(places)
+            yield list(slots)
         finally:
-            for place in places:
-                place.stop()
+            for slot in slots:
+                slot.stop()

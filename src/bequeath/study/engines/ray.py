@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster: actors that hold the data and a model each."""
+"""Workers on a Ray cluster: actors that each hold the data and one model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bequeath.study.engines.contract import Slot
 from bequeath.study.engines.tasks import Task
 from bequeath.study.engines.worker import Spec, Worker
 
-# Ray asks its users whether it may report usage; a library has no answer to give for them.
+# Ray asks users whether it may report usage. A library must not answer for them, so reporting is off.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
@@ -31,12 +31,12 @@ except ImportError:
     raise BequeathError('engine: ray is not installed: pip install "bequeath[ray]"') from None
 
 
-# Seconds that the head of a cluster may take to answer.
-_PATIENCE = 10.0
+# Seconds to wait for an answer of the cluster's head.
+_TIMEOUT = 10.0
 
 
 class _Actor:
-    """What runs on a node."""
+    """The actor that runs on a node."""
 
     def begin(self, spec: Spec) -> None:
         try:
@@ -72,7 +72,7 @@ class _Slot:
 
 
 def _future(reference: Any) -> Future[Any]:
-    """A future that fails with the task's own error, not with the wrapping that Ray sends it in."""
+    """A future that fails with the task's own error, without Ray's wrapper around it."""
     plain: Future[Any] = Future()
 
     def hand_over(done: Future[Any]) -> None:
@@ -86,19 +86,19 @@ def _future(reference: Any) -> Future[Any]:
     return plain
 
 
-def _knock(address: str | None) -> None:
-    """Does anybody answer? Ray itself would go on asking for minutes."""
+def _check_answer(address: str | None) -> None:
+    """Raise an error if nothing answers at an address; Ray itself would try for minutes."""
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+        socket.create_connection((host, int(port)), timeout=_TIMEOUT).close()
 
 
 @contextmanager
 def _loopback() -> Iterator[None]:
-    """Have a cluster that is started here listen to this machine alone: it runs what anybody sends it.
+    """Let a cluster that is started here listen to this machine only, since it runs any code that it is sent.
 
-    Ray does so where it takes clusters of several machines for impossible, and turns an address of the loopback that
-    it is given into the machine's own.
+    Ray replaces a loopback address by the machine's own, unless it believes that clusters of several machines are
+    impossible. Clearing ENABLE_RAY_CLUSTER makes it believe that.
     """
     from ray._private import ray_constants
 
@@ -111,7 +111,7 @@ def _loopback() -> Iterator[None]:
 
 
 class RayEngine:
-    """Workers on a Ray cluster: a running one by its address, or one that is started here for the time of the run."""
+    """Workers on a Ray cluster: a running one, or one that is started here for this run."""
 
     def __init__(self, config: RayConfig) -> None:
         self._config = config
@@ -123,22 +123,23 @@ class RayEngine:
         if not 1 <= self.workers <= room:
             raise BequeathError(
                 f"engine.workers: {self.workers}; the cluster has room for {room} ({cpus:g} CPUs and {gpus:g} GPUs; a "
-                f"worker has {config.cpus:g} and {self._gpus:g})"
+                f"worker needs {config.cpus:g} and {self._gpus:g}); give a number from 1 to {room}, or fewer cpus or "
+                "gpus"
             )
 
     def _resources(self) -> tuple[float, float]:
-        """CPUs and GPUs of the cluster; one that is started here will have this machine's."""
+        """CPUs and GPUs of the cluster; a cluster that is started here has this machine's."""
         if self._config.address is None and not ray.is_initialized():
             return psutil.cpu_count() or 1, torch.cuda.device_count()
         with self._connected():
-            there = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        return there.get("CPU", 0), there.get("GPU", 0)
+            resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return resources.get("CPU", 0), resources.get("GPU", 0)
 
     @contextmanager
     def __call__(self, spec: Spec) -> Iterator[list[Slot]]:
-        """Start the actors, and stop them in the end, however it comes."""
+        """Start the actors, and stop them at the end, also after an error."""
         with self._connected():
-            # Sent once, not with every actor.
+            # Sent to the cluster once instead of with every actor.
             shared = ray.put(replace(spec, threads=self.threads))
             slots = [_Slot(shared, self._config.cpus, self._gpus) for _ in range(self.workers)]
             try:
@@ -149,11 +150,11 @@ class RayEngine:
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
-        if ray.is_initialized():  # by whoever called us
+        if ray.is_initialized():  # by the caller, who also shuts it down
             yield
             return
         try:
-            _knock(self._config.address)
+            _check_answer(self._config.address)
             with nullcontext() if self._config.address else _loopback():
                 ray.init(
                     address=self._config.address or "local",
@@ -163,7 +164,8 @@ class RayEngine:
                 )
         except (OSError, ValueError, RuntimeError) as error:
             raise BequeathError(
-                f"engine.address: {self._config.address}: no Ray cluster there ({error})"
+                f"engine.address: {self._config.address}: no Ray cluster there ({error}); start it, or correct the "
+                "address"
             ) from None
         try:
             yield

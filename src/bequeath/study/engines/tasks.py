@@ -1,4 +1,4 @@
-"""What is left to do, handed out in tasks of fixed make-up: whoever does them, and whenever, finds the same numbers."""
+"""The remaining work of a run, in tasks of fixed samples, so that results do not depend on which worker does them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 from bequeath.study.store.store import DONE, Stage, Store
 
-# Entries of all tables that are decomposed together: a few seconds' work, and what a killed run can lose of it.
-_TOGETHER = 2**17
-# Samples whose bounds are found together, and whose tables are read sparsely together: some seconds' work.
-_BOUNDED, _SPARSE = 4, 8
+# Entries of all tables in one task of exact decomposition: a few seconds' work, which a killed run can lose.
+_EXACT_ENTRIES = 2**17
+# Samples in one task of bounds, and of sparse readings: some seconds' work.
+_BOUNDS_SAMPLES, _SPARSE_SAMPLES = 4, 8
 
 
 @dataclass(frozen=True)
 class Task:
-    """Some samples of one checkpoint in one stage; none for accuracies, which have samples of their own."""
+    """Some samples of one checkpoint in one stage. Accuracy tasks list no samples, since they use all of theirs."""
 
     stage: Stage
     checkpoint: int | None
-    """None: of all checkpoints together."""
+    """None means all checkpoints together."""
     samples: tuple[int, ...]
 
 
@@ -36,59 +36,63 @@ class Outcome:
 
 
 def group_size(stage: Stage, entries: int, *, sparse: bool = False) -> int:
-    """How many samples make a task: one value table, or as many tables as are best worked on together."""
-    exact = max(1, min(256, _TOGETHER // entries))
-    together = {"interactions": _SPARSE if sparse else exact, "bounds": _BOUNDED}
-    return together.get(stage, 1)
+    """The number of samples in a task of a stage, for tables with `entries` entries."""
+    exact = max(1, min(256, _EXACT_ENTRIES // entries))
+    sizes = {"interactions": _SPARSE_SAMPLES if sparse else exact, "bounds": _BOUNDS_SAMPLES}
+    return sizes.get(stage, 1)
 
 
 class Agenda:
-    """The tasks of some stages, made as they are asked for: memory grows with one checkpoint's samples, not with all.
+    """The tasks of some stages. They are made on demand, so memory holds those of a few checkpoints only.
 
     Parameters
     ----------
     store : Store
-        Tells what is done.
-    sizes : dict
-        Samples in a task by stage, always counted from the first one: a group is done whole or again.
+        Knows what is done.
+    sizes : dict of str to int
+        Samples in a task, by stage. Groups are counted from the first sample, and a group is always done as a whole.
     jointly : bool
         Whether a sample's checkpoints are decomposed together.
     """
 
     def __init__(self, store: Store, sizes: Mapping[Stage, int], *, jointly: bool = False) -> None:
         self._store, self._sizes = store, sizes
-        self._whole = {"bounds", "interactions"} if jointly else {"bounds"}
-        self._rows = self._left()
+        # Stages whose tasks concern all checkpoints together.
+        self._of_all = {"bounds", "interactions"} if jointly else {"bounds"}
+        self._remaining = self._by_checkpoint()
         self._open: dict[int | None, deque[Task]] = {}
-        self._again: deque[Task] = deque()
+        self._repeated: deque[Task] = deque()
 
-    def _left(self) -> Iterator[tuple[int | None, list[Task]]]:
+    def _by_checkpoint(self) -> Iterator[tuple[int | None, list[Task]]]:
         for checkpoint in (*range(self._store.shape[0]), None):
-            # All stages of a checkpoint together: its model is loaded once.
-            stages = [stage for stage in self._sizes if (stage in self._whole) == (checkpoint is None)]
-            tasks = [task for stage in stages for task in self._of(stage, checkpoint)]
+            # All stages of a checkpoint come together, so that its model is loaded once.
+            stages = [stage for stage in self._sizes if (stage in self._of_all) == (checkpoint is None)]
+            tasks = [task for stage in stages for task in self._tasks(stage, checkpoint)]
             if tasks:
                 yield checkpoint, tasks
 
-    def _of(self, stage: Stage, checkpoint: int | None) -> Iterator[Task]:
-        places = missing(self._store, stage, checkpoint)
+    def _tasks(self, stage: Stage, checkpoint: int | None) -> Iterator[Task]:
+        samples = missing(self._store, stage, checkpoint)
         if stage == "accuracy":
-            if places:
+            if samples:
                 yield Task(stage, checkpoint, ())
             return
         size = self._sizes[stage]
-        asked = self._store.asked(stage, checkpoint)
-        for group in sorted({place // size for place in places}):
-            together = range(group * size, min((group + 1) * size, len(asked)))
-            yield Task(stage, checkpoint, tuple(place for place in together if asked[place]))
+        planned = self._store.asked(stage, checkpoint)
+        for group in sorted({sample // size for sample in samples}):
+            in_group = range(group * size, min((group + 1) * size, len(planned)))
+            yield Task(stage, checkpoint, tuple(sample for sample in in_group if planned[sample]))
 
     def next(self, at: int | None = None) -> Task | None:
-        """The next task for a worker that has checkpoint `at` loaded: of the same one, else of one that nobody has."""
-        if self._again:
-            return self._again.popleft()
+        """The next task for a worker with checkpoint `at` loaded: of that checkpoint, else of one that no worker has.
+
+        None if there are no tasks left.
+        """
+        if self._repeated:
+            return self._repeated.popleft()
         if at is not None and at in self._open:
             return self._take(at)
-        for checkpoint, tasks in self._rows:
+        for checkpoint, tasks in self._remaining:
             self._open[checkpoint] = deque(tasks)
             return self._take(checkpoint)
         if self._open:
@@ -102,27 +106,30 @@ class Agenda:
             del self._open[checkpoint]
         return task
 
-    def again(self, task: Task) -> None:
+    def repeat(self, task: Task) -> None:
         """Hand a task out once more."""
-        self._again.append(task)
+        self._repeated.append(task)
 
 
 def missing(store: Store, stage: Stage, checkpoint: int | None) -> list[int]:
-    """Samples asked for that are not done and can be: interactions need a table, bounds both models' interactions."""
+    """Samples of a stage that are planned, not done, and possible now.
+
+    Interactions need the sample's table; bounds need the interactions of both models.
+    """
     if checkpoint is None and stage == "interactions":
-        return sorted({place for each in range(store.shape[0]) for place in missing(store, stage, each)})
+        return sorted({sample for c in range(store.shape[0]) for sample in missing(store, stage, c)})
     left = store.asked(stage, checkpoint) & (store.state(stage, checkpoint) != DONE)
     if stage == "interactions" and left.any():
         left &= store.state("table", checkpoint) == DONE
     if stage == "bounds" and left.any():
-        for each in (store.bounds_settings() or {"checkpoints": ()})["checkpoints"]:
-            left &= store.state("interactions", each) == DONE
-    found: list[int] = left.nonzero()[0].tolist()
-    return found
+        for final in (store.bounds_settings() or {"checkpoints": ()})["checkpoints"]:
+            left &= store.state("interactions", final) == DONE
+    samples: list[int] = left.nonzero()[0].tolist()
+    return samples
 
 
 def is_whole(store: Store, bounds: bool) -> bool:
-    """Whether everything is done and there; `bounds`: those too."""
+    """Whether everything is done and its data exist; `bounds` says whether bounds are included."""
     rows: list[tuple[Stage, int | None]] = [
         (stage, checkpoint)
         for checkpoint in range(store.shape[0])

@@ -1,4 +1,4 @@
-"""What does a study's tasks: it holds the data and one model at a time, and writes what it finds into the store."""
+"""A worker, which does a study's tasks. It holds the data and one model at a time, and writes results to the store."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from bequeath.study.store.layout import FIELDS
 from bequeath.study.store.store import DONE, Store
 from bequeath.study.store.terms import quantities
 
-Made: TypeAlias = dict[int, tuple[list[int], Any]]
-"""By checkpoint: samples whose interactions are done, and their certificates (samples, fields), or None."""
+Decomposed: TypeAlias = dict[int, tuple[list[int], Any]]
+"""By checkpoint, samples whose interactions are done, and their certificates (samples, fields) or None."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """All that a worker needs to begin, small enough to be sent to it."""
+    """Everything that a worker needs to start; small enough to be sent to another machine."""
 
     config: StudyConfig
     plan: Plan
     folder: Path
     cells: dict[int, list[int]]
     threads: int = 1
-    """Of each worker."""
+    """Threads of each worker."""
 
 
 class Worker:
-    """Does tasks, one after the other; the model of the last one stays loaded.
+    """Does tasks one after the other. The model of the last task stays loaded.
 
     Parameters
     ----------
     spec : Spec
     parts : StudyParts, optional
-        Those of this process, where it has them already.
+        The study's parts, if this process has them already.
     """
 
     def __init__(self, spec: Spec, parts: StudyParts | None = None) -> None:
@@ -60,9 +60,13 @@ class Worker:
         self._runner: Runner | None = None
 
     def do(self, task: Task) -> Any:
-        """Do a task, its results safe in the store on return; gives what the leading process is to write.
+        """Do a task, and write its data safely to the store.
 
-        That is, of interactions, for each checkpoint the samples that are done and their certificates (or None).
+        Returns
+        -------
+        object
+            What the leading process must write: for interactions a `Decomposed`, for bounds the samples that are done,
+            else None.
         """
         if task.stage == "interactions":
             return self._split_jointly(task) if task.checkpoint is None else self._decompose(task)
@@ -78,14 +82,14 @@ class Worker:
                 correct = self.parts.inputs.correct(runner.model, self.spec.plan.accuracy_samples, order)
                 self.store.write_accuracy(task.checkpoint, correct)
         except BaseException:
-            # What was begun there must not run on into the next task.
+            # Work that has begun must not continue in the next task.
             self._at = self._runner = None
             raise
         return None
 
     def _loaded(self, checkpoint: int) -> Runner:
         if self._runner is None or self._at != checkpoint:
-            self._runner = None  # the old model goes before the new one comes
+            self._runner = None  # frees the old model before the new one is loaded
             model = self.parts.models.load(self.spec.plan.checkpoints[checkpoint], self.spec.folder)
             self._runner, self._at = Runner(model, self.parts.inputs.how), checkpoint
         return self._runner
@@ -96,61 +100,64 @@ class Worker:
         if not self.store.sparse:
             started = [game.start(runner) for game in games]
             runner.flush()
-            self.store.write_tables(checkpoint, samples, torch.stack([one.out for one in started]))
+            self.store.write_tables(checkpoint, samples, torch.stack([request.out for request in started]))
             return
         shown = torch.from_numpy(self.store.shown)
         for sample, game in zip(samples, games, strict=True):
-            # Values on fewer masks are there where their number has grown.
-            there = self.store.evaluated(checkpoint, sample)
-            if len(there) < len(shown):
-                more = game.start(runner, shown[len(there) :])
+            # If the number of masks has grown, values of the first masks exist already.
+            existing = self.store.evaluated(checkpoint, sample)
+            if len(existing) < len(shown):
+                more = game.start(runner, shown[len(existing) :])
                 runner.flush()
-                self.store.write_tables(checkpoint, [sample], torch.cat((there, more.out))[None])
+                self.store.write_tables(checkpoint, [sample], torch.cat((existing, more.out))[None])
 
-    def _decompose(self, task: Task) -> Made:
+    def _decompose(self, task: Task) -> Decomposed:
         assert task.checkpoint is not None
-        there = self.store.state("table", task.checkpoint)
-        samples = [sample for sample in task.samples if there[sample] == DONE]
+        state = self.store.state("table", task.checkpoint)
+        samples = [sample for sample in task.samples if state[sample] == DONE]
         config = self.spec.config.decomposition
         tables = self.store.tables(task.checkpoint, samples)
         if config.kind == "sparse":
-            found = read(self.spec.config, self.store.shown, tables)
+            interactions = read(self.spec.config, self.store.shown, tables)
         else:
-            # A gap that is missed is counted in the findings and told in the report.
-            found = decompose(tables, config.kind, **config.options)  # type: ignore[arg-type]
-        return {task.checkpoint: self._kept(task.checkpoint, samples, found)}
+            # Missed duality gaps are not an error here: the findings count them and the report shows them.
+            interactions = decompose(tables, config.kind, **config.options)  # type: ignore[arg-type]
+        return {task.checkpoint: self._write(task.checkpoint, samples, interactions)}
 
-    def _split_jointly(self, task: Task) -> Made:
-        """All checkpoints of some samples together; those whose table failed are not among them."""
+    def _split_jointly(self, task: Task) -> Decomposed:
+        """Decompose all checkpoints of some samples together, except checkpoints whose table failed."""
         count = len(self.spec.plan.checkpoints)
-        there = {c: self.store.state("table", c) == DONE for c in range(count)}
+        has_table = {c: self.store.state("table", c) == DONE for c in range(count)}
         groups: dict[tuple[int, ...], list[int]] = {}
         for sample in task.samples:
-            groups.setdefault(tuple(c for c in there if there[c][sample]), []).append(sample)
-        made: Made = {}
+            groups.setdefault(tuple(c for c in has_table if has_table[c][sample]), []).append(sample)
+        decomposed: Decomposed = {}
         for checkpoints, samples in groups.items():
             if not checkpoints:
                 continue
             tables = {str(c): self.store.tables(c, samples) for c in checkpoints}
-            found = decompose_jointly(tables, **self.spec.config.decomposition.options)
+            by_checkpoint = decompose_jointly(tables, **self.spec.config.decomposition.options)
             for c in checkpoints:
-                done, certificates = self._kept(c, samples, found[str(c)])
-                before, others = made.get(c, ([], None))
-                both = [part for part in (others, certificates) if part is not None]
-                made[c] = before + done, np.concatenate(both) if both else None
-        return made
+                done, certificates = self._write(c, samples, by_checkpoint[str(c)])
+                earlier, earlier_certificates = decomposed.get(c, ([], None))
+                parts = [part for part in (earlier_certificates, certificates) if part is not None]
+                decomposed[c] = earlier + done, np.concatenate(parts) if parts else None
+        return decomposed
 
-    def _kept(self, checkpoint: int, samples: list[int], found: Interactions) -> tuple[list[int], Any]:
-        self.store.write_interactions(checkpoint, samples, found)
-        if found.certificate is None:
+    def _write(
+        self, checkpoint: int, samples: list[int], interactions: Interactions
+    ) -> tuple[list[int], Any]:
+        """Write interactions; returns the samples and their certificates (samples, fields), or None."""
+        self.store.write_interactions(checkpoint, samples, interactions)
+        if interactions.certificate is None:
             return samples, None
-        fields = torch.stack([getattr(found.certificate, name).double() for name in FIELDS], dim=1)
-        if found.listed is not None:
-            fields = torch.cat((fields, quantities(found.listed)), 1)
+        fields = torch.stack([getattr(interactions.certificate, name).double() for name in FIELDS], dim=1)
+        if interactions.listed is not None:
+            fields = torch.cat((fields, quantities(interactions.listed)), 1)
         return samples, fields.numpy()
 
     def _bound(self, task: Task) -> Sequence[int]:
-        """Bounds of the samples' preserved share; gives those that are done."""
+        """Compute bounds of the samples' preserved share, and return the samples that are done."""
         settings = self.store.bounds_settings()
         assert settings is not None
         possible = {*missing(self.store, "bounds", None)}
@@ -159,6 +166,6 @@ class Worker:
             self.store.tables(checkpoint, samples) / scale
             for checkpoint, scale in zip(settings["checkpoints"], settings["scale"], strict=True)
         )
-        found = preserved_bounds(before, after, slack=settings["slack"], entries=settings["entries"])
-        self.store.write_bounds(samples, torch.stack([getattr(found, name) for name in BOUNDS], dim=1))
+        bounds = preserved_bounds(before, after, slack=settings["slack"], entries=settings["entries"])
+        self.store.write_bounds(samples, torch.stack([getattr(bounds, name) for name in BOUNDS], dim=1))
         return samples

@@ -1,1 +1,1 @@
-"""From a run's arrays to findings.json: comparisons with their uncertainty, verdicts, examples."""
+"""Makes findings.json from a run's arrays: comparisons with their uncertainty, verdicts, examples."""

@@ -1,4 +1,4 @@
-"""Of flipped samples that were read: the interactions that changed the output, and what hiding their players did."""
+"""The interactions that changed the output of flipped samples, and the check of these by hiding their players."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from bequeath.study.findings.plain import Json, plain
 Pair = Mapping[str, Interactions]
 """Readings of the models before and after, by role."""
 
-# Interactions told of each sample: more crowd findings and page.
+# The number of interactions that are listed for each sample; more would crowd findings and page.
 _TERMS = 6
 _EXACT = "exact readings hold the value of every mask, so they cannot be wrong about one"
 _NO_HALVES = "there are too few masks to read two halves of them"
 
 
 def flipped_rows(evidence: Evidence, tested: Sequence[str]) -> list[int]:
-    """Which samples one of the models before and after has right and the other wrong.
+    """Rows of the samples that one of the models before and after has right and the other wrong.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def flipped_rows(evidence: Evidence, tested: Sequence[str]) -> list[int]:
 
 
 def changes(evidence: Evidence, tested: Sequence[str], hidden: Json) -> tuple[dict[str, Json], Json | None]:
-    """What changed in each flipped sample that was read, and how far it is right.
+    """Describe what changed in each flipped sample that was read, and check it by the hidden players.
 
     Parameters
     ----------
@@ -52,51 +52,53 @@ def changes(evidence: Evidence, tested: Sequence[str], hidden: Json) -> tuple[di
 
     Returns
     -------
-    tuple
-        By sample id its entry ``change``; and ``check``, None where no players were hidden.
+    changes : dict of str to dict
+        The entry ``change`` of each sample, by id.
+    check : dict or None
+        The entry ``check``; None if no players were hidden.
     """
     rows = flipped_rows(evidence, tested)
     if not rows:
         return {}, None
     pair = {role: evidence.finals[role] for role in ("before", "after")}
     halves = halves_of(pair)
-    some = (one[torch.tensor(rows)] for one in pair.values())
-    found = {
+    flipped = (reading[torch.tensor(rows)] for reading in pair.values())
+    by_sample = {
         evidence.samples[row]: _change(evidence, row, terms)
-        for row, terms in zip(rows, term_changes(*some), strict=True)
+        for row, terms in zip(rows, term_changes(*flipped), strict=True)
     }
-    total, said, seen, sure = [], [], [], []
+    total, predicted, measured, measurable = [], [], [], []
     for row in rows:
         name = evidence.samples[row]
         if name not in hidden:
             continue
         masks = hiding_masks(hidden[name]["players"], pair["before"].n_players, evidence.config.seed)
         total.append(evidence.change[row].item())
-        said.append(_moves(pair, row, masks))
-        seen.append(np.subtract(hidden[name]["after"], hidden[name]["before"]) - total[-1])
-        own = [_moves(half, row, masks[:1])[0] for half in halves or ()]
-        sure.append(len(own) == 2 and bool(own[0] * own[1] > 0))
-        found[name]["hidden"] = {
+        predicted.append(_predicted(pair, row, masks))
+        measured.append(np.subtract(hidden[name]["after"], hidden[name]["before"]) - total[-1])
+        by_half = [_predicted(half, row, masks[:1])[0] for half in halves or ()]
+        measurable.append(len(by_half) == 2 and bool(by_half[0] * by_half[1] > 0))
+        by_sample[name]["hidden"] = {
             "players": hidden[name]["players"],
-            "said": float(said[-1][0]),
-            "measured": float(seen[-1][0]),
-            "at_random": float(seen[-1][1:].mean()) if len(seen[-1]) > 1 else None,
-            "measurable": sure[-1],
+            "said": float(predicted[-1][0]),
+            "measured": float(measured[-1][0]),
+            "at_random": float(measured[-1][1:].mean()) if len(measured[-1]) > 1 else None,
+            "measurable": measurable[-1],
         }
     if not total:
-        return found, None
-    check = hiding_check(total, said, seen, sure)
+        return by_sample, None
+    check = hiding_check(total, predicted, measured, measurable)
     reason = None
     if not check.measurable:
-        exact = any(one.listed is None for one in pair.values())
+        exact = any(reading.listed is None for reading in pair.values())
         reason = _EXACT if exact else "the halves of the masks do not agree" if halves else _NO_HALVES
-    return found, {"n": len(total), "reason": reason, **plain(vars(check))}
+    return by_sample, {"n": len(total), "reason": reason, **plain(vars(check))}
 
 
-def _moves(readings: Pair, row: int, masks: Tensor) -> NDArray[np.float64]:
-    """How the difference between the models moves from all players shown to the masks, as the readings say."""
-    both = torch.cat((torch.ones_like(masks[:1]), masks))
-    before, after = (readings[role][row].reconstruct(both) for role in ("before", "after"))
+def _predicted(readings: Pair, row: int, masks: Tensor) -> NDArray[np.float64]:
+    """The change of v(after) - v(before), from all players shown to each mask, that the readings predict: (masks,)."""
+    with_full = torch.cat((torch.ones_like(masks[:1]), masks))
+    before, after = (readings[role][row].reconstruct(with_full) for role in ("before", "after"))
     difference = (after - before).numpy()
     return np.asarray(difference[1:] - difference[0])
 
@@ -104,10 +106,11 @@ def _moves(readings: Pair, row: int, masks: Tensor) -> NDArray[np.float64]:
 def _change(evidence: Evidence, row: int, terms: Sequence[TermChange]) -> Json:
     before, after = (evidence.ends(evidence.compared[role])[1][row].item() for role in ("before", "after"))
     total = after - before
-    # A share of what is no larger than the readings' error would be a share of noise.
-    told = abs(total) > _error(evidence, row)
+    # If the change is no larger than the readings' error, shares of it would be shares of noise.
+    measurable = abs(total) > _error(evidence, row)
     sums = {
-        what: sum(one.change for one in terms if one.direction == what) for what in ("lost", "came", "turned")
+        direction: sum(term.change for term in terms if term.direction == direction)
+        for direction in ("lost", "came", "turned")
     }
     return {
         "before": before,
@@ -117,22 +120,21 @@ def _change(evidence: Evidence, row: int, terms: Sequence[TermChange]) -> Json:
         "rest": total - sum(sums.values()),
         "terms": [
             {
-                "type": one.kind,
-                "players": list(one.players),
-                "what": one.direction,
-                "before": one.before,
-                "after": one.after,
-                "share": one.change / total if told else None,
+                "type": term.kind,
+                "players": list(term.players),
+                "what": term.direction,
+                "before": term.before,
+                "after": term.after,
+                "share": term.change / total if measurable else None,
             }
-            for one in terms[:_TERMS]
+            for term in terms[:_TERMS]
         ],
         "hidden": None,
     }
 
 
 def _error(evidence: Evidence, row: int) -> float:
-    """Root mean squared error of the readings' difference on masks that were left out; 0 for exact readings."""
-    spreads: list[Any] = [
-        one[row].spread.item() for one in (evidence.finals["before"], evidence.finals["after"]) if one.listed
-    ]
+    """Root mean squared error of the readings' difference on held-out masks, in units of the value; 0 if exact."""
+    readings = (evidence.finals["before"], evidence.finals["after"])
+    spreads: list[Any] = [reading[row].spread.item() for reading in readings if reading.listed]
     return float(np.hypot(*spreads)) if len(spreads) == 2 else 0.0

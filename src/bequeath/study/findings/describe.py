@@ -1,4 +1,4 @@
-"""What was compared, checked and used, in words and names; and what a reader must know first."""
+"""The descriptive parts of the findings: study, models, samples, provenance, and the warnings."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from bequeath.study.loading.parts import StudyParts
 
 _FEW_SAMPLES = 20
 # Held-out R2 below which a reader is warned.
-_LITTLE = 0.5
-# Strength, in units of the value, of a model whose values differ by rounding alone.
+_LOW_R2 = 0.5
+# Strength, in units of the value, below which values differ by rounding only.
 _DEAD = 1e-3
 
 
 def study(evidence: Evidence, parts: StudyParts) -> Json:
-    """What was compared."""
+    """The entry ``study``: what was compared, and how."""
     config = evidence.config
     return {
         "name": config.name,
@@ -54,7 +54,7 @@ def boxes(players: Players) -> list[list[float]] | None:
 
 
 def preprocessing(parts: StudyParts) -> Json | None:
-    """How pictures become inputs, or how long texts may be; None for tables."""
+    """The entry ``preprocessing``: how pictures become inputs, or how long texts may be; None for tables."""
     how = getattr(parts.inputs.data, "preprocessing", None)
     if how is not None:
         return asdict(how)
@@ -68,11 +68,11 @@ def preprocessing(parts: StudyParts) -> Json | None:
 
 
 def _retest(evidence: Evidence, parts: StudyParts) -> Json | None:
-    """The equivalent game in words, and on how many samples any model was read on it; None: there is none."""
+    """The equivalent game in words, and the number of samples that were read on it; None without a retest."""
     if evidence.config.retest is None:
         return None
-    read = [one.offset.isfinite() for one in evidence.retests.values()]
-    count = int(torch.stack(read).any(0).sum()) if read else 0
+    was_read = [reading.offset.isfinite() for reading in evidence.retests.values()]
+    count = int(torch.stack(was_read).any(0).sum()) if was_read else 0
     return {**parts.games.retest_described, "n_samples": count}
 
 
@@ -85,7 +85,7 @@ def _decomposition(evidence: Evidence) -> str:
 
 
 def masks(evidence: Evidence) -> Json | None:
-    """The masks that sparse readings are of; None where all 2**n were evaluated."""
+    """The entry ``masks``: the masks of sparse readings; None if all 2**n were evaluated."""
     if evidence.shown is None:
         return None
     sampling, (number, n) = evidence.config.sampling, evidence.shown.shape
@@ -101,30 +101,30 @@ def masks(evidence: Evidence) -> Json | None:
 
 
 def models(evidence: Evidence, outputs: dict[str, str]) -> Json:
-    """Each model's role, source, outputs, checkpoints and accuracy."""
+    """The entry ``models``: each model's role, source, outputs, checkpoints and accuracy."""
     roles = {name: role for role, name in evidence.config.roles.given()}
-    found = {}
+    entries = {}
     for name in evidence.models:
         model = evidence.config.models[name]
         checkpoints = [evidence.checkpoints[i] for i in evidence.of(name)]
-        found[name] = {
+        entries[name] = {
             "role": roles.get(name),
             "source": model.architecture + (", linear probe on the frozen backbone" if model.probe else ""),
             "outputs": outputs[name],
-            "checkpoints": [{"name": one.name, "step": one.step} for one in checkpoints],
+            "checkpoints": [{"name": checkpoint.name, "step": checkpoint.step} for checkpoint in checkpoints],
             "accuracy": plain(mean_estimate(evidence.correct[evidence.final(name)])),
         }
-    return found
+    return entries
 
 
 def certificates(evidence: Evidence) -> Json | None:
-    """None where the decomposition is a closed form and needs no certificate."""
+    """The entry ``certificates``; None if the decomposition is a closed form, which needs none."""
     certificates = [i.certificate for i in evidence.interactions if i.certificate is not None]
     if not certificates:
         return None
     gaps = torch.cat([certificate.gap for certificate in certificates])
     resolutions = torch.cat([certificate.resolution for certificate in certificates])
-    # Of a sparse reading the gap is proven, not asked for.
+    # Sparse readings have no required gap; their gap is only reported.
     tol = None if evidence.shown is not None else evidence.config.decomposition.tol
     return {
         "tol": tol,
@@ -132,13 +132,13 @@ def certificates(evidence: Evidence) -> Json | None:
         "mean_gap": gaps.mean().item(),
         "n": len(gaps),
         "missed": 0 if tol is None else int((gaps > tol).sum()),
-        # Where the gap alone was asked for, nothing was settled.
+        # Infinite, and so null, if the unique solution was not requested.
         "worst_resolution": plain(resolutions.max().item()),
     }
 
 
 def evaluation(parts: StudyParts, precision: Json) -> Json:
-    """How the models were run, and what lower precision did to their values."""
+    """The entry ``evaluation``: how the models were run, and how much lower precision changed their values."""
     how = parts.inputs.how
     return {
         "device": how.device,
@@ -149,7 +149,7 @@ def evaluation(parts: StudyParts, precision: Json) -> Json:
 
 
 def provenance(evidence: Evidence) -> Json:
-    """Versions, seed, work done, time."""
+    """The entry ``provenance``: versions, seed, number of evaluations, time."""
     versions = {"python": platform.python_version()}
     for package in ("bequeath", "torch", "numpy", "scipy", "scikit-learn"):
         try:
@@ -157,99 +157,110 @@ def provenance(evidence: Evidence) -> Json:
         except PackageNotFoundError:
             versions[package] = "not installed as a package"
     entries = evidence.tables[0].shape[1]
-    again = entries * sum(int(one.offset.isfinite().sum()) for one in evidence.retests.values())
+    retested = entries * sum(int(reading.offset.isfinite().sum()) for reading in evidence.retests.values())
     return {
         "versions": versions,
         "seed": evidence.config.seed,
-        "evaluations": sum(table.numel() for table in evidence.tables) + again,
+        "evaluations": sum(table.numel() for table in evidence.tables) + retested,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
 def warnings(evidence: Evidence, findings: Json, understood: list[str]) -> list[str]:
-    """What a reader must know before relying on the findings; `understood`: what the models' check said."""
-    found = []
+    """The entry ``warnings``: what a reader must know before relying on the findings.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    findings : dict
+        All other entries.
+    understood : list of str
+        Warnings of the models' checks (`bequeath.study.meaning`).
+    """
+    texts = []
     config, n = evidence.config, len(evidence.samples)
     if evidence.missing:
-        found.append(_missing_text(evidence.missing))
-    found += understood
+        texts.append(_missing_text(evidence.missing))
+    texts += understood
     if n < _FEW_SAMPLES:
-        found.append(f"Only {n} samples: bootstrap intervals from so few tend to be too narrow.")
+        texts.append(f"Only {n} samples: bootstrap intervals from so few tend to be too narrow.")
     certificates = findings["certificates"]
     if certificates and certificates["missed"]:
-        found.append(
-            f"{certificates['missed']} of {certificates['n']} decompositions missed the asked gap "
+        texts.append(
+            f"{certificates['missed']} of {certificates['n']} decompositions did not reach the required duality gap of "
             f"{certificates['tol']:g}."
         )
     effect = findings["evaluation"]["autocast_effect"]
     if effect:
-        worst = max(effect.values(), key=lambda one: one["relative"])
-        found.append(
-            f"Run in {findings['evaluation']['autocast']}: on one sample this changed values by up to "
-            f"{worst['max']:.2g}, {100 * worst['relative']:.2g}% of what all players together change."
+        worst = max(effect.values(), key=lambda of_model: of_model["relative"])
+        texts.append(
+            f"The models were run in {findings['evaluation']['autocast']}. On one sample, this changed values by up to "
+            f"{worst['max']:.2g}, which is {100 * worst['relative']:.2g}% of the change by all players together."
         )
     if config.bounds is not None and evidence.bounds is None:
-        found.append("Bounds of the preserved share were asked for and could not be found for every sample.")
+        texts.append(
+            "Bounds of the preserved share could not be computed for every sample, so none are given."
+        )
     elif evidence.bounds is not None and (late := int(np.isnan(evidence.bounds["least_found"]).sum())):
-        found.append(
-            f"Bounds: the solver did not come near enough to the sparsest splits of {late} of {n} samples; only the "
-            "outer bounds are given."
+        texts.append(
+            f"Bounds: for {late} of {n} samples the solver did not come close enough to the sparsest splits; for these "
+            "only the outer bounds are given."
         )
     if config.decomposition.certified and not config.decomposition.sparse:
         text = (
             "The split into AND and OR is one choice (least L1 norm, then least squares) among many that fit the "
-            "model equally well; shares depend on it. The AND reading, which has no choice, is given beside it."
+            "model equally well, and shares depend on it. The AND reading, which leaves no choice, is given as well."
         )
-        more = " Bounds over all equally sparse splits can be asked for (bounds: true)."
-        found.append(text + (more if config.decomposition.kind == "and-or" and config.bounds is None else ""))
+        more = " The option bounds: true gives bounds over all equally sparse splits."
+        texts.append(text + (more if config.decomposition.kind == "and-or" and config.bounds is None else ""))
     if config.focus is not None:
-        found.append(
+        texts.append(
             f"{_flipped(findings)} of the {n} samples were chosen because one of the models before and after has them "
-            "right and the other wrong (focus): shares are of such samples, not of the data."
+            "right and the other wrong (focus). The shares describe such samples, not the data as a whole."
         )
-    found += _unpredicted(findings["faithfulness"]["held_out"])
-    found += near_chance(findings["knowledge"]["shares"])
-    found += _about_models(evidence, findings)
-    found.append(f"One training run per model: the intervals are over the {n} samples, not over seeds.")
-    return found
+    texts += _unpredicted(findings["faithfulness"]["held_out"])
+    texts += near_chance(findings["knowledge"]["shares"])
+    texts += _about_models(evidence, findings)
+    texts.append(f"One training run per model: intervals are over the {n} samples, not over seeds.")
+    return texts
 
 
 def _flipped(findings: Json) -> int:
-    """Samples that were read and that flipped."""
-    return sum(one["change"] is not None for one in findings["forgotten"]["samples"])
+    """The number of flipped samples that were read."""
+    return sum(sample["change"] is not None for sample in findings["forgotten"]["samples"])
 
 
 def _unpredicted(held_out: Json) -> list[str]:
-    """Models whose sparse readings predict little of the masks that were left out."""
+    """Warnings about models whose sparse readings predict little of the held-out masks."""
     return [
-        f"The reading of {name} explains {100 * one['r2']['mean']:.0f}% of the variation over masks that it was not "
-        "fitted on: most of what the model does with hidden parts is not in it. More masks may help (masks: auto)."
-        for name, one in held_out.items()
-        if one["r2"]["mean"] is not None and one["r2"]["mean"] < _LITTLE
+        f"The reading of {name} explains only {100 * reading['r2']['mean']:.0f}% of the variation over held-out masks: "
+        "it misses most of what the model does when parts are hidden. More masks may help (masks: auto)."
+        for name, reading in held_out.items()
+        if reading["r2"]["mean"] is not None and reading["r2"]["mean"] < _LOW_R2
     ]
 
 
 def near_chance(shares: Json) -> list[str]:
-    """Shares that are not above chance; else those that samples of one class reach without being the same."""
-    found = []
+    """Warnings about shares that are not above chance, or not above those of other samples of the same class."""
+    texts = []
     for name in ("preserved", "relearned"):
         share = shares.get(name)
         if share is None or share["above_chance"] is None:
             continue
         within = share["p_within_classes"]
         if not share["above_chance"]:
-            found.append(
+            texts.append(
                 f"The {name} share is not clearly above chance: {_percent(share['corrected'])} "
-                f"[{_percent(share['low'])}, {_percent(share['high'])}] of the way from chance to what can be read "
-                f"(p = {share['p']:.2f})."
+                f"[{_percent(share['low'])}, {_percent(share['high'])}] on the scale from chance (0%) to another "
+                f"reading of the same model (100%), p = {share['p']:.2f}."
             )
         elif within is not None and within > SIGNIFICANT:
-            found.append(
-                f"The {name} share is above that of other samples, but not above that of other samples of the same "
-                f"class (p = {within:.2f}): the models may have in common what they know of the classes, not of each "
-                "sample."
+            texts.append(
+                f"The {name} share is above the chance level of other samples, but not above that of other samples of "
+                f"the same class (p = {within:.2f}). The models may share what they know about classes, not about "
+                "single samples."
             )
-    return found
+    return texts
 
 
 def _percent(x: float) -> str:
@@ -257,43 +268,44 @@ def _percent(x: float) -> str:
 
 
 def _about_models(evidence: Evidence, findings: Json) -> list[str]:
-    found = [
-        f"{name} answers alike whatever is shown of a sample: its interactions are all 0. Did it die in training?"
+    texts = [
+        f"{name} gives the same output whatever parts of a sample are shown: all its interactions are 0. Its training "
+        "may have failed."
         for name in evidence.models
         if evidence.interactions[evidence.final(name)].by_order().sum(-1).mean() < _DEAD
     ]
-    found += [
-        f"{name}: {said}."
+    texts += [
+        f"{name}: {choice}."
         for name in evidence.models
-        if (said := evidence.state(name).get("chosen")) is not None
+        if (choice := evidence.state(name).get("chosen")) is not None
     ]
     for first, second in evidence.same_file():
-        found.append(f"{first} and {second} are the same file: of course they share everything.")
+        texts.append(f"{first} and {second} are the same file, so they share everything.")
     names = evidence.compared
     if "control" in names and not {names["after"], names["control"]} <= evidence.courses.keys():
-        found.append(
+        texts.append(
             f"Fewer than 3 checkpoints of {names['after']} or {names['control']}: F3 cannot be judged."
         )
     accuracy = {role: findings["models"][name]["accuracy"]["mean"] for role, name in names.items()}
     for role in ("after", "before"):
         if "control" in names and accuracy[role] < accuracy["control"]:
-            found.append(
-                f"{names[role]} is less accurate than {names['control']}: check its weights and head."
+            texts.append(
+                f"{names[role]} is less accurate than {names['control']}. Check its weights and head."
             )
     if accuracy["after"] < accuracy["before"]:
-        found.append(f"{names['after']} is less accurate than {names['before']}.")
-    return found
+        texts.append(f"{names['after']} is less accurate than {names['before']}.")
+    return texts
 
 
 def _missing_text(missing: Json) -> str:
     parts = [
         f"{missing['interactions']} of {missing['of']} pairs of checkpoint and sample failed and are missing."
     ]
-    for what in ("checkpoints", "samples"):
-        if missing[what]:
-            parts.append(f"Left out for it: {what} {', '.join(missing[what])}.")
+    for axis in ("checkpoints", "samples"):
+        if missing[axis]:
+            parts.append(f"Therefore these {axis} are left out: {', '.join(missing[axis])}.")
     if not missing["interactions"] and not missing["checkpoints"]:
-        parts = []  # retests alone are missing
+        parts = []  # only retests are missing
     for name, count in missing["retests"].items():
         parts.append(f"The retest of {name} failed on {count} of its samples.")
     if missing["failures"]:

@@ -1,4 +1,4 @@
-"""What a run rests on: its arrays as read back from its folder, and what is compared of them."""
+"""The evidence of a run: its arrays, read from its folder, and the comparisons made from them."""
 
 from __future__ import annotations
 
@@ -43,30 +43,31 @@ class Evidence:
 
     Attributes
     ----------
+    config : StudyConfig
     checkpoints : tuple of Checkpoint
-        Each model's in order of step; the last is the model.
+        Each model's checkpoints in order of step; the last one is the model.
     samples, classes : tuple of str
-        Ids of the samples, and their classes' names.
+        Ids of the samples, and the names of their classes.
     places : tuple of int
         Positions of the samples in the run's arrays.
     interactions, tables, correct : tuple
-        By checkpoint: interactions and values (samples, masks) of the samples; 1 or 0 for each accuracy sample.
+        For each checkpoint: interactions of the samples; values (samples, masks); 1 or 0 for each accuracy sample.
     shown : Tensor or None
-        The masks that sparse readings are of, bool (masks, players); None: all 2**n.
+        The masks of sparse readings, bool (masks, players); None means all 2**n.
     full : int
-        Where tables have v(N); v(0) is first.
+        Index of v(N) in a table; v(0) is first.
     looks : tuple of dict
-        What several numbers of masks gave, where their number was found on the way.
+        With masks: auto, the numbers of masks that were tried, and their results.
     bounds : dict of str to ndarray, or None
-        Of the preserved share on each sample, where they were asked for and found.
+        Bounds of the preserved share on each sample, if they were requested and computed.
     missing : dict or None
         What failed and was left out.
     majority : float or None
         Share of the accuracy samples that belong to the largest class.
     states : dict
-        By label of a checkpoint: what its model is (`bequeath.study.store.identity`).
+        By a checkpoint's label, the identity of its model (`bequeath.study.store.identity`).
     retests : dict of str to Interactions
-        By name of the models that have any: readings of the equivalent game on the samples, NaN where there is none.
+        By model, readings of the equivalent game on the samples; NaN for samples without a retest.
     """
 
     config: StudyConfig
@@ -88,7 +89,7 @@ class Evidence:
 
     @classmethod
     def read(cls, config: StudyConfig, folder: Path) -> Evidence:
-        """Read what can be compared of the run in a folder.
+        """Read everything of a run that can be compared.
 
         Raises
         ------
@@ -96,11 +97,11 @@ class Evidence:
             If so much failed that nothing can be compared.
         """
         store = Store.open(folder / STORE, "r")
-        every = tuple(
+        all_checkpoints = tuple(
             Checkpoint.from_label(label, None if step < 0 else int(step))
             for label, step in zip(store.names("checkpoint"), store.read("step"), strict=True)
         )
-        part = comparable_part(store, every, folder)
+        part = comparable_part(store, all_checkpoints, folder)
         whole = slice(None) if part.missing is None else part.samples
         ids, classes = store.names("sample"), store.names("label")
         bounds = None
@@ -111,13 +112,13 @@ class Evidence:
         interactions = (store.interactions(c, whole) for c in part.checkpoints)
         return cls(
             config,
-            tuple(every[c] for c in part.checkpoints),
+            tuple(all_checkpoints[c] for c in part.checkpoints),
             tuple(ids[s] for s in part.samples),
             tuple(classes[s] for s in part.samples),
             part.samples,
             tuple(
-                _with_halves(config, folder, one, shown, table)
-                for one, table in zip(interactions, tables, strict=True)
+                _with_halves(config, folder, reading, shown, table)
+                for reading, table in zip(interactions, tables, strict=True)
             ),
             tables,
             tuple(store.correct(c) for c in part.checkpoints),
@@ -128,7 +129,7 @@ class Evidence:
             part.missing,
             store.majority,
             store.identity["checkpoints"],
-            read_retests(store, every, part.samples),
+            read_retests(store, all_checkpoints, part.samples),
         )
 
     def of(self, model: str) -> list[int]:
@@ -150,23 +151,23 @@ class Evidence:
         return table[:, 0], table[:, self.full]
 
     def state(self, model: str) -> Json:
-        """What a model's last checkpoint is."""
-        found: Json = self.states[self.checkpoints[self.final(model)].label]
-        return found
+        """The identity of a model's last checkpoint."""
+        state: Json = self.states[self.checkpoints[self.final(model)].label]
+        return state
 
     def same_file(self) -> list[tuple[str, str]]:
-        """Pairs of models that are one and the same."""
+        """Pairs of models with the same identity."""
         states = {name: self.state(name) for name in self.models}
         return [(a, b) for a, b in combinations(states, 2) if states[a] == states[b]]
 
     @cached_property
     def change(self) -> Tensor:
-        """v(N) of the model after less that of the model before, (samples,)."""
+        """v(N) of the model after minus that of the model before, (samples,)."""
         before, after = (self.ends(self.compared[role])[1] for role in ("before", "after"))
         return after - before
 
     def answers(self, role: str) -> Array:
-        """1 or 0 for each accuracy sample: whether the role's model is right."""
+        """Whether the role's model is right on each accuracy sample: 1 or 0, (accuracy samples,)."""
         return self.correct[self.final(self.compared[role])]
 
     @cached_property
@@ -176,54 +177,49 @@ class Evidence:
 
     @property
     def labels(self) -> list[int]:
-        """Classes of the samples, as numbers."""
+        """The classes of the samples as numbers."""
         known = sorted(set(self.classes))
         return [known.index(name) for name in self.classes]
 
     def _compare(
-        self, interactions: Mapping[str, Interactions], normalise: Normalise | None = None, **more: Any
+        self, interactions: Mapping[str, Interactions], normalise: Normalise | None = None, **options: Any
     ) -> Comparison:
-        """Under the study's salience, and its normalisation unless another is given."""
+        """Compare readings with the study's salience and normalisation, unless others are given."""
         return compare(
             **interactions,  # type: ignore[arg-type]
             normalise=normalise or self.config.normalise,
             labels=self.labels,
-            **{"salient": self.config.salience, **more},
+            **{"salient": self.config.salience, **options},
         )
 
     @cached_property
     def finals(self) -> dict[str, Interactions]:
-        """Readings of the models before, after and control, by role."""
+        """Readings of the last checkpoints of the models before, after and control, by role."""
         return {role: self.interactions[self.final(name)] for role, name in self.compared.items()}
 
     @cached_property
     def comparison(self) -> Comparison:
-        """Of the last checkpoints of the models before, after and control."""
+        """The comparison of these readings."""
         return self._compare(self.finals)
 
     def with_seconds(self, others: Sequence[Evidence] = ()) -> Comparison:
-        """The comparison with all second readings: retests, twins, and the same models of other seeds' runs."""
+        """The comparison with all second readings: retests, twins, and the models of other seeds' runs."""
         twins = {
             role: [self.interactions[self.final(name)] for name in names]
             for role, names in self.config.roles.twins.items()
         }
         for role in self.compared if others else ():
-            own = self._state(self, role)
-            more = [other.finals[role] for other in others if self._state(other, role) != own]
-            if more:  # a model that was not trained anew for each seed has no twin there
-                twins[role] = twins.get(role, []) + more
+            own = self.state(self.compared[role])
+            from_seeds = [other.finals[role] for other in others if other.state(other.compared[role]) != own]
+            if from_seeds:  # a model that is the same for all seeds has no twin there
+                twins[role] = twins.get(role, []) + from_seeds
         retests = {role: self.retests[name] for role, name in self.compared.items() if name in self.retests}
         if not twins and not retests:
             return self.comparison
         return self._compare(self.finals, twins=twins, retests=retests)
 
-    @staticmethod
-    def _state(evidence: Evidence, role: str) -> Any:
-        """What a role's model is."""
-        return evidence.states[evidence.checkpoints[evidence.final(evidence.compared[role])].label]
-
     def pairs(self, not_measurable: Mapping[str, str]) -> dict[tuple[str, str], Share]:
-        """s(A, B) of all ordered pairs of models; `not_measurable`: why some have nothing to be read, by name."""
+        """s(A, B) of all ordered pairs of models; `not_measurable` says by name why some models cannot be read."""
         return self.pairwise(
             {name: self.interactions[self.final(name)] for name in self.models}, not_measurable
         )
@@ -231,7 +227,7 @@ class Evidence:
     def pairwise(
         self, readings: Mapping[str, Interactions], not_measurable: Mapping[str, str]
     ) -> dict[tuple[str, str], Share]:
-        """The same of any readings of the samples."""
+        """s(A, B) of all ordered pairs of some readings of the samples."""
         return pairwise(
             readings,
             normalise=self.config.normalise,
@@ -242,54 +238,59 @@ class Evidence:
 
     @cached_property
     def courses(self) -> dict[str, Dynamics]:
-        """Of the models with checkpoints enough to speak of a course."""
-        found = {}
+        """The courses of the models that have enough checkpoints."""
+        courses = {}
         for name in self.models:
             positions = self.of(name)
             steps = [self.checkpoints[i].step for i in positions]
             if len(positions) >= LEAST_CHECKPOINTS:
                 readings = {str(i): self.interactions[i] for i in positions}
                 halves = halves_of(readings)
-                named = [readings, *(halves or ())]
+                sets = [readings, *(halves or ())]
                 aligned = align(
-                    {f"{i}-{name}": one for i, of in enumerate(named) for name, one in of.items()}
+                    {
+                        f"{i}-{position}": reading
+                        for i, some_readings in enumerate(sets)
+                        for position, reading in some_readings.items()
+                    }
                 )
                 whole, *parts = (
-                    torch.stack([aligned.effects[f"{i}-{name}"] for name in of]) for i, of in enumerate(named)
+                    torch.stack([aligned.effects[f"{i}-{position}"] for position in readings])
+                    for i in range(len(sets))
                 )
-                found[name] = dynamics(
+                courses[name] = dynamics(
                     whole,
                     [step for step in steps if step is not None],
                     aligned.orders,
                     aligned.most,
                     (parts[0], parts[1]) if parts else None,
                 )
-        return found
+        return courses
 
     @cached_property
-    def books(self) -> dict[str, Ledger]:
+    def ledgers(self) -> dict[str, Ledger]:
         """The ledgers of the models before, after and control, by role."""
-        books = {}
+        ledgers = {}
         for role, name in self.compared.items():
             reading = self.interactions[self.final(name)]
             constant = None if reading.listed is None else reading.constant
-            books[role] = ledger(self.comparison, role, *self.ends(name), constant)
-        return books
+            ledgers[role] = ledger(self.comparison, role, *self.ends(name), constant)
+        return ledgers
 
     @cached_property
     def known(self) -> Known:
-        """What the run comes to, sample by sample."""
+        """The run's numbers by sample."""
         return self.known_beside(())
 
     def known_beside(self, others: Sequence[Evidence]) -> Known:
-        """The same, with other seeds' runs as twins."""
+        """The run's numbers by sample, with other seeds' runs as twins."""
         comparison = self.with_seconds(others)
         raw = self.config.normalise == "none"
         scaled = self._compare(self.finals, "l1") if raw else self.comparison.raw
         tables = {role: self.tables[self.final(name)] for role, name in self.compared.items()}
-        beside = {
-            name: self._compare(of, salient=PAPER_SALIENT if name == "paper" else self.config.salience)
-            for name, of in other_readings(self.config, self.shown, tables, comparison.players).items()
+        others_compared = {
+            name: self._compare(readings, salient=PAPER_SALIENT if name == "paper" else self.config.salience)
+            for name, readings in other_readings(self.config, self.shown, tables, comparison.players).items()
         }
         return Known(
             self.compared,
@@ -297,12 +298,12 @@ class Evidence:
             Readings(
                 comparison.strengths,
                 {"own scale" if raw else "raw": scaled.strengths}
-                | {name: one.strengths for name, one in beside.items()},
+                | {name: other.strengths for name, other in others_compared.items()},
             ),
             self.bounds,
             0.0 if self.config.bounds is None else self.config.bounds.slack,
             self.courses,
-            self.books,
+            self.ledgers,
             {name: self.correct[self.final(name)] for name in self.models},
             self.majority,
         )
@@ -311,12 +312,12 @@ class Evidence:
 def _with_halves(
     config: StudyConfig, folder: Path, interactions: Interactions, shown: Tensor | None, table: Tensor
 ) -> Interactions:
-    """Sparse readings with the way to read halves of their masks."""
+    """A sparse reading that can also be read from halves of its masks; an exact reading stays as it is."""
     listed = interactions.listed
     if listed is None or shown is None:
         return interactions
     options = config.sparse_options(interactions.n_players)
-    del options["resamples"]  # halves come without errors
+    del options["resamples"]  # halves have no standard errors
     read_halves = partial(kept_halves, folder, shown, table, interactions.players, options)
     return Interactions.of_terms(
         replace(listed, read_halves=read_halves),

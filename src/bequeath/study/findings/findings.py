@@ -1,4 +1,4 @@
-"""From a run's evidence to findings.json (format: docs/findings.md)."""
+"""Makes the findings of a run from its evidence (format: docs/findings.md)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCHEMA = "bequeath.findings/7"
 
 
 def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: Json, hidden: Json) -> Json:
-    """The findings of a run, ready for JSON, without the stage timings.
+    """Make the findings of a run, ready for JSON, without the times of its stages.
 
     Parameters
     ----------
@@ -33,31 +33,31 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: J
     plan : Plan
         Of the run.
     meaning : dict
-        What was understood of the models (`bequeath.study.meaning`).
+        From `bequeath.study.meaning.understand`.
     hidden : dict
-        What the models give with players of flipped samples hidden (`bequeath.study.hidden`).
+        From `bequeath.study.hidden.hide`.
     """
-    found = findings_of(evidence.known)
-    found["knowledge"] |= {
+    measured = findings_of(evidence.known)
+    measured["knowledge"] |= {
         "pairs": [
             {"first": first, "second_model": second, **plain(share)}
-            for (first, second), share in evidence.pairs(found["knowledge"]["not_measurable"]).items()
+            for (first, second), share in evidence.pairs(measured["knowledge"]["not_measurable"]).items()
         ],
         "by_order": plain(order_rows(evidence.comparison)),
     }
-    if found["dynamics"]:
-        found["dynamics"]["stopping"] = along_runs(evidence, found)
+    if measured["dynamics"]:
+        measured["dynamics"]["stopping"] = along_runs(evidence, measured)
     findings: Json = {
         "schema": SCHEMA,
         "study": describe.study(evidence, parts),
         "roles": evidence.config.roles.model_dump(mode="json"),
         "models": describe.models(evidence, meaning["outputs"]),
-        **found,
+        **measured,
         "forgotten": forgotten(evidence, parts, plan, hidden),
         "regions": plain(region_rows(evidence.comparison)),
         "ledger_error": None
         if evidence.shown is not None
-        else max(book.error for book in evidence.books.values()),
+        else max(ledger.error for ledger in evidence.ledgers.values()),
         "masks": describe.masks(evidence),
         "faithfulness": _faithfulness(evidence),
         "certificates": describe.certificates(evidence),
@@ -68,13 +68,13 @@ def build_findings(evidence: Evidence, parts: StudyParts, plan: Plan, meaning: J
     }
     findings["warnings"] = describe.warnings(evidence, findings, meaning["warnings"])
     findings["summary"] = summary(findings)
-    found_plain: Json = plain(findings)  # what is no finite number is null, wherever it comes from
-    return found_plain
+    plain_findings: Json = plain(findings)  # numbers that are not finite become null
+    return plain_findings
 
 
 def _faithfulness(evidence: Evidence) -> Json:
     errors: dict[str, float] = {}
-    found: dict[str, Any] = {"mean_salient": {}, "sparsity": {}, "salient_error": {}, "held_out": {}}
+    entry: dict[str, Any] = {"mean_salient": {}, "sparsity": {}, "salient_error": {}, "held_out": {}}
     for name in evidence.models:
         final = evidence.final(name)
         interactions, tables = evidence.interactions[final], evidence.tables[final]
@@ -82,12 +82,12 @@ def _faithfulness(evidence: Evidence) -> Json:
             errors[name] = faithfulness.reconstruction_error(interactions, tables)
         else:
             empty, full = evidence.ends(name)
-            found["held_out"][name] = plain(faithfulness.held_out(interactions, full - empty))
+            entry["held_out"][name] = plain(faithfulness.held_out(interactions, full - empty))
         at, cumulated = faithfulness.cumulated_strength(interactions)
         count, error = faithfulness.salient_error(interactions, tables, masks=evidence.shown)
-        if len(at) >= len(found.get("sparsity_at", ())):  # of the model with the most terms
-            found["sparsity_at"] = list(at)
-        found["sparsity"][name] = cumulated.mean(0).tolist()
-        found["mean_salient"][name] = count.double().mean().item()
-        found["salient_error"][name] = plain(mean_estimate(error.numpy()))
-    return {"max_reconstruction_error": max(errors.values(), default=None), **found}
+        if len(at) >= len(entry.get("sparsity_at", ())):  # from the model with the most terms
+            entry["sparsity_at"] = list(at)
+        entry["sparsity"][name] = cumulated.mean(0).tolist()
+        entry["mean_salient"][name] = count.double().mean().item()
+        entry["salient_error"][name] = plain(mean_estimate(error.numpy()))
+    return {"max_reconstruction_error": max(errors.values(), default=None), **entry}

@@ -1,4 +1,4 @@
-"""The samples that the model after got wrong and the model before had right, and the other way round, and why."""
+"""Flipped samples: those that one of the models before and after has right and the other wrong, and why."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from bequeath.study.loading.plan import Plan
 
 
 def forgotten(evidence: Evidence, parts: StudyParts, plan: Plan, hidden: Json) -> Json:
-    """Flips between the models before and after over all accuracy samples, by class, with the samples' ids.
+    """The entry ``forgotten``: flips over all accuracy samples, by class, and the flipped samples.
 
-    Of the flipped samples that were read: which interactions changed the output, and what hiding their players did
-    (`hidden` is from `bequeath.study.hidden.hide`).
+    For flipped samples that were read, it also lists the interactions that changed the output, and the effect of
+    hiding their players.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    parts : StudyParts
+    plan : Plan
+    hidden : dict
+        From `bequeath.study.hidden.hide`.
     """
     data, classes = parts.inputs.data, parts.inputs.classes
     before, after = evidence.answers("before"), evidence.answers("after")
@@ -36,13 +44,18 @@ def forgotten(evidence: Evidence, parts: StudyParts, plan: Plan, hidden: Json) -
         if was != now
     ]
     samples.sort(
-        key=lambda one: (one["change"] is None, one["flip"], classes.index(one["class"]), one["sample"])
+        key=lambda entry: (
+            entry["change"] is None,
+            entry["flip"],
+            classes.index(entry["class"]),
+            entry["sample"],
+        )
     )
     return {
         **_counts(flips(before, after)),
         "by_class": [
-            {"class": classes[label], **_counts(one)}
-            for label, one in flips_by_class(before, after, labels).items()
+            {"class": classes[label], **_counts(of_class)}
+            for label, of_class in flips_by_class(before, after, labels).items()
         ],
         "again": [{"twin": name, "forgotten": lost, "learned": won} for name, (lost, won) in twins.items()],
         "check": check,
@@ -50,13 +63,13 @@ def forgotten(evidence: Evidence, parts: StudyParts, plan: Plan, hidden: Json) -
     }
 
 
-def _counts(one: Flips) -> Json:
+def _counts(counted: Flips) -> Json:
     return {
-        "n": one.n,
-        "both": one.both,
-        "forgotten": one.forgotten,
-        "learned": one.learned,
-        "neither": one.neither,
-        "change": plain(one.change),
-        "p": one.p,
+        "n": counted.n,
+        "both": counted.both,
+        "forgotten": counted.forgotten,
+        "learned": counted.learned,
+        "neither": counted.neither,
+        "change": plain(counted.change),
+        "p": counted.p,
     }

@@ -1,4 +1,4 @@
-"""Readings from halves of the masks: the longest part of the findings, so what was read is kept in the run's folder."""
+"""Readings from halves of the masks. They take the most time of the findings, so they are kept in the run's folder."""
 
 from __future__ import annotations
 
@@ -26,51 +26,51 @@ _ARRAYS = ("numbers", "terms", "quantities")
 def kept_halves(
     folder: Path, shown: Tensor, table: Tensor, players: Sequence[str], options: dict[str, Any]
 ) -> Halves:
-    """As `bequeath.lattice.sparse.fit.halves`; read once for the same masks, values and options.
+    """Read interactions from both halves of the masks, or take them from an earlier reading of the same values.
 
     Parameters
     ----------
     folder : Path
-        Of the run; where it cannot be written to, halves are read each time.
+        The run's folder. If it cannot be written to, halves are read each time.
     shown, table : Tensor
-        Masks, bool (masks, players), and values, (samples, masks).
+        Masks, bool (masks, players), and values (samples, masks).
     players : sequence of str
     options : dict
-        Of `halves`.
+        Of `bequeath.lattice.sparse.fit.halves`.
     """
-    digests = [hashlib.sha256(one.numpy().tobytes()).hexdigest() for one in (shown, table)]
+    digests = [hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for tensor in (shown, table)]
     file = folder / f"halves-{key_of(*digests, tuple(shown.shape), players, options, __version__)}.npz"
     with (
-        suppress(Exception),  # there is none, or it is damaged in whatever way
+        suppress(Exception),  # the file does not exist, or is damaged
         np.load(file, allow_pickle=False) as saved,
     ):
         return _read(saved, table, players)
-    found = _arrays(halves(shown, table, players=players, **options))
+    arrays = _arrays(halves(shown, table, players=players, **options))
     with suppress(OSError), replacing(file) as partial, partial.open("wb") as stream:
-        np.savez_compressed(stream, **found)  # type: ignore[arg-type]
-    # As it is read back, so that a second start gives the same to the last bit.
-    return _read(found, table, players)
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    # Converted back from the arrays, so that a second start gives the same result to the last bit.
+    return _read(arrays, table, players)
 
 
-def _arrays(found: Halves) -> dict[str, np.ndarray[Any, Any]]:
+def _arrays(readings: Halves) -> dict[str, np.ndarray[Any, Any]]:
     arrays = {}
-    for half, one in enumerate(found):
-        assert one.listed is not None
-        rows, listed = range(len(one.offset)), one.listed
+    for half, reading in enumerate(readings):
+        assert reading.listed is not None
+        rows, listed = range(len(reading.offset)), reading.listed
         numbers, terms = zip(
             *(packed(listed, row, len(listed.members), listed.order) for row in rows), strict=True
         )
-        kept = (torch.stack(numbers), torch.stack(terms), quantities(listed))
-        for name, value in zip(_ARRAYS, kept, strict=True):
+        tensors = (torch.stack(numbers), torch.stack(terms), quantities(listed))
+        for name, value in zip(_ARRAYS, tensors, strict=True):
             arrays[f"{name}-{half}"] = value.numpy()
         arrays[f"masks-{half}"] = np.array(listed.masks)
     return arrays
 
 
 def _read(saved: Any, table: Tensor, players: Sequence[str]) -> Halves:
-    found = []
+    readings = []
     for half in range(2):
         numbers, terms, rows = (torch.from_numpy(saved[f"{name}-{half}"]) for name in _ARRAYS)
         listed = unpacked(list(numbers), list(terms), rows, int(saved[f"masks-{half}"]))
-        found.append(Interactions.of_terms(listed, table[:, 0], tuple(players)))
-    return found[0], found[1]
+        readings.append(Interactions.of_terms(listed, table[:, 0], tuple(players)))
+    return readings[0], readings[1]

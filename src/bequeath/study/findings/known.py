@@ -1,4 +1,4 @@
-"""What a run comes to, sample by sample; that of several seeds as one; and the part of the findings made from it."""
+"""The numbers of a run by sample, those of several seeds together, and the findings that are made from them."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from bequeath.study.findings.plain import Json, plain
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """Numbers of one run by sample, or of several seeds by seed and sample.
+    """The numbers of one run by sample, or of several seeds by seed and sample.
 
     Attributes
     ----------
     names : dict of str to str
-        The models' names by role.
+        The models' names, by role.
     samples : tuple of str
         Ids.
     readings : Readings
     bounds : dict of str to ndarray, or None
-        Bounds of the samples' preserved share, where they were asked for.
+        Bounds of the preserved share on each sample, if they were requested.
     slack : float
-        That they were found with.
+        The slack of these bounds.
     courses : dict of str to Dynamics
-        Of each model that was followed, by name.
-    books : dict of str to Ledger
+        Of each model with enough checkpoints, by name.
+    ledgers : dict of str to Ledger
         By role.
     correct : dict of str to ndarray
-        By name: 1 for each accuracy sample that is classified correctly.
+        By name, 1 or 0 for each accuracy sample: whether it is classified correctly.
     majority : float or None
-        Share of these samples that belong to the largest class.
+        Share of the accuracy samples that belong to the largest class.
     """
 
     names: dict[str, str]
@@ -53,65 +53,66 @@ class Known:
     bounds: dict[str, Array] | None
     slack: float
     courses: dict[str, Dynamics]
-    books: dict[str, Ledger]
+    ledgers: dict[str, Ledger]
     correct: dict[str, Array]
     majority: float | None = None
 
     @classmethod
     def stacked(cls, seeds: Sequence[Known]) -> Known:
-        """That of several seeds, which differ in the seed of training alone: of the same models and samples.
+        """The numbers of several seeds together. The runs must have the same models and samples.
 
         Raises
         ------
         BequeathError
-            If they are not of the same players and checkpoints.
+            If their players or checkpoints differ.
         """
         first = seeds[0]
-        bounds = [one.bounds for one in seeds if one.bounds is not None]
+        bounds = [seed.bounds for seed in seeds if seed.bounds is not None]
         return cls(
             first.names,
             first.samples,
-            Readings.stacked([one.readings for one in seeds]),
+            Readings.stacked([seed.readings for seed in seeds]),
             _stack(bounds) if len(bounds) == len(seeds) else None,
             first.slack,
             {
-                name: Dynamics.stacked([one.courses[name] for one in seeds])
+                name: Dynamics.stacked([seed.courses[name] for seed in seeds])
                 for name in first.courses
-                if all(name in one.courses for one in seeds)
+                if all(name in seed.courses for seed in seeds)
             },
-            {role: Ledger.stacked([one.books[role] for one in seeds]) for role in first.books},
-            _stack([one.correct for one in seeds]),
+            {role: Ledger.stacked([seed.ledgers[role] for seed in seeds]) for role in first.ledgers},
+            _stack([seed.correct for seed in seeds]),
             first.majority,
         )
 
 
 def _stack(seeds: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-    return {name: np.stack([one[name] for one in seeds]) for name in seeds[0]}
+    return {name: np.stack([seed[name] for seed in seeds]) for name in seeds[0]}
 
 
 def not_measurable(correct: Mapping[str, Array], majority: float | None) -> dict[str, str]:
-    """By name: why there is nothing to be read in a model, where that is so."""
+    """By name of a model that is not measurable, the reason: it has no skill beyond the majority class."""
     if majority is None:
         return {}
-    reasons = {name: without_skill(name, of, majority) for name, of in correct.items()}
+    reasons = {name: without_skill(name, answers, majority) for name, answers in correct.items()}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def shares(strengths: Strengths, second: Second | None = None) -> Json:
-    """All shares that there are, by one kind of second reading."""
+    """All shares, with one kind of second reading as the ceiling."""
     return {name: plain(strengths.share(name, second)) for name in strengths.measures}
 
 
 def findings_of(known: Known) -> Json:
-    """``knowledge`` (but what needs single interactions), ``ledger``, ``dynamics`` and ``claims`` of the findings."""
+    """The entries ``knowledge`` (without what needs single interactions), ``ledger``, ``dynamics`` and ``claims``."""
     unskilled = not_measurable(known.correct, known.majority)
     by_role = {role: unskilled[name] for role, name in known.names.items() if name in unskilled}
 
-    def judged(strengths: Strengths) -> Strengths:
+    def with_reasons(strengths: Strengths) -> Strengths:
         return replace(strengths, not_measurable=by_role)
 
-    strengths = judged(known.readings.strengths)
-    readings = Readings(strengths, {name: judged(one) for name, one in known.readings.others.items()})
+    strengths = with_reasons(known.readings.strengths)
+    others = {name: with_reasons(other) for name, other in known.readings.others.items()}
+    readings = Readings(strengths, others)
     bounds = None
     if known.bounds is not None:
         bounds = identifiability(known.bounds, strengths, known.slack)
@@ -122,13 +123,13 @@ def findings_of(known: Known) -> Json:
             "shares": shares(strengths),
             "second": strengths.seconds[0],
             "by_second": {second: shares(strengths, second) for second in strengths.seconds[1:]},
-            "by_reading": {name: shares(one) for name, one in readings.others.items()},
+            "by_reading": {name: shares(other) for name, other in readings.others.items()},
             "shares_by_order": {name: plain(strengths.by_orders(name)) for name in by_order},
             "fall_with_order": plain(strengths.fall_with_order()),
             "identifiability": plain(bounds),
             "not_measurable": unskilled,
         },
-        "ledger": {role: plain(ledger_rows(book)) for role, book in known.books.items()},
+        "ledger": {role: plain(ledger_rows(ledger)) for role, ledger in known.ledgers.items()},
         "dynamics": _dynamics(known.courses, courses),
         "claims": plain(judge(readings, bounds, courses, known.names)),
     }

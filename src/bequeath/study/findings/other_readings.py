@@ -1,4 +1,4 @@
-"""The same values read in other ways, to stand beside the study's reading where verdicts differ (METHOD 6)."""
+"""Reads the same values in other ways, to show where verdicts depend on the reading (METHOD 6)."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from bequeath.lattice.subsets import masks
 from bequeath.study.config import StudyConfig
 from bequeath.study.loading.readings import read
 
-# Players up to which exact readings are made for the comparison's sake: some seconds.
+# The largest number of players for which other readings are made; they take some seconds.
 _MOST_PLAYERS = 10
 
 Readings = dict[str, Interactions]
-"""Of the models that are compared, by role."""
+"""Readings of the compared models, by role."""
 
 
 def other_readings(
     config: StudyConfig, shown: Tensor | None, tables: Mapping[str, Tensor], players: Sequence[str]
 ) -> dict[str, Readings]:
-    """Exact readings beside a sparse one, where all 2**n masks of few players were evaluated, and the other way round.
+    """Read the same values exactly if the study reads sparsely, and sparsely if it reads exactly.
+
+    A sparse study gets exact readings only if it has few players and all 2**n masks were evaluated.
 
     Parameters
     ----------
+    config : StudyConfig
     shown : Tensor or None
-        The masks of sparse readings, bool (masks, players); None: all 2**n.
+        The masks of sparse readings, bool (masks, players); None means all 2**n.
     tables : mapping of str to Tensor
         Values (samples, masks) by role.
     players : sequence of str
-        Their names.
+        Names of the players.
 
     Returns
     -------
     dict of str to dict
-        ``exact`` and ``paper`` beside a sparse reading; ``and``, which leaves no choice, and ``sparse`` beside an exact
-        one.
+        For a sparse study ``exact`` and ``paper``; for an exact one ``and``, which leaves no choice, and ``sparse``.
     """
 
     def exact(kind: Kind, chosen: Tensor | slice) -> Readings:
@@ -47,22 +49,23 @@ def other_readings(
 
     n = len(players)
     if shown is not None:
-        whole = _whole(shown)
-        return {} if whole is None else {"exact": exact("and-or", whole), "paper": exact("paper", whole)}
-    found = {"and": exact("and", slice(None))}
+        order = _subset_order(shown)
+        return {} if order is None else {"exact": exact("and-or", order), "paper": exact("paper", order)}
+    readings = {"and": exact("and", slice(None))}
     if n <= _MOST_PLAYERS:
-        every = masks(n)
-        found["sparse"] = {
-            role: read(config, every, table, players=players, resamples=0) for role, table in tables.items()
+        all_masks = masks(n)
+        readings["sparse"] = {
+            role: read(config, all_masks, table, players=players, resamples=0)
+            for role, table in tables.items()
         }
-    return found
+    return readings
 
 
-def _whole(shown: Tensor) -> Tensor | None:
-    """Where each of the 2**n masks stands among those shown, in the order of their indices; None if not all do."""
+def _subset_order(shown: Tensor) -> Tensor | None:
+    """The position of each of the 2**n masks among those shown, in the order of subsets; None if any is absent."""
     n = shown.shape[1]
     if n > _MOST_PLAYERS or len(shown) < 2**n:
         return None
     index = (shown.long() << torch.arange(n)).sum(1).numpy()
-    found, first = np.unique(index, return_index=True)
-    return torch.from_numpy(first) if len(found) == 2**n else None
+    subsets, first = np.unique(index, return_index=True)
+    return torch.from_numpy(first) if len(subsets) == 2**n else None

@@ -1,4 +1,4 @@
-"""Figures as plain JSON."""
+"""Results as plain JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 def plain(value: Any) -> Any:
-    """Estimates, shares and rows of them as dictionaries, tuples as lists; NaN becomes null."""
+    """Convert results to plain JSON: dataclasses to dicts, tuples to lists, numbers that are not finite to None."""
     if isinstance(value, (Estimate, Share)):
         return value.to_dict()
     if is_dataclass(value) and not isinstance(value, type):

@@ -1,4 +1,4 @@
-"""What the models' retests read, beside their own readings."""
+"""Reads the interactions of the models' retests."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from bequeath.study.store.store import DONE, Store
 def read_retests(
     store: Store, checkpoints: Sequence[Checkpoint], samples: Sequence[int]
 ) -> dict[str, Interactions]:
-    """Readings of the equivalent game, by name of the models that have any.
+    """Read the interactions of the equivalent game, by model.
 
     Parameters
     ----------
     store : Store
     checkpoints : sequence of Checkpoint
-        The store's, all of them.
+        All checkpoints of the store.
     samples : sequence of int
-        Positions in the store: the axis of the readings, (samples,). A sample without a retest has NaN in all numbers.
+        Positions of the compared samples in the store. They are the axis of the readings; a sample without a retest
+        has NaN in all numbers.
     """
-    found = {}
+    readings = {}
     for row, checkpoint in enumerate(checkpoints):
         if not checkpoint.retest:
             continue
         done = store.asked("interactions", row) & (store.state("interactions", row) == DONE)
-        places = [place for place, sample in enumerate(samples) if done[sample]]
-        if places:
-            read = store.interactions(row, [samples[place] for place in places])
-            found[checkpoint.model] = with_gaps(read, places, len(samples))
-    return found
+        positions = [i for i, sample in enumerate(samples) if done[sample]]
+        if positions:
+            reading = store.interactions(row, [samples[i] for i in positions])
+            readings[checkpoint.model] = with_gaps(reading, positions, len(samples))
+    return readings

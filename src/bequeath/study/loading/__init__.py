@@ -1,1 +1,1 @@
-"""From a study's configuration to live objects: its data, its models, its games."""
+"""Makes a study's data, models and games from its configuration."""

@@ -1,4 +1,4 @@
-"""Short names for what results depend on."""
+"""Digests of everything that results depend on."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bequeath.models.hub import hub_entry
 
 
 def key_of(*parts: Any) -> str:
-    """A short name for everything that a kept result depends on."""
+    """A short digest of some values, for the name of a kept result that depends on them."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def file_digest(name: str | Path | None) -> str | None:
-    """Of a state file or folder; what is asked of the hub is its own digest."""
+    """The digest of a state file or folder; None and hub entries stay as they are."""
     if name is None or (isinstance(name, str) and hub_entry(name) is not None):
         return str(name) if name is not None else None
     path = Path(name)
@@ -38,7 +38,7 @@ def file_digest(name: str | Path | None) -> str | None:
 
 
 def state_digest(kind: str, state: Mapping[str, Tensor]) -> str:
-    """Of a model's tensors with their names, and of what kind it is."""
+    """The digest of a model's class name and its tensors with their names."""
     digest = hashlib.sha256(kind.encode())
     for name, value in sorted(state.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
@@ -47,18 +47,18 @@ def state_digest(kind: str, state: Mapping[str, Tensor]) -> str:
 
 
 def samples_digest(dataset: Dataset, indices: Sequence[int]) -> str:
-    """Of what some samples hold; every picture is read, so that a bad one shows before hours are spent."""
+    """The digest of some samples' content. It reads all pictures, so that a bad one is found before long work."""
     digest = hashlib.sha256()
     for i in indices:
         source: Any = dataset
-        place = i
+        index = i
         while isinstance(source, Subset):
-            source, place = source.dataset, source.indices[place]
+            source, index = source.dataset, source.indices[index]
         if isinstance(source, Images):
-            picture = source.open(place)
+            picture = source.open(index)
             digest.update(f"{picture.size}".encode() + picture.tobytes())
             continue
-        x = source[place].x
+        x = source[index].x
         content = x.numpy().tobytes() if isinstance(x, Tensor) else x.encode()
         digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()

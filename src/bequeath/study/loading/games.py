@@ -1,4 +1,4 @@
-"""A study's games: players, baseline and value of each sample."""
+"""Makes a study's games: players, baseline and value of each sample."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class GameMaker:
     Attributes
     ----------
     cells : dict of int to list of int
-        By sample: the players that were chosen by what the models make of it, where that is asked for. Before they are
-        found all of them play.
+        By sample, the cells that were chosen as players by their influence, if the study asks for it. Until they are
+        chosen, all cells are players.
     """
 
     def __init__(self, config: StudyConfig, inputs: StudyInputs, outputs: Outputs) -> None:
@@ -40,48 +40,48 @@ class GameMaker:
             check_players(self.n_players)
 
     @cached_property
-    def _every(self) -> Players:
+    def _all_players(self) -> Players:
         return self.config.players.make(self.inputs.facts)
 
     @property
     def choosing(self) -> bool:
-        """Whether each sample's players are chosen by what the models make of it."""
+        """Whether each sample's players are chosen by their influence on the models."""
         return self.config.players.influential is not None
 
     @property
     def fusable(self) -> bool:
-        """Whether the models' layers may be folded: not where players lie inside them."""
-        return self._every.fusable
+        """Whether the models' layers may be folded; not if players lie inside the network."""
+        return self._all_players.fusable
 
     @property
     def n_players(self) -> int:
         """Number of players of every game."""
-        return self.config.players.n_players or len(self._every.names())
+        return self.config.players.n_players or len(self._all_players.names())
 
     @property
     def names(self) -> list[str]:
-        """Names of the players of all samples; numbers where each sample has its own."""
-        shared = () if self.choosing else self._every.names()
+        """Names of the players of all samples; numbered names if each sample has its own players."""
+        shared = () if self.choosing else self._all_players.names()
         return list(shared) or [f"player {i + 1}" for i in range(self.n_players)]
 
     @cached_property
-    def _moved(self) -> Players:
-        """Those of the equivalent game."""
-        shift, every = self._retest.shift, self._every
+    def _shifted_players(self) -> Players:
+        """The players of the equivalent game."""
+        shift, players = self._retest.shift, self._all_players
         if shift is None:
-            return every
-        assert isinstance(every, Grid)  # the study file was refused otherwise
-        return every.shifted(shift)
+            return players
+        assert isinstance(players, Grid)  # the study file was refused otherwise
+        return players.shifted(shift)
 
     def players(self, index: int | None = None, *, retest: bool = False) -> Players:
-        """The players of one sample, or of any where they are alike."""
-        every = self._moved if retest else self._every
+        """The players of one sample. Without an index, the players of all samples before any choice."""
+        players = self._shifted_players if retest else self._all_players
         if index is not None and index in self.cells:
-            return every.only(self.cells[index])
-        return every
+            return players.only(self.cells[index])
+        return players
 
     def captions(self, index: int) -> tuple[str, ...] | None:
-        """What stands in each player's place in one sample, for people to read; None where it is to be seen."""
+        """The content of each player in one sample, such as its word, for readers; None for pictures."""
         return self.players(index).captions(self.inputs.as_known(index))
 
     @cached_property
@@ -91,36 +91,36 @@ class GameMaker:
 
     @property
     def _retest(self) -> RetestConfig:
-        assert self.config.retest is not None  # nobody asks for a retest otherwise
+        assert self.config.retest is not None  # only called for studies with a retest
         return self.config.retest
 
     @cached_property
     def _other_baseline(self) -> Baseline:
-        """That of the equivalent game."""
+        """The baseline of the equivalent game."""
         other = self._retest.baseline
         return self.baseline if other is None else make_baseline(other, self.inputs.mean_of)
 
     @property
     def retest_described(self) -> dict[str, int | str | None]:
-        """What differs in the equivalent game: pixels, and a baseline in words; None where it does not."""
+        """How the equivalent game differs: ``shift`` in pixels and ``baseline`` in words; None if it does not."""
         other = self._retest.baseline
         words = None if other is None else (own_names(other) or [str(self._other_baseline)])[0]
         return {"shift": self._retest.shift, "baseline": words}
 
     @property
     def described(self) -> dict[str, str]:
-        """Players, baseline and value in words; the user's own by the names of their functions."""
+        """Players, baseline and value in words; users' own ones by the names of their functions."""
         config = self.config
-        named = {"players": config.players, "baseline": config.baseline, "value": config.value}
-        live = {"players": self._every, "baseline": self.baseline, "value": self.value(0)}
-        return {key: (own_names(named[key]) or [str(live[key])])[0] for key in named}
+        settings = {"players": config.players, "baseline": config.baseline, "value": config.value}
+        objects = {"players": self._all_players, "baseline": self.baseline, "value": self.value(0)}
+        return {key: (own_names(settings[key]) or [str(objects[key])])[0] for key in settings}
 
     def value(self, output: int) -> Callable[[Tensor], Tensor]:
         """The study's value function of one output."""
         return make_value(self.config.value, output, self.inputs.answers)
 
     def game(self, model: nn.Module, index: int, checkpoint: Checkpoint) -> Game:
-        """The game of a checkpoint's model on one held-out sample; of a retest, the equivalent one."""
+        """The game of a checkpoint's model on one held-out sample; the equivalent game if it is a retest."""
         sample, retest = self.inputs.data[index], checkpoint.retest
         return Game(
             model,

@@ -1,4 +1,4 @@
-"""A study's models: each checkpoint loaded and ready, probes fitted once."""
+"""Loads a study's models; a probe is fitted once and kept."""
 
 from __future__ import annotations
 
@@ -34,18 +34,30 @@ class ModelLoader:
     ----------
     config : StudyConfig
     inputs : StudyInputs
-        Probes are fitted on its training data.
+        Holds the training data of probes.
     fuse : bool
-        Whether layers may be folded into each other.
+        Whether batch normalisation may be folded into convolutions.
     """
 
     def __init__(self, config: StudyConfig, inputs: StudyInputs, *, fuse: bool) -> None:
         self.config, self.inputs, self._fuse = config, inputs, fuse
 
     def load(self, checkpoint: Checkpoint, cache: Path) -> nn.Module:
-        """One checkpoint's model, in eval mode and ready for fast inference; a fitted probe is kept in `cache`."""
+        """Load one checkpoint's model.
+
+        Parameters
+        ----------
+        checkpoint : Checkpoint
+        cache : Path
+            Folder of fitted probes.
+
+        Returns
+        -------
+        nn.Module
+            In eval mode, on the device of the inputs, prepared for fast inference.
+        """
         config = self.config.models[checkpoint.model]
-        # A language model has its vocabulary, whatever is said here.
+        # A language model ignores the number of classes.
         classes, kind = self.inputs.outputs or 1, self.inputs.modality
         if config.probe:
             model = self._probed(config, checkpoint, cache)
@@ -64,10 +76,10 @@ class ModelLoader:
                 assert checkpoint.file is not None
                 model = load_adapter(model, checkpoint.file)
         if self.inputs.tokenizer is not None and (own := config_of(model)) is not None:
-            # Classifiers of causal models find a text's end by it.
+            # Classifiers built on causal models use it to find a text's last token.
             own.pad_token_id = self.inputs.tokenizer.pad_token_id
         model = model.to(self.inputs.how.device)
-        # Folding changes what layers inside give: not where players are there.
+        # Folding changes the outputs of inner layers, so it is not done if players lie there.
         if kind == "image" and self._fuse:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             model = fused_for_inference(model, self.inputs.batch([self.inputs.data[0]]))
@@ -100,7 +112,7 @@ class ModelLoader:
         head: str,
         chosen: Sequence[int],
     ) -> tuple[Any, Any]:
-        """Weight and bias of the probe, as kept for just this backbone and these training data, or fitted."""
+        """Weight and bias of the probe: kept from an earlier fit on this backbone and training data, or fitted now."""
         assert self.inputs.train is not None
         train: Dataset = self.inputs.train
         labels = [train.labels[i] for i in chosen]
@@ -111,19 +123,19 @@ class ModelLoader:
         file = cache / f"probe-{checkpoint.model}-{key}.npz"
         if file.exists():
             return _kept_probe(file, len(self.inputs.classes))
-        blocks = (
+        batches = (
             self.inputs.batch([train[i] for i in chosen[first : first + _BATCH]])
             for first in range(0, len(chosen), _BATCH)
         )
-        weight, bias = fit_probe(features(backbone, head, blocks), labels, self.config.seed)
-        # Workers may fit the same probe at the same time: any of their files will do.
+        weight, bias = fit_probe(features(backbone, head, batches), labels, self.config.seed)
+        # Several workers may fit the same probe at the same time; they write the same file.
         with replacing(file) as partial, partial.open("wb") as stream:
             np.savez(stream, weight=weight, bias=bias)
         return weight, bias
 
 
 def _kept_probe(file: Path, classes: int) -> tuple[Any, Any]:
-    """Weight and bias in a file that a run wrote."""
+    """Read weight and bias from a file that a run wrote."""
     try:
         with np.load(file, allow_pickle=False) as saved:
             weight, bias = saved["weight"], saved["bias"]

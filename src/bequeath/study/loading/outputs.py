@@ -1,4 +1,4 @@
-"""Which output of each model stands for which of the data's classes."""
+"""Which output of each model belongs to which of the data's classes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Order = tuple[int, ...] | None
 
 
 class Outputs:
-    """The order of every checkpoint's outputs, read once from configs; no model is loaded."""
+    """The order of each checkpoint's outputs, read once from configs without loading a model."""
 
     def __init__(self, config: StudyConfig, inputs: StudyInputs) -> None:
         self.config, self.inputs = config, inputs
         self._orders: dict[tuple[str, str | None], Order] = {}
 
     def order(self, checkpoint: Checkpoint) -> Order:
-        """For each class the output that stands for it; None: the k-th output is the k-th class.
+        """For each class, the index of its output. None: the k-th output is the k-th class.
 
         Raises
         ------
@@ -28,11 +28,11 @@ class Outputs:
         """
         key = checkpoint.model, checkpoint.file
         if key not in self._orders:
-            self._orders[key] = self._found(checkpoint)
+            self._orders[key] = self._read_order(checkpoint)
         return self._orders[key]
 
     def names(self, checkpoint: Checkpoint) -> tuple[str, ...] | None:
-        """The outputs' own names, in their order; None where nothing names them."""
+        """The outputs' names, in their order; None if they have no names."""
         model = self.config.models[checkpoint.model]
         if model.probe or not self._comparable:
             return None
@@ -41,16 +41,16 @@ class Outputs:
         return output_names(model.architecture, checkpoint.file)
 
     def label(self, checkpoint: Checkpoint, label: int) -> int:
-        """The output that stands for a class."""
+        """The index of a class's output."""
         order = self.order(checkpoint)
         return label if order is None else order[label]
 
     @property
     def _comparable(self) -> bool:
-        # Of a language model the outputs are tokens; of a single logit there is no order.
+        # A language model's outputs are tokens, and a single logit has no order.
         return self.inputs.outputs is not None and self.inputs.outputs > 1
 
-    def _found(self, checkpoint: Checkpoint) -> Order:
+    def _read_order(self, checkpoint: Checkpoint) -> Order:
         place, model = f"models.{checkpoint.model}", self.config.models[checkpoint.model]
         classes = self.inputs.classes
         if model.labels is not None and sorted(model.labels) != sorted(classes):

@@ -1,4 +1,4 @@
-"""Whether each model is given inputs as it was trained on them: its own preprocessing, its own tokenizer."""
+"""Checks that each model gets inputs as in its training: with its own preprocessing and tokenizer."""
 
 from __future__ import annotations
 
@@ -14,27 +14,32 @@ from bequeath.study.loading.inputs import StudyInputs
 from bequeath.study.loading.plan import Checkpoint
 from bequeath.study.loading.tokens import read_tokenizer
 
-# By these a folder is known to carry a tokenizer.
+# A folder with one of these files holds a tokenizer.
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "tokenizer.model")
 _GEOMETRY = ("size", "resize", "resize_to", "interpolation")
 
 
 def check_preprocessing(inputs: StudyInputs, checkpoint: Checkpoint) -> list[str]:
-    """Compare a model's own preprocessing, where it is stated, with the study's.
+    """Compare a model's own preprocessing, if it is known, with the study's.
 
-    What the study file says itself is the user's choice: other means and deviations are then a warning.
+    Settings that the study file gives are the user's choice. Another mean or standard deviation there is a warning.
+
+    Returns
+    -------
+    list of str
+        Warnings.
 
     Raises
     ------
     BequeathError
-        If they differ in what the study file does not say.
+        If they differ in a setting that the study file does not give.
     """
     own = _stated(inputs, checkpoint)
     used: Preprocessing | None = getattr(inputs.data, "preprocessing", None)
     if own is None or used is None:
         return []
     given = inputs.config.data.model_dump(exclude_none=True)
-    place, found = f"models.{checkpoint.model}", []
+    place, found_warnings = f"models.{checkpoint.model}", []
     for keys in (("mean", "std"), _GEOMETRY):
         if all(_alike(getattr(own, key), getattr(used, key)) for key in keys):
             continue
@@ -43,19 +48,19 @@ def check_preprocessing(inputs: StudyInputs, checkpoint: Checkpoint) -> list[str
         )
         if not set(keys) & given.keys():
             raise BequeathError(
-                f"{place}: was trained on pictures of {own_words}; the study gives it {used_words}, as "
-                f"models.{inputs.config.roles.before} wants them; say under data which are right for all "
+                f"{place}: was trained on pictures with {own_words}, but the study uses {used_words}, those of "
+                f"models.{inputs.config.roles.before}; give under data the values that are right for all models "
                 f"({', '.join(keys)})"
             )
         if keys[0] == "mean":
-            found.append(
-                f"{checkpoint.model} was trained on pictures of {own_words}; the study file says {used_words}."
+            found_warnings.append(
+                f"{checkpoint.model} was trained on pictures with {own_words}, but the study file gives {used_words}."
             )
-    return found
+    return found_warnings
 
 
 def _stated(inputs: StudyInputs, checkpoint: Checkpoint) -> Preprocessing | None:
-    """A model's own preprocessing where something says it: a processor's file, or published weights."""
+    """A model's own preprocessing, if a processor's file or published weights state it; else None."""
     if inputs.modality != "image":
         return None
     architecture = inputs.config.models[checkpoint.model].architecture
@@ -67,7 +72,12 @@ def _stated(inputs: StudyInputs, checkpoint: Checkpoint) -> Preprocessing | None
 
 
 def check_tokenizer(inputs: StudyInputs, checkpoint: Checkpoint, texts: Sequence[str]) -> list[str]:
-    """Compare what a model's own tokenizer makes of the texts with what the study's does.
+    """Compare the tokens of a model's own tokenizer with those of the study's, on the texts.
+
+    Returns
+    -------
+    list of str
+        Warnings.
 
     Raises
     ------
@@ -81,22 +91,24 @@ def check_tokenizer(inputs: StudyInputs, checkpoint: Checkpoint, texts: Sequence
         return []
     own = read_tokenizer(f"models.{checkpoint.model}", folder)
     for text in texts:
-        whole = inputs.prompt.replace("{}", text)
-        first, second = (one(whole, truncation=False)["input_ids"] for one in (own, inputs.tokenizer))
-        if first == second:
+        prompted = inputs.prompt.replace("{}", text)
+        own_tokens, study_tokens = (
+            tokenizer(prompted, truncation=False)["input_ids"] for tokenizer in (own, inputs.tokenizer)
+        )
+        if own_tokens == study_tokens:
             continue
-        what = f"its own tokenizer ({folder}) makes other tokens of {text[:40]!r} than the study's"
+        difference = f"its own tokenizer ({folder}) makes other tokens of {text[:40]!r} than the study's"
         if getattr(inputs.config.data, "tokenizer", None) is not None:
-            return [f"{checkpoint.model}: {what} (data.tokenizer)."]
+            return [f"{checkpoint.model}: {difference} (data.tokenizer)."]
         raise BequeathError(
-            f"models.{checkpoint.model}: {what}, that of models.{inputs.config.roles.before}; compare models that "
-            "read texts alike, or say by data.tokenizer which is right for all"
+            f"models.{checkpoint.model}: {difference}, that of models.{inputs.config.roles.before}; compare models "
+            "with the same tokenizer, or give the one that is right for all as data.tokenizer"
         )
     return []
 
 
 def _tokenizer_folder(inputs: StudyInputs, checkpoint: Checkpoint) -> Path | None:
-    """The folder beside a model's weights, or of its architecture, where a tokenizer lies in it."""
+    """The folder of a model's weights, or of its architecture, if it holds a tokenizer; else None."""
     source, _, name = inputs.config.models[checkpoint.model].architecture.partition(":")
     places = [checkpoint.file, name if source.startswith("transformers") else None]
     for given in places:
@@ -118,4 +130,4 @@ def _alike(first: Any, second: Any) -> bool:
 
 
 def _plain(value: Any) -> str:
-    return "/".join(f"{one:.4g}" for one in value) if isinstance(value, tuple) else str(value)
+    return "/".join(f"{number:.4g}" for number in value) if isinstance(value, tuple) else str(value)

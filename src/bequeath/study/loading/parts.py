@@ -1,4 +1,4 @@
-"""Inputs, models and games of a study together."""
+"""The inputs, models and games of a study."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bequeath.study.loading.outputs import Outputs
 
 @dataclass(frozen=True)
 class StudyParts:
-    """What a study needs at hand; a process has one of it."""
+    """Everything that a process needs to work on a study."""
 
     inputs: StudyInputs
     models: ModelLoader
@@ -22,7 +22,7 @@ class StudyParts:
 
     @classmethod
     def of(cls, config: StudyConfig) -> StudyParts:
-        """Those of a study file."""
+        """Make the parts of a study."""
         inputs = StudyInputs(config)
         outputs = Outputs(config, inputs)
         games = GameMaker(config, inputs, outputs)

@@ -1,4 +1,4 @@
-"""Which models, checkpoints and samples a study needs."""
+"""The plan of a study: its checkpoints and samples."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from bequeath.data.samples import Dataset, Subset, balanced
 from bequeath.games.players import Players
 from bequeath.study.config import StudyConfig, checkpoint_files
 
-# So much of the samples are flipped ones where a study is to look at these; the others show what did not flip.
+# Share of flipped samples in a study with a focus. The other samples show models that agree.
 FOCUSED = 0.75
 
-# Behind a model's name, which holds no brackets: so a label is read in one way.
+# Follows a model's name in a label. Names hold no brackets, so labels are unambiguous.
 _RETEST = " (retest)"
 
 
@@ -25,9 +25,9 @@ class Checkpoint:
     name: str
     step: int | None
     file: str | None
-    """State file or folder, or what is asked of the hub."""
+    """State file or folder, or a hub entry."""
     retest: bool = False
-    """Whether it plays the equivalent game, not the study's own."""
+    """Whether it is read on the equivalent game instead of the study's own."""
 
     @property
     def label(self) -> str:
@@ -36,22 +36,23 @@ class Checkpoint:
 
     @classmethod
     def from_label(cls, label: str, step: int | None) -> Checkpoint:
-        """As read back from the store, which knows of no files."""
+        """A checkpoint from its label in the store, which does not record files."""
         model, name = label.split("/", 1)
         return cls(model.removesuffix(_RETEST), name, step, None, model.endswith(_RETEST))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is to be evaluated; samples are indices into the held-out data.
+    """Everything that is to be evaluated. Samples are indices into the held-out data.
 
     Attributes
     ----------
     checkpoints : tuple of Checkpoint
-        All models' own, then the retests.
+        All models' own checkpoints, then the retests.
     samples, accuracy_samples : tuple of int
+        Samples whose interactions are read; samples on which accuracy is measured.
     retest_samples : tuple of int
-        Those of the samples that retests are asked for; none where there are no retests.
+        The samples of the retests; empty without retests.
     """
 
     checkpoints: tuple[Checkpoint, ...]
@@ -61,25 +62,38 @@ class Plan:
 
     def of(self, model: str) -> list[int]:
         """Positions of a model's own checkpoints, in order of step; the last is the model."""
-        return [i for i, one in enumerate(self.checkpoints) if one.model == model and not one.retest]
+        return [i for i, c in enumerate(self.checkpoints) if c.model == model and not c.retest]
 
     @property
     def finals(self) -> dict[str, int]:
-        """Position of each model's last checkpoint, by name."""
-        return {one.model: i for i, one in enumerate(self.checkpoints) if not one.retest}
+        """Position of each model's last checkpoint, by the model's name."""
+        return {c.model: i for i, c in enumerate(self.checkpoints) if not c.retest}
 
     @property
     def retests(self) -> dict[str, int]:
-        """Position of each model's retest, by name of those that have one."""
-        return {one.model: i for i, one in enumerate(self.checkpoints) if one.retest}
+        """Position of each retest, by the model's name."""
+        return {c.model: i for i, c in enumerate(self.checkpoints) if c.retest}
 
 
 def make_plan(
     config: StudyConfig, dataset: Dataset, players: Players, flipped: Sequence[Sequence[int]] = ()
 ) -> Plan:
-    """Choose the samples (balanced over classes, by seed) of those that the players fit, and list the checkpoints.
+    """List the checkpoints, and choose samples that the players fit, balanced over classes.
 
-    `flipped`: groups of samples that come before all others, the first group first, up to three quarters of all.
+    Parameters
+    ----------
+    config : StudyConfig
+    dataset : Dataset
+        The held-out data.
+    players : Players
+        Decide which samples fit.
+    flipped : sequence of sequence of int, optional
+        Groups of samples that are chosen before all others, in this order, for up to three quarters of the samples.
+
+    Raises
+    ------
+    BequeathError
+        If there are too few samples, or checkpoints cannot be found.
     """
     checkpoints = [
         Checkpoint(name, *entry)
@@ -93,14 +107,14 @@ def make_plan(
     if retest is None:
         return plan
     finals = [checkpoints[plan.finals[name]] for _, name in config.roles.given()]
-    # Those of a study of so many samples, which a larger one only adds to: the samples' order is that of the data.
-    some = samples
+    # The samples of a study with that many samples; they are among the samples of a larger study.
+    retested = samples
     if retest.samples is not None:
-        some = _samples(config, dataset, fitting, retest.samples, flipped)
+        retested = _samples(config, dataset, fitting, retest.samples, flipped)
     return replace(
         plan,
         checkpoints=(*checkpoints, *(replace(final, retest=True) for final in finals)),
-        retest_samples=tuple(some),
+        retest_samples=tuple(retested),
     )
 
 
@@ -115,19 +129,19 @@ def _fitting(dataset: Dataset, players: Players) -> Subset:
 def _samples(
     config: StudyConfig, dataset: Dataset, fitting: Subset, count: int, flipped: Sequence[Sequence[int]]
 ) -> list[int]:
-    """So many of the fitting samples; fewer are among more."""
+    """Choose `count` of the fitting samples. A smaller choice is contained in a larger one."""
     first = {i for group in flipped for i in group}
     if not first or count > len(fitting):
         return [fitting.indices[i] for i in balanced(fitting, count, config.seed)]
     possible = set(fitting.indices)
     groups = [sorted(possible.intersection(group)) for group in flipped]
     others = [i for i in fitting.indices if i not in first]
-    # Of the flipped ones more, where there are too few others.
-    wanted = max(math.ceil(FOCUSED * count), count - len(others))
+    # More flipped samples are taken if there are too few others.
+    most_flipped = max(math.ceil(FOCUSED * count), count - len(others))
     chosen: list[int] = []
-    for group, most in [*((group, wanted) for group in groups), (others, count)]:
-        taken = min(len(group), most - len(chosen))
+    for group, limit in [*((group, most_flipped) for group in groups), (others, count)]:
+        taken = min(len(group), limit - len(chosen))
         if taken > 0:
-            some = Subset(dataset, group, fitting.source)
-            chosen += [group[i] for i in balanced(some, taken, config.seed)]
+            candidates = Subset(dataset, group, fitting.source)
+            chosen += [group[i] for i in balanced(candidates, taken, config.seed)]
     return sorted(chosen)

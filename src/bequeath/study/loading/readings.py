@@ -1,4 +1,4 @@
-"""A study's sparse readings of values on its masks."""
+"""Sparse readings with a study's settings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,25 @@ from bequeath.lattice.sparse.fit import fit
 from bequeath.study.config import StudyConfig
 
 
-def read(config: StudyConfig, shown: Any, tables: Tensor, **instead: Any) -> Interactions:
-    """Read tables (samples, masks) on the masks shown, bool (masks, players), by the study's settings.
+def read(config: StudyConfig, shown: Any, tables: Tensor, **overrides: Any) -> Interactions:
+    """Read interactions sparsely, with a study's settings.
 
-    `instead`: other arguments of `bequeath.fit`. Values that do not vary are told in the findings, not here.
+    Parameters
+    ----------
+    config : StudyConfig
+    shown : ndarray or Tensor
+        Masks, bool (masks, players).
+    tables : Tensor
+        Values (samples, masks).
+    **overrides
+        Arguments of `bequeath.fit` that replace the study's settings.
+
+    Returns
+    -------
+    Interactions
+        The warning about constant values is suppressed here, because the findings report it.
     """
-    options = config.sparse_options(shown.shape[1]) | instead
+    options = config.sparse_options(shown.shape[1]) | overrides
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConstantValuesWarning)
         return fit(shown, tables, **options)

@@ -1,4 +1,4 @@
-"""The tokenizer of a study of texts, and the tokens that stand for its classes."""
+"""The tokenizer of a study of texts, and the tokens of its classes."""
 
 from __future__ import annotations
 
@@ -12,38 +12,49 @@ from bequeath.study.config.data import DataConfig
 
 
 def load_tokenizer(data: DataConfig, architecture: str, all_architectures: Iterable[str]) -> Any:
-    """The tokenizer in `data.tokenizer`, or that of the model before, for texts that all models can take.
+    """Load the study's tokenizer, limited to the length of texts that all models accept.
+
+    Parameters
+    ----------
+    data : DataConfig
+        May name a tokenizer (`data.tokenizer`).
+    architecture : str
+        Of the model before, whose tokenizer is the default.
+    all_architectures : iterable of str
+        Of all models.
 
     Raises
     ------
     BequeathError
-        If there is none, or transformers is not installed.
+        If there is no tokenizer, or transformers is not installed.
     """
     source, _, name = architecture.partition(":")
     given = getattr(data, "tokenizer", None)
     if given is None and not source.startswith("transformers"):
-        raise BequeathError("data.tokenizer: needed where the model before is not a transformers: folder")
+        raise BequeathError(
+            "data.tokenizer: missing; give its folder, since the model before is no transformers: architecture"
+        )
     tokenizer = read_tokenizer("data.tokenizer", name if given is None else given)
-    # Saved without its model's limit it has one of 1e30, and it may say more than a model has positions for.
-    limits = [limit for one in set(all_architectures) if (limit := most_tokens(one)) is not None]
+    # A tokenizer may have no limit (it is then 1e30), or a larger one than a model has positions.
+    limits = [limit for other in set(all_architectures) if (limit := most_tokens(other)) is not None]
     tokenizer.model_max_length = min([tokenizer.model_max_length, *limits])
     if tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
-        # As is customary for causal models: padding is out of attention, so which token it is does not matter.
+        # As usual for causal models. Padding gets no attention, so any token can serve.
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
     if getattr(data, "answers", None) is not None:
-        # Of a text that is too long the beginning goes, not the question at its end.
+        # A text that is too long loses its beginning, not the question at its end.
         tokenizer.truncation_side = "left"
     return tokenizer
 
 
 def read_tokenizer(place: str, folder: str | Path) -> Any:
-    """The tokenizer in a folder, or of a hub name, as it was saved; no code that comes with it is run.
+    """Load the tokenizer in a folder, or of a hub name, without running code that comes with it.
 
     Raises
     ------
     BequeathError
-        Beginning with `place`: if there is none, or transformers is not installed.
+        If there is none, or transformers is not installed. The first error begins with `place`.
     """
     try:
         from transformers import AutoTokenizer
@@ -52,29 +63,31 @@ def read_tokenizer(place: str, folder: str | Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise BequeathError(f"{place}: cannot load a tokenizer from {folder}: {first_line(error)}") from None
+        raise BequeathError(
+            f"{place}: cannot load a tokenizer from {folder} ({first_line(error)}); give a folder that holds one"
+        ) from None
 
 
 def answer_tokens(data: DataConfig, tokenizer: Any) -> list[int] | None:
-    """The token that each of `data.answers` begins with, all different; None where there are no answers.
+    """The first token of each of `data.answers`; None if the study has no answers.
 
     Raises
     ------
     BequeathError
-        If an answer gives no token, or two the same.
+        If an answer gives no token, or two answers begin with the same token.
     """
     answers: list[str] | None = getattr(data, "answers", None)
     if answers is None:
         return None
-    found: dict[int, str] = {}
+    answer_of: dict[int, str] = {}
     for answer in answers:
         ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
         if not ids:
-            raise BequeathError(f"data.answers: {answer!r} gives no token")
-        if ids[0] in found:
+            raise BequeathError(f"data.answers: {answer!r} gives no token; give a word")
+        if ids[0] in answer_of:
             raise BequeathError(
-                f"data.answers: {found[ids[0]]!r} and {answer!r} begin with the same token "
+                f"data.answers: {answer_of[ids[0]]!r} and {answer!r} begin with the same token "
                 f"({tokenizer.convert_ids_to_tokens(ids[0])!r}); give answers that begin differently"
             )
-        found[ids[0]] = answer
-    return list(found)
+        answer_of[ids[0]] = answer
+    return list(answer_of)

@@ -1,1 +1,1 @@
-"""The arrays of a run, what they depend on, and what of them still holds when a study changes."""
+"""The arrays of a run, the identity that they depend on, and how they are carried over when a study changes."""

@@ -1,4 +1,4 @@
-"""The files of a Zarr group: each chunk whole on the disk, or an error that names it."""
+"""The arrays and files of a Zarr group. An error names the file that is damaged."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from bequeath.errors import BequeathError, first_line
 from bequeath.study.store.layout import COORDINATES
 
-MEND = "remove the file and start again: only what it held is computed anew"
-_ANEW = "start the run again: it is written anew, and what was computed stays"
+MEND = "remove the file and start again: only its content is computed anew"
+_ANEW = "start the run again: the file is written anew, and computed results stay"
 
 
 class Arrays:
-    """The arrays of a group by name, opened once."""
+    """The arrays of a group by name; each is opened once."""
 
     def __init__(self, path: Path, group: zarr.Group) -> None:
         self.path = path
@@ -27,7 +27,13 @@ class Arrays:
         self._open: dict[str, zarr.Array[Any]] = {}
 
     def array(self, name: str) -> zarr.Array[Any]:
-        """An array, or a `BequeathError` that names what is damaged or missing."""
+        """Open an array.
+
+        Raises
+        ------
+        BequeathError
+            If it is damaged or missing, naming it.
+        """
         if name not in self._open:
             try:
                 array = self._group[name]
@@ -38,7 +44,7 @@ class Arrays:
         return self._open[name]
 
     def read(self, name: str, *where: Any) -> NDArray[Any]:
-        """A part of an array; its checksums are checked.
+        """Read a part of an array, and check its checksums.
 
         Raises
         ------
@@ -55,12 +61,12 @@ class Arrays:
             ) from None
 
     def _damaged(self, name: str, where: tuple[Any, ...]) -> Path:
-        """The first damaged file of an array's part, as near as it can be told."""
+        """The first damaged file in a part of an array, or the array's folder if none can be identified."""
         array = self.array(name)
-        grid = [range(len_ // chunk) for len_, chunk in zip(array.shape, array.chunks, strict=True)]
-        for place, at in enumerate(where[:2]):
-            if isinstance(at, int) and len(grid) > place:
-                grid[place] = range(at, at + 1) if array.chunks[place] == 1 else grid[place]
+        grid = [range(length // chunk) for length, chunk in zip(array.shape, array.chunks, strict=True)]
+        for axis, index in enumerate(where[:2]):
+            if isinstance(index, int) and len(grid) > axis:
+                grid[axis] = range(index, index + 1) if array.chunks[axis] == 1 else grid[axis]
         for position in product(*grid):
             corner = tuple(i * chunk for i, chunk in zip(position, array.chunks, strict=True))
             try:
@@ -76,9 +82,9 @@ class Arrays:
 
 
 def to_disk(file: Path) -> None:
-    """Wait until a file, and the names that lead to it within its array, are safe from a power cut."""
+    """Wait until a file, and its folders within its array, would survive a power cut."""
     path = file
-    while path.name != "c" and not path.exists():  # zarr keeps no chunk that is all fill value
+    while path.name != "c" and not path.exists():  # zarr writes no chunk that holds only the fill value
         path = path.parent
     while path.name != "c":
         handle = os.open(path, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""A study that changed: what still holds is taken over into new arrays, what does not is named first."""
+"""Carries results over into new arrays when a study has changed; says first what is no longer valid."""
 
 from __future__ import annotations
 
@@ -16,69 +16,73 @@ from bequeath.study.store.retested import retested
 from bequeath.study.store.store import DONE, Stage, Store
 
 STORE = "tables.zarr"
-# Bounds depend on all samples, through each model's scale: they are found anew.
+# Without bounds: they depend on all samples through each model's scale, so they are always computed anew.
 _WORDS: dict[Stage, str] = {"table": "value tables", "accuracy": "accuracies", "interactions": "interactions"}
 
 
 @dataclass(frozen=True)
 class Change:
-    """What differs between a study and the arrays of its folder, and what that means for them."""
+    """How a study differs from the arrays of its folder, and how many of their results stay valid."""
 
     topics: tuple[str, ...]
     kept: dict[Stage, int]
     lost: dict[Stage, int]
 
     def __str__(self) -> str:
-        def counts(of: dict[Stage, int]) -> str:
-            return ", ".join(f"{count} {_WORDS[stage]}" for stage, count in of.items() if count) or "nothing"
+        def in_words(counts: dict[Stage, int]) -> str:
+            return (
+                ", ".join(f"{count} {_WORDS[stage]}" for stage, count in counts.items() if count) or "nothing"
+            )
 
         return (
-            f"the study changed ({'; '.join(self.topics)}); still valid: {counts(self.kept)}; "
-            f"not valid any more: {counts(self.lost)}"
+            f"the study changed ({'; '.join(self.topics)}); still valid: {in_words(self.kept)}; "
+            f"no longer valid: {in_words(self.lost)}"
         )
 
 
 def topics(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, ...]:
-    """What differs between two identities, in words."""
-    found = [name for name in new["game"] if new["game"][name] != old["game"].get(name)]
+    """The differences between two identities, in words."""
+    differences = [name for name in new["game"] if new["game"][name] != old["game"].get(name)]
     for part in ("checkpoints", "samples"):
         before, now = old[part], new[part]
         counts = {
             "new": len(now.keys() - before.keys()),
-            "gone": len(before.keys() - now.keys()),
-            "other": sum(before[key] != now[key] for key in before.keys() & now.keys()),
+            "removed": len(before.keys() - now.keys()),
+            "changed": sum(before[key] != now[key] for key in before.keys() & now.keys()),
         }
-        told = [f"{count} {word}" for word, count in counts.items() if count]
-        if told:
-            found.append(f"{part}: {', '.join(told)}")
+        changes = [f"{count} {word}" for word, count in counts.items() if count]
+        if changes:
+            differences.append(f"{part}: {', '.join(changes)}")
         elif list(before) != list(now):
-            found.append(f"order of {part}")
-    retests = [one["retest"]["samples"] for one in (old, new) if "retest" in one]
+            differences.append(f"order of {part}")
+    retests = [identity["retest"]["samples"] for identity in (old, new) if "retest" in identity]
     if len(retests) == 2 and retests[0] != retests[1]:
-        found.append(f"retest samples: {len(retests[1])} instead of {len(retests[0])}")
+        differences.append(f"retest samples: {len(retests[1])} instead of {len(retests[0])}")
     if old["accuracy"] != new["accuracy"]:
-        found.append("accuracy samples")
-    found += [part for part in ("decomposition", "dtype") if old[part] != new[part]]
+        differences.append("accuracy samples")
+    differences += [part for part in ("decomposition", "dtype") if old[part] != new[part]]
     if old["masks"] and new["masks"] and old["masks"] != new["masks"]:
-        found.append(f"masks: {new['masks'][0]} instead of {old['masks'][0]}")
-    return tuple(found)
+        differences.append(f"masks: {new['masks'][0]} instead of {old['masks'][0]}")
+    return tuple(differences)
 
 
 class Carrier:
-    """Which of a store's chunks hold for another identity, and where they go.
+    """Decides which chunks of a store are valid for another identity, and copies them to new arrays.
 
     Parameters
     ----------
     store : Store
-        The folder's arrays as they are.
-    axes, identity
-        Of the study as it is now.
+        The folder's current arrays.
+    axes : Axes
+        Coordinates of the new arrays.
+    identity : dict
+        Identity of the new arrays.
     """
 
     def __init__(self, store: Store, axes: Axes, identity: dict[str, Any]) -> None:
         self._store, self._axes, self._identity = store, axes, identity
         old = store.identity
-        # All 2**n masks in order are other tables than sampled ones.
+        # Tables of all 2**n masks have another form than tables of sampled masks.
         same_games = (
             old["game"] == identity["game"]
             and old["dtype"] == identity["dtype"]
@@ -89,91 +93,91 @@ class Carrier:
             "interactions": same_games
             and old["decomposition"] == identity["decomposition"]
             and old["masks"] == identity["masks"]
-            # Their number is found on all of them together.
+            # With masks: auto, their number depends on all samples together.
             and (identity["masks"] or [0])[0] != "auto",
-            # Other pictures under the same names are other accuracies.
+            # Other pictures under the same names change accuracies.
             "accuracy": old["accuracy"] == identity["accuracy"]
             and all(
                 identity["samples"].get(name, digest) == digest for name, digest in old["samples"].items()
             ),
         }
-        self._checkpoints = _places(list(axes.checkpoints), old["checkpoints"], identity["checkpoints"])
-        self._samples = _places(list(axes.samples), old["samples"], identity["samples"])
+        self._checkpoints = _unchanged(list(axes.checkpoints), old["checkpoints"], identity["checkpoints"])
+        self._samples = _unchanged(list(axes.samples), old["samples"], identity["samples"])
         self._retested = retested(identity)
 
     def change(self) -> Change | None:
-        """None where nothing has changed."""
-        differ = topics(self._store.identity, self._identity)
-        if not differ:
+        """The change of the study; None if nothing has changed."""
+        differences = topics(self._store.identity, self._identity)
+        if not differences:
             return None
         kept: dict[Stage, int] = dict.fromkeys(_WORDS, 0)
         done: dict[Stage, int] = dict.fromkeys(_WORDS, 0)
         for stage in _WORDS:
             for checkpoint in range(self._store.shape[0]):
                 done[stage] += int((self._store.state(stage, checkpoint) == DONE).sum())
-                kept[stage] += len(self._still(stage, checkpoint))
+                kept[stage] += len(self._valid_samples(stage, checkpoint))
         lost = {stage: max(0, done[stage] - kept[stage]) for stage in _WORDS}
         if not lost["table"] and self._store.identity["decomposition"] == self._identity["decomposition"]:
-            lost["interactions"] = 0  # read again, of more or fewer masks that are evaluated
-        return Change(differ, kept, lost)
+            lost["interactions"] = 0  # only the number of masks has changed, and reading them is quick
+        return Change(differences, kept, lost)
 
     def kept(self, stage: Stage) -> dict[int, int]:
-        """How many samples of each new checkpoint hold."""
-        return {now: len(self._still(stage, old)) for old, now in self._checkpoints.items()}
+        """The number of valid samples, by new checkpoint."""
+        return {now: len(self._valid_samples(stage, old)) for old, now in self._checkpoints.items()}
 
     def values_kept(self) -> dict[int, list[int]]:
-        """How many values of each table that holds there are, by new checkpoint."""
+        """The number of values in each valid table, by new checkpoint."""
         size = self._axes.size
         return {
             now: [
                 min(len(self._store.evaluated(old, source)), size) if self._store.sparse else size
-                for source, _ in self._still("table", old)
+                for source, _ in self._valid_samples("table", old)
             ]
             for old, now in self._checkpoints.items()
         }
 
-    def _still(self, stage: Stage, checkpoint: int) -> list[tuple[int, int]]:
-        """(old, new) place of a checkpoint's samples whose data hold; for accuracies (0, 0) stands for all."""
+    def _valid_samples(self, stage: Stage, checkpoint: int) -> list[tuple[int, int]]:
+        """(old, new) position of a checkpoint's valid samples; for accuracies (0, 0) stands for all samples."""
         if not self._valid[stage] or checkpoint not in self._checkpoints:
             return []
         done = self._store.state(stage, checkpoint) == DONE
         if stage == "accuracy":
             return [(0, 0)] if done.all() else []
         if stage == "table" and self._store.sparse:
-            # Values on fewer masks than are wanted hold, too.
+            # Tables of fewer masks than wanted are valid, too.
             done = np.array(
-                [self._store.file("table", checkpoint, place).exists() for place in range(len(done))]
+                [self._store.file("table", checkpoint, sample).exists() for sample in range(len(done))]
             )
-        asked = self._retested.get(self._checkpoints[checkpoint])
+        planned = self._retested.get(self._checkpoints[checkpoint])
         return [
-            (place, now)
-            for place in np.flatnonzero(done).tolist()
-            if (now := self._samples.get(place)) is not None and (asked is None or asked[now])
+            (sample, now)
+            for sample in np.flatnonzero(done).tolist()
+            if (now := self._samples.get(sample)) is not None and (planned is None or planned[now])
         ]
 
     def into(self, path: Path) -> Store:
-        """Make the new arrays, with all that still holds in them."""
+        """Make the new arrays, with all valid results in them."""
         new = Store.create(path, self._axes, self._identity, self._identity["dtype"])
         for stage in _WORDS:
             for old, now in self._checkpoints.items():
-                still = self._still(stage, old)
+                valid = self._valid_samples(stage, old)
                 if stage == "table" and new.sparse:
-                    self._copy_masks(new, old, now, still)
+                    self._copy_masks(new, old, now, valid)
                     continue
-                for source, target in still:
+                for source, target in valid:
                     ours, theirs = ((now,), (old,)) if stage == "accuracy" else ((now, target), (old, source))
                     new.adopt(self._store, stage, ours, theirs)
-                if still and stage == "interactions":
-                    values = self._store.read("certificate", old)[[source for source, _ in still]]
-                    new.write_certificates(now, [target for _, target in still], values)
-                if still:
-                    new.mark(stage, now, [target for _, target in still], DONE)
+                if valid and stage == "interactions":
+                    values = self._store.read("certificate", old)[[source for source, _ in valid]]
+                    new.write_certificates(now, [target for _, target in valid], values)
+                if valid:
+                    new.mark(stage, now, [target for _, target in valid], DONE)
         return new
 
-    def _copy_masks(self, new: Store, old: int, now: int, still: list[tuple[int, int]]) -> None:
-        """A checkpoint's sampled tables, for any number of masks: the first of them are the same."""
+    def _copy_masks(self, new: Store, old: int, now: int, valid: list[tuple[int, int]]) -> None:
+        """Copy a checkpoint's tables of sampled masks. Their number may differ, since the first masks are the same."""
         done = []
-        for source, target in still:
+        for source, target in valid:
             values = self._store.evaluated(old, source)[: self._axes.size]
             new.write_tables(now, [target], values[None])
             done += [target] if len(values) >= new.wanted else []
@@ -181,25 +185,25 @@ class Carrier:
             new.mark("table", now, done, DONE)
 
 
-def _places(names: list[str], old: dict[str, Any], new: dict[str, Any]) -> dict[int, int]:
-    """Old place -> new place of what is the same in both."""
-    now = {name: place for place, name in enumerate(names)}
-    return {place: now[name] for place, name in enumerate(old) if name in now and old[name] == new[name]}
+def _unchanged(names: list[str], old: dict[str, Any], new: dict[str, Any]) -> dict[int, int]:
+    """Old position -> new position of everything that is the same in both."""
+    now = {name: position for position, name in enumerate(names)}
+    return {i: now[name] for i, name in enumerate(old) if name in now and old[name] == new[name]}
 
 
 def replace_store(folder: Path, make: Callable[[Path], object]) -> Store:
-    """Put new arrays, made by `make(path)`, into the place of the folder's; cut off, the old ones are back."""
-    place, fresh, old = folder / STORE, folder / f"{STORE}.new", folder / f"{STORE}.old"
+    """Replace the folder's arrays by new ones that `make(path)` makes. If this is interrupted, the old ones remain."""
+    current, fresh, old = folder / STORE, folder / f"{STORE}.new", folder / f"{STORE}.old"
     make(fresh)
-    if place.exists():
-        place.rename(old)
-    fresh.rename(place)
+    if current.exists():
+        current.rename(old)
+    fresh.rename(current)
     shutil.rmtree(old, ignore_errors=True)
-    return Store.open(place)
+    return Store.open(current)
 
 
 def copy_probes(source: Path, folder: Path) -> None:
-    """Take over the probes that another run fitted: their names say what they were fitted to."""
+    """Copy the probes that another run fitted. A probe's name identifies its backbone and data, so it stays valid."""
     for file in source.glob("probe-*.npz"):
         if not (folder / file.name).exists():
             with replacing(folder / file.name) as partial:
@@ -207,9 +211,9 @@ def copy_probes(source: Path, folder: Path) -> None:
 
 
 def mend_folder(folder: Path) -> None:
-    """Clear away what a replacement that was cut off has left."""
-    place, old = folder / STORE, folder / f"{STORE}.old"
-    if old.exists() and not place.exists():
-        old.rename(place)
-    for left in (folder / f"{STORE}.new", old):
-        shutil.rmtree(left, ignore_errors=True)
+    """Clean up after an interrupted replacement."""
+    current, old = folder / STORE, folder / f"{STORE}.old"
+    if old.exists() and not current.exists():
+        old.rename(current)
+    for leftover in (folder / f"{STORE}.new", old):
+        shutil.rmtree(leftover, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A run's folder: whose it is, who works in it, and small files that are whole or not there."""
+"""A run's folder: its mark and lock, and its small files, which are complete or absent."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ FINDINGS, REPORT, STATUS = "findings.json", "report.html", "status.json"
 _STUDY = "study.yaml"
 _MARK = "run.json"
 _FORMAT = "bequeath.run/1"
-# What other files a folder may hold before its first run: what the operating system leaves behind.
+# Files of the operating system, which a folder may hold before its first run.
 _IGNORED = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _LOCK = ".lock"
-# `show` holds the lock for an instant, to see whether it is free.
-_PATIENCE = 1.0
+# Seconds to wait for the lock, because `bequeath show` holds it for an instant to see whether it is free.
+_TIMEOUT = 1.0
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file that a run wrote.
+    """Read a JSON file that a run wrote.
 
     Raises
     ------
@@ -48,11 +48,17 @@ def read_json(path: Path) -> Any:
     except (ValueError, RecursionError) as error:
         raise BequeathError(f"{path}: damaged ({first_line(error)}); remove it and start again") from None
     except OSError as error:
-        raise BequeathError(f"{path}: cannot be read ({error.strerror})") from None
+        raise BequeathError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object that a run wrote; raises as `read_json`, also where the file holds something else."""
+    """Read a JSON object that a run wrote.
+
+    Raises
+    ------
+    BequeathError
+        If the file is damaged, or holds no object.
+    """
     content = read_json(path)
     if not isinstance(content, dict):
         raise BequeathError(f"{path}: holds no JSON object; remove it and start again")
@@ -60,7 +66,18 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def kept(folder: Path, name: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """A JSON object, made once for one key: ``name-key.json``. What belongs to another study has another key."""
+    """A JSON object that is made only once for a key, and then read from ``name-key.json``.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        What the object is.
+    key : str
+        Digest of everything that it depends on; another study has another key.
+    make : callable
+        Makes the object, if there is no file.
+    """
     path = folder / f"{name}-{key}.json"
     if not path.exists():
         write_whole(path, json.dumps(make()))
@@ -68,12 +85,12 @@ def kept(folder: Path, name: str, key: str, make: Callable[[], dict[str, Any]]) 
 
 
 def claim(folder: Path) -> None:
-    """Make a folder a run's own.
+    """Mark a folder as a run's folder. Other files in it are never overwritten.
 
     Raises
     ------
     BequeathError
-        If it holds something else: nothing there is ever overwritten; if it cannot be written, or holds links.
+        If it holds something else, cannot be written, or holds links.
     """
     if not is_text(folder.absolute()):
         raise BequeathError(f"{folder}: the name is not UTF-8; choose another --out")
@@ -84,12 +101,12 @@ def claim(folder: Path) -> None:
 
 def _claim(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
-        raise BequeathError(f"{folder}: is a file; give --out a folder of its own")
+        raise BequeathError(f"{folder}: is a file; give a folder as --out")
     mark = folder / _MARK
     if mark.is_file():
         content = read_json(mark)
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise BequeathError(f"{mark}: made by something else or by another version; choose another --out")
+            raise BequeathError(f"{mark}: not a run's mark of this version; choose another --out")
         return
     others = sorted({p.name for p in folder.iterdir()} - _IGNORED - {_LOCK}) if folder.exists() else []
     foreign = [name for name in others if not (name.startswith(_MARK) and name.endswith(PARTIAL))]
@@ -103,15 +120,15 @@ def _claim(folder: Path) -> None:
 
 
 def claim_plain(folder: Path, inside: str, whose: str) -> None:
-    """Make a folder that of a command which keeps what it computes in one folder inside.
+    """Claim a folder for a command that keeps its results in one sub-folder.
 
     Parameters
     ----------
     folder : Path
     inside : str
-        Name of that folder: by it the command knows its own.
+        Name of the sub-folder, by which the command recognises its own folders.
     whose : str
-        What such a folder is called: ``a ranking's``.
+        What such a folder is called in the error: ``a ranking's``.
 
     Raises
     ------
@@ -121,7 +138,7 @@ def claim_plain(folder: Path, inside: str, whose: str) -> None:
     if not is_text(folder.absolute()):
         raise BequeathError(f"{folder}: the name is not UTF-8; choose another --out")
     if folder.exists() and not folder.is_dir():
-        raise BequeathError(f"{folder}: is a file; give --out a folder of its own")
+        raise BequeathError(f"{folder}: is a file; give a folder as --out")
     with writable(folder):
         names = {path.name for path in folder.iterdir()} if folder.exists() else set()
         if names and inside not in names:
@@ -133,7 +150,7 @@ def claim_plain(folder: Path, inside: str, whose: str) -> None:
 
 
 def _was_a_run(folder: Path) -> bool:
-    """Whether a folder without its mark is a run's all the same: a mark that was damaged may be removed."""
+    """Whether a folder without a mark is a run's folder nevertheless, because a damaged mark was removed."""
     try:
         return str(read_object(folder / STATUS).get("schema")).startswith("bequeath.status/")
     except BequeathError:
@@ -141,12 +158,12 @@ def _was_a_run(folder: Path) -> bool:
 
 
 def keep_study(folder: Path, config: StudyConfig) -> None:
-    """Write the study as resolved. Findings of another one go, so that the two never stand side by side.
+    """Write the complete study into the folder. Findings of another study are removed, so that the two always match.
 
     Raises
     ------
     BequeathError
-        If the study that lies there was written by somebody else, and is not the one that is to be run.
+        If the folder's study was changed by hand, and is not the one that is to be run.
     """
     path, mark = folder / _STUDY, folder / _MARK
     resolved = _resolved(config)
@@ -154,8 +171,8 @@ def keep_study(folder: Path, config: StudyConfig) -> None:
         text = path.read_text(encoding="utf-8", errors="replace")
         if _digest(text) != read_json(mark).get(_STUDY) and not _is(text, config):
             raise BequeathError(
-                f"{path}: damaged, or changed by hand; run it as a study file (bequeath run {path} --out ...), or move "
-                "it away"
+                f"{path}: damaged or changed by hand; to use the changes, run it as a study file (bequeath run {path} "
+                "--out ...), else move it away"
             )
         if text != resolved:
             for stale in (FINDINGS, REPORT):
@@ -165,7 +182,7 @@ def keep_study(folder: Path, config: StudyConfig) -> None:
 
 
 def read_study(folder: Path) -> StudyConfig:
-    """The study that lies in a run's folder.
+    """Read the study of a run's folder.
 
     Raises
     ------
@@ -181,7 +198,7 @@ def read_study(folder: Path) -> StudyConfig:
 
 
 def holds_study(folder: Path, config: StudyConfig) -> bool:
-    """Whether the study as resolved lies in a folder."""
+    """Whether a folder holds exactly this study."""
     path = folder / _STUDY
     return path.is_file() and path.read_text(encoding="utf-8", errors="replace") == _resolved(config)
 
@@ -203,20 +220,20 @@ def _is(text: str, config: StudyConfig) -> bool:
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Keep a folder to this process; the lock goes with the process, however it ends.
+    """Lock a folder for this process while the `with` statement lasts, or until the process ends in any way.
 
-    What the one before has left half written goes first.
+    Files that an earlier process left unfinished are removed.
 
     Raises
     ------
     FolderInUse
-        If another process is at work there.
+        If another process works in the folder.
     """
     lock = FileLock(folder / _LOCK)
     with writable(folder):
         try:
-            lock.acquire(timeout=_PATIENCE)
-        except Timeout:  # an OSError too, but none of the disk's
+            lock.acquire(timeout=_TIMEOUT)
+        except Timeout:  # caught here, because it is an OSError, but not an error of the disk
             raise FolderInUse(
                 f"{folder}: another process is at work in this folder (bequeath show {folder}); wait for it, stop it, "
                 "or choose another --out"
@@ -229,7 +246,7 @@ def only_one(folder: Path) -> Iterator[None]:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a process is at work in a run's folder."""
+    """Whether a process works in a run's folder."""
     if not (folder / _LOCK).exists():
         return False
     lock = FileLock(folder / _LOCK)
@@ -237,7 +254,7 @@ def in_use(folder: Path) -> bool:
         lock.acquire(timeout=0)
     except Timeout:
         return True
-    except OSError:  # a folder of somebody else's, or on a disk that is only read
+    except OSError:  # the folder belongs to another user, or the disk is read-only
         return _is_locked(folder / _LOCK)
     lock.release()
     return False

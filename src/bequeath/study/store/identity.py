@@ -1,4 +1,4 @@
-"""What a run's numbers depend on, topic by topic: by it a changed study is noticed, and what still holds is kept."""
+"""A run's identity: everything that its results depend on. It shows what changed in a study and what stays valid."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def _sample_digest(sample: Sample) -> str:
 
 
 def identity(parts: StudyParts, plan: Plan) -> Json:
-    """What each value table, each accuracy and each set of interactions depends on.
+    """Collect everything that value tables, accuracies and interactions depend on.
 
     Returns
     -------
     dict
-        ``game``: by topic, what all tables depend on; ``checkpoints``: by label, what the model is; ``samples``: by
-        id, what the sample is; ``accuracy``: which samples accuracies are measured on; ``decomposition``; ``masks``:
-        how many, None for all 2**n; ``dtype``; ``retest``, where there is one: which checkpoints and samples.
+        ``game``: by topic, what all tables depend on; ``checkpoints``: by label, the model's settings and digests;
+        ``samples``: by id, the sample's digest; ``accuracy``: a digest of the accuracy samples; ``decomposition``;
+        ``masks``: their number, None for all 2**n; ``dtype``; ``retest``, if there is one: its checkpoints and samples.
     """
     inputs, games, config = parts.inputs, parts.games, parts.games.config
     models = config.models
     bases = {name: file_digest(model.base) for name, model in models.items()}
-    # A probe and a data set's mean are made from training data, which its ids and labels stand for.
+    # Probes and the data set's mean depend on the training data, which are identified by ids and labels.
     train = None
     if inputs.train is not None:
         train = key_of(list(inputs.train.ids), inputs.train.labels)
-    # The user's own functions are what stands in their modules.
+    # Users' own functions are identified by the content of their modules.
     own = _sources(config.players, config.baseline, config.value)
     sampling = config.sampling if config.decomposition.sparse else None
     game = {
@@ -58,7 +58,7 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
         "files": [
             file_digest(path) for path in (*config.players.paths().values(), *_given(config.baseline), *own)
         ],
-        # Players that the models choose depend on all of them.
+        # Players that are chosen by influence depend on all models.
         "influence": [file_digest(plan.checkpoints[i].file) for i in plan.finals.values()]
         if games.choosing
         else None,
@@ -80,9 +80,9 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
     samples = {sample.id: _sample_digest(sample) for sample in (inputs.data[i] for i in plan.samples)}
     decomposition = config.decomposition.model_dump(mode="json")
     if config.decomposition.kind == "joint":
-        # What is split together depends on each other.
+        # In a joint split, each checkpoint depends on all others.
         decomposition["jointly"] = key_of(checkpoints)
-    found = {
+    content = {
         "game": game,
         "checkpoints": checkpoints,
         "samples": samples,
@@ -92,27 +92,27 @@ def identity(parts: StudyParts, plan: Plan) -> Json:
         "dtype": config.store.dtype,
     }
     if config.retest is not None:
-        found["retest"] = {
+        content["retest"] = {
             "checkpoints": [plan.checkpoints[i].label for i in plan.retests.values()],
             "samples": [inputs.data[i].id for i in plan.retest_samples],
         }
-    plain: Json = json.loads(json.dumps(found))
+    plain: Json = json.loads(json.dumps(content))
     return plain
 
 
 def _set(model: ModelConfig, file: str | None) -> Json:
-    """Which set of weights is taken where a file holds several, or the user chooses one; nothing elsewhere."""
-    whole = model.base if model.base is not None else file
-    if whole is None or hub_entry(whole) is not None:
+    """The set of weights that is taken, if a file holds several or the user chose one; else nothing."""
+    weights = model.base if model.base is not None else file
+    if weights is None or hub_entry(weights) is not None:
         return {}
-    chosen = chosen_set(whole, model.weights_key)
+    chosen = chosen_set(weights, model.weights_key)
     return (
         {} if chosen is None else {"set": chosen.taken, "chosen": chosen.description if chosen.why else None}
     )
 
 
 def _other_game(config: StudyConfig, train: str | None) -> Json:
-    """What the tables of a retest depend on beside what all tables do."""
+    """What the tables of a retest depend on in addition."""
     retest = config.retest
     assert retest is not None
     return {

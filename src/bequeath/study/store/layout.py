@@ -18,13 +18,13 @@ from bequeath.lattice.subsets import orders
 
 FORMAT = "bequeath.tables/4"
 FIELDS = ("objective", "lower_bound", "resolution", "iterations")
-# What the study itself tells: each is one chunk, and written anew where it is damaged.
+# Arrays that follow from the study itself: each is one chunk, and is written anew if it is damaged.
 COORDINATES = {
     *("checkpoint", "model", "step", "sample", "label", "player", "field", "bound"),
     *("type", "subset", "order"),
     *("number", "shown"),
 }
-# What is kept of each term, and, behind the certificate, of each reading, where readings are sparse.
+# For sparse readings: the numbers of each term; the numbers of each reading, which follow its certificate.
 NUMBERS = ("value", "error", "chosen")
 QUANTITIES = ("terms", "constant", "residual", "r2", "spread")
 
@@ -55,18 +55,18 @@ _RETEST = (
 
 @dataclass(frozen=True)
 class Sampling:
-    """The masks that are evaluated where not all are, and what sparse readings of them can hold.
+    """The sampled masks, and the size of sparse readings.
 
     Attributes
     ----------
     shown : ndarray
-        bool, (masks, players), the empty one first, the full one second: as many as may be evaluated.
+        bool, (masks, players): all masks that may be evaluated, the empty one first, the full one second.
     order : int
-        Players of a term at most.
+        The largest number of players in a term.
     terms : int
-        Terms of a reading at most.
+        The largest number of terms in a reading.
     wanted : int
-        Masks that are evaluated and read first.
+        Number of masks of the first reading.
     """
 
     shown: NDArray[np.bool_]
@@ -80,25 +80,25 @@ class Axes:
     """The coordinates of a run's arrays."""
 
     checkpoints: Sequence[str]
-    """Named ``model/checkpoint``, retests ``model (retest)/checkpoint``."""
+    """Labels ``model/checkpoint``, of retests ``model (retest)/checkpoint``."""
     steps: Sequence[int | None]
     samples: Sequence[str]
     labels: Sequence[str]
     """Name of each sample's class."""
     players: Sequence[str]
-    """Names of the n players (of each sample's own, where they are words: then ``player 1``, ...)."""
+    """Names of the n players; ``player 1``, ... if each sample has its own players, such as words."""
     accuracy_samples: int
     sampling: Sampling | None = None
-    """None: all 2**n masks, in the order of their subsets."""
+    """None means all 2**n masks, in the order of their subsets."""
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """What the certificates hold."""
+        """The fields of the certificates."""
         return FIELDS if self.sampling is None else FIELDS + QUANTITIES
 
     @property
     def size(self) -> int:
-        """Entries of a table."""
+        """Number of entries of a table."""
         return int(2 ** len(self.players)) if self.sampling is None else len(self.sampling.shown)
 
 
@@ -108,7 +108,7 @@ Arrays = dict[str, ArraySpec]
 
 
 def _read_arrays(axes: Axes, dtype: str) -> Arrays:
-    """Tables, and what is read of them: a chunk for each checkpoint and sample."""
+    """Tables and interactions, with a chunk for each checkpoint and sample."""
     each = ("checkpoint", "sample")
     sampling, size = axes.sampling, axes.size
 
@@ -130,7 +130,7 @@ def _read_arrays(axes: Axes, dtype: str) -> Arrays:
 
 
 def data_arrays(axes: Axes, dtype: str) -> Arrays:
-    """All arrays but the coordinates."""
+    """All arrays except the coordinates."""
     c, s = len(axes.checkpoints), len(axes.samples)
     each = ("checkpoint", "sample")
     return _read_arrays(axes, dtype) | {
@@ -141,7 +141,7 @@ def data_arrays(axes: Axes, dtype: str) -> Arrays:
             "int8",
             -1,
         ),
-        # Written by the leading process alone: a row at a time.
+        # Only the leading process writes these, one row at a time.
         "certificate": (
             (*each, "field"),
             (c, s, len(axes.fields)),
@@ -158,8 +158,8 @@ def data_arrays(axes: Axes, dtype: str) -> Arrays:
 
 
 def coordinates(axes: Axes) -> dict[str, tuple[tuple[str, ...], NDArray[Any]]]:
-    """By name: axes and values of the coordinates, and which players each sampled mask shows."""
-    found: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
+    """By name, axes and values of the coordinates, and the players that each sampled mask shows."""
+    result: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
         "checkpoint": (("checkpoint",), _names(axes.checkpoints)),
         "model": (("checkpoint",), _names([name.split("/")[0] for name in axes.checkpoints])),
         "step": (("checkpoint",), np.array([-1 if step is None else step for step in axes.steps], np.int64)),
@@ -171,8 +171,8 @@ def coordinates(axes: Axes) -> dict[str, tuple[tuple[str, ...], NDArray[Any]]]:
     }
     if axes.sampling is not None:
         shown = axes.sampling.shown.astype(np.int8)
-        return found | {"number": (("number",), _names(NUMBERS)), "shown": (("mask", "player"), shown)}
-    return found | {
+        return result | {"number": (("number",), _names(NUMBERS)), "shown": (("mask", "player"), shown)}
+    return result | {
         "type": (("type",), _names(TYPES)),
         "subset": (("subset",), np.arange(axes.size, dtype=np.int64)),
         "order": (("subset",), orders(len(axes.players)).numpy()),
@@ -180,7 +180,7 @@ def coordinates(axes: Axes) -> dict[str, tuple[tuple[str, ...], NDArray[Any]]]:
 
 
 def make_array(group: zarr.Group, name: str, described: ArraySpec) -> None:
-    """Make one array, nothing in it yet."""
+    """Make one empty array."""
     dims, shape, chunks, kind, fill = described
     group.create_array(
         name,
@@ -194,7 +194,7 @@ def make_array(group: zarr.Group, name: str, described: ArraySpec) -> None:
 
 
 def make_coordinate(group: zarr.Group, name: str, dims: tuple[str, ...], values: NDArray[Any]) -> None:
-    """Make one coordinate in one chunk, which is there whatever the values are: what is missing is seen."""
+    """Make one coordinate in one chunk. The chunk is written for all values, so that a missing file is noticed."""
     array = group.create_array(
         name,
         shape=values.shape,
@@ -210,7 +210,7 @@ def make_coordinate(group: zarr.Group, name: str, dims: tuple[str, ...], values:
 def make_group(
     path: Path, axes: Axes, identity: dict[str, Any], dtype: Literal["float32", "float64"]
 ) -> zarr.Group:
-    """Make the group with all its arrays, nothing in them yet but the coordinates."""
+    """Make the group with its coordinates and empty arrays."""
     group = zarr.open_group(path, mode="w-", zarr_format=3)
     for name, described in data_arrays(axes, dtype).items():
         make_array(group, name, described)
@@ -225,7 +225,7 @@ def make_group(
             + _BOTH
             + (_RETEST if "retest" in identity else ""),
             "identity": identity,
-            "format": FORMAT,  # last: its absence marks a store whose making was cut off
+            "format": FORMAT,  # written last: a store without it is incomplete
         }
     )
     return group

@@ -1,4 +1,4 @@
-"""What a study says of its arrays is written anew where it is damaged: nothing that was computed is in it."""
+"""Writes damaged coordinates and array descriptions anew. They follow from the study, so no results are lost."""
 
 from __future__ import annotations
 
@@ -17,26 +17,28 @@ logger = logging.getLogger(__name__)
 
 
 def mend_store(path: Path, axes: Axes, identity: dict[str, Any]) -> None:
-    """Write damaged or missing coordinates and descriptions of arrays anew; chunks of data stay as they are.
+    """Write damaged or missing coordinates and array descriptions anew; chunks of data stay as they are.
 
     Parameters
     ----------
     path : Path
-        Of the group; one that is not there, or is of another study, is left alone.
-    axes, identity
-        Of the study.
+        The group. If it does not exist or belongs to another study, nothing is done.
+    axes : Axes
+        The study's coordinates.
+    identity : dict
+        The study's identity.
     """
     try:
         group = zarr.open_group(path, mode="r+", zarr_format=3)
         if group.attrs.get("identity") != identity:
             return
-    except Exception:  # opening the store tells what is wrong
+    except Exception:  # opening the store reports what is wrong
         return
     for name, described in data_arrays(axes, identity["dtype"]).items():
         _, shape, chunks, _, _ = described
         array = _opened(group, name)
         if array is None or (array.shape, array.chunks) != (shape, chunks):
-            logger.warning("%s: described anew", path / name)
+            logger.warning("%s: description written anew", path / name)
             remove(path / name / "zarr.json")
             make_array(group, name, described)
     for name, (dims, values) in coordinates(axes).items():
@@ -48,10 +50,10 @@ def mend_store(path: Path, axes: Axes, identity: dict[str, Any]) -> None:
 
 def _opened(group: zarr.Group, name: str) -> zarr.Array[Any] | None:
     try:
-        found = group[name]
-    except Exception:  # zarr raises many kinds
+        array = group[name]
+    except Exception:  # zarr raises errors of many types
         return None
-    return found if isinstance(found, zarr.Array) else None
+    return array if isinstance(array, zarr.Array) else None
 
 
 def _holds(array: zarr.Array[Any] | None, values: NDArray[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Which rows of a run's arrays are retests, and of which samples."""
+"""Which rows of a run's arrays are retests, and which samples they have."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ from numpy.typing import NDArray
 
 
 def retested(identity: Mapping[str, Any]) -> dict[int | None, NDArray[np.bool_]]:
-    """By position of a checkpoint that is a retest: which samples it is asked for, bool, (samples,).
+    """The samples of each retest.
 
-    `identity` names them (`bequeath.study.store.identity`); none where the study has no retest.
+    Parameters
+    ----------
+    identity : mapping
+        The run's identity (`bequeath.study.store.identity`).
+
+    Returns
+    -------
+    dict of int to ndarray
+        By position of the retest among the checkpoints, bool (samples,). Empty if the study has no retest.
     """
     retest = identity.get("retest")
     if retest is None:
         return {}
-    asked = np.isin(list(identity["samples"]), retest["samples"])
+    has_retest = np.isin(list(identity["samples"]), retest["samples"])
     labels = list(identity["checkpoints"])
-    return {labels.index(label): asked for label in retest["checkpoints"]}
+    return {labels.index(label): has_retest for label in retest["checkpoints"]}

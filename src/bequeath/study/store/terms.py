@@ -1,4 +1,4 @@
-"""Listed terms as arrays of fixed size, one table at a time, and back (`bequeath.study.store.layout`)."""
+"""Converts listed terms to arrays of fixed size, and back (`bequeath.study.store.layout`)."""
 
 from __future__ import annotations
 
@@ -14,25 +14,44 @@ from bequeath.study.store.layout import NUMBERS, QUANTITIES
 
 
 def quantities(listed: Listed) -> Tensor:
-    """What is kept of each reading beside its terms: (tables, quantities)."""
+    """The numbers of each reading that are stored beside its terms: (tables, quantities)."""
     count = (listed.value != 0).sum(-1).double()
     return torch.stack([count, *(getattr(listed, name) for name in QUANTITIES[1:])], dim=-1)
 
 
-def packed(listed: Listed, table: int, room: int, order: int) -> tuple[Tensor, Tensor]:
-    """One table's numbers (room, numbers), and its terms, int16 (room, 1 + order): kind and players."""
-    one = listed.chosen_terms((table,))
-    numbers = torch.full((room, len(NUMBERS)), torch.nan, dtype=torch.float64)
-    terms = torch.full((room, 1 + order), -1, dtype=torch.int16)
+def packed(listed: Listed, table: int, size: int, order: int) -> tuple[Tensor, Tensor]:
+    """The terms of one table as arrays.
+
+    Parameters
+    ----------
+    listed : Listed
+        Readings of several tables.
+    table : int
+        Which of them.
+    size : int
+        Length of the arrays: the largest number of terms.
+    order : int
+        The largest number of players in a term.
+
+    Returns
+    -------
+    numbers : Tensor
+        float64, (size, numbers): value, error and choice of each term; NaN after the last term.
+    terms : Tensor
+        int16, (size, 1 + order): kind and players of each term; -1 where there is none.
+    """
+    chosen = listed.chosen_terms((table,))
+    numbers = torch.full((size, len(NUMBERS)), torch.nan, dtype=torch.float64)
+    terms = torch.full((size, 1 + order), -1, dtype=torch.int16)
     for column, name in enumerate(NUMBERS):
-        numbers[: len(one), column] = getattr(one, name)
-    for row, (members, kind) in enumerate(zip(one.members, one.kinds, strict=True)):
+        numbers[: len(chosen), column] = getattr(chosen, name)
+    for row, (members, kind) in enumerate(zip(chosen.members, chosen.kinds, strict=True)):
         terms[row, : 1 + len(members)] = torch.tensor([TYPES.index(kind), *members], dtype=torch.int16)
     return numbers, terms
 
 
 def unpacked(numbers: Sequence[Tensor], terms: Sequence[Tensor], quantities: Tensor, masks: int) -> Listed:
-    """The readings of several tables, over all their terms."""
+    """The readings of several tables, over all their terms, from the arrays of `packed`."""
     tables = []
     for value, term, row in zip(numbers, terms, quantities, strict=True):
         count = int(row[0])

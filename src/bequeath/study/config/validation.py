@@ -1,4 +1,4 @@
-"""What is wrong with a study file, in one line: the first of pydantic's errors, with its place in the file."""
+"""Turns pydantic's validation errors of a study file into one line with file, line and key."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from bequeath.study.config.text import line_of
 
 
 def has_unknown_key(error: ValidationError) -> bool:
-    """Whether one of the errors is a key that no section has."""
-    return any(_is_unknown(one) for one in error.errors())
+    """Whether one of the errors is an unknown key."""
+    return any(_is_unknown(detail) for detail in error.errors())
 
 
-def told(
+def one_line(
     error: ValidationError, file: object, text: str, known: tuple[str, ...], small: Mapping[Any, Any]
 ) -> BequeathError:
-    """The error as users are meant to read it.
+    """The most important of the errors, as one line.
 
     Parameters
     ----------
     error : ValidationError
-    file, text
-        The study file and what stands in it.
+    file
+        Path of the study file, or what to call the settings.
+    text : str
+        The file's text, in which the line is looked up.
     known : tuple of str
-        Keys at the top.
+        Keys of the top level.
     small : mapping
         The sections that come from the file's small form.
     """
-    # A key that is misspelt is the reason for others of the errors: it comes first.
-    errors = sorted(error.errors(), key=lambda one: not _is_unknown(one))
+    # A misspelt key comes first, because it can cause other errors.
+    errors = sorted(error.errors(), key=lambda detail: not _is_unknown(detail))
     first = errors[0]
     loc: tuple[Any, ...] = first["loc"]
     line = line_of(text, ("small", *loc) if loc[:1] and loc[0] in small else loc)
@@ -42,12 +44,14 @@ def told(
     message = first["msg"].removeprefix("Value error, ")
     if _is_unknown(first):
         missing = [
-            str(one["loc"][-1]) for one in errors if one["type"] == "missing" and one["loc"][:-1] == loc[:-1]
+            str(detail["loc"][-1])
+            for detail in errors
+            if detail["type"] == "missing" and detail["loc"][:-1] == loc[:-1]
         ]
         near = get_close_matches(str(loc[-1]), [*missing, *(known if len(loc) == 1 else ())], 1)
         message = f"unknown key; is it {near[0]}?" if near else "unknown key"
     elif first["type"] == "model_type":
-        message = "unknown key, or a section (key: value, ...) is needed here"
+        message = "unknown key, or its value must be a section (key: value, ...)"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     at = f"{file}:{line}" if line else str(file)
     return BequeathError(f"{at}: {place + ': ' if place else ''}{message}{more}")
