@@ -57,7 +57,7 @@ def test_pages_of_other_commands_are_opened(tmp_path, addresses, name):
 
 def test_without_a_browser_the_address_is_said(run, monkeypatch):
     monkeypatch.setattr(webbrowser, "open", lambda address: False)
-    assert view(run).startswith("No browser could be opened here. The page: file://")
+    assert view(run).startswith("No browser could be opened here; open this page: file://")
 
 
 def test_a_folder_without_findings_is_refused(tmp_path, addresses):

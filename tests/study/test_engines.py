@@ -109,7 +109,7 @@ def test_an_engine_of_ones_own_finds_the_same_and_replaces_the_dead(study_dir, e
         ("json:dumps", r"engine\.kind: json:dumps: TypeError: .*; options: \{\}"),
         (
             "collections:OrderedDict",
-            r"engine\.kind: collections:OrderedDict gives a OrderedDict; it must return",
+            r"engine\.kind: collections:OrderedDict returns a OrderedDict; it must return",
         ),
         ("no_such_module:Pools", "no_such_module"),
         ({"kind": "cloud"}, r"engine.*'local', 'ray'"),

@@ -13,7 +13,7 @@ from bequeath.cli.net import Command, of_file
 from bequeath.errors import BequeathError
 from bequeath.printable import printable
 
-# Pages that folders hold, by the command that writes them.
+# The pages of folders, by the command that writes them.
 _PAGES = {"run": "report.html", "rank": "rank.html", "layers": "layers.html"}
 
 
@@ -33,17 +33,19 @@ def view(
         address += f"#samples&{urlencode({'sample': sample})}"
     opened = webbrowser.open(address)
     typer.echo(
-        printable(address) if opened else f"No browser could be opened here. The page: {printable(address)}"
+        printable(address)
+        if opened
+        else f"No browser could be opened here; open this page: {printable(address)}"
     )
 
 
 def _report(run: Path, sample: str | None) -> Path:
-    """The page of a run, written if it is not there."""
+    """The page of a run, which is written if it does not exist."""
     from bequeath.study.run import Run
 
     with of_file(run / "findings.json"):
         findings = Run(run).findings
-        ids = [one["id"] for one in findings["samples"]]
+        ids = [entry["id"] for entry in findings["samples"]]
         if sample is not None and sample not in ids:
             near = [name for name in ids if sample in name][:5] or ids[:5]
             raise BequeathError(f"--sample {sample}: not in this run; there are {', '.join(near)}, ...")

@@ -61,30 +61,37 @@ class RayConfig(Section):
 
 
 class OwnEngineConfig(Section):
-    """An engine that a function or class of the user's own makes."""
+    """An engine from a user's own function or class."""
 
     kind: OwnName
-    """``module:function``; it returns an engine (`bequeath.study.engines.contract.Engine`)."""
+    """``module:function``, which returns an engine (`bequeath.study.engines.contract.Engine`)."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the function."""
 
     def make(self) -> Any:
-        """The engine."""
+        """Make the engine.
+
+        Raises
+        ------
+        BequeathError
+            If the function fails or returns no engine.
+        """
         try:
             made = call_own(own_function(self.kind), **self.options)
         except Exception as error:
             raise BequeathError(
-                f"engine.kind: {self.kind}: {type(error).__name__}: {first_line(error)}; options: {self.options}"
+                f"engine.kind: {self.kind} failed ({type(error).__name__}: {first_line(error)}); check it and its "
+                f"options {self.options}"
             ) from error
         if not callable(made) or not isinstance(getattr(made, "workers", None), int):
             raise BequeathError(
-                f"engine.kind: {self.kind} gives a {type(made).__name__}; it must return an engine: an object with "
-                "workers and threads (numbers), to be called with a spec as a context manager that gives slots"
+                f"engine.kind: {self.kind} returns a {type(made).__name__}; it must return an engine: an object with "
+                "the numbers workers and threads, which is called with a spec and gives slots as a context manager"
             )
         return made
 
     def check_machine(self) -> None:
-        """Refuse what is no engine; nothing is known of its machines."""
+        """Check that the function returns an engine; its machines are not known."""
         self.make()
 
 

@@ -1,4 +1,4 @@
-"""Workers in executors of `concurrent.futures`: processes of this machine, of MPI, Dask or loky, or of your own."""
+"""Workers in executors of `concurrent.futures`: processes of this machine, of MPI, Dask or loky, or your own."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from bequeath.study.engines.worker import Spec, Worker
 
 
 class ExecutorSlot:
-    """A slot whose worker lives in an executor.
+    """A slot whose worker runs in an executor.
 
     Parameters
     ----------
     spec : Spec
-        What the worker needs to begin.
+        Everything that the worker needs to start.
     make : callable
-        Makes an executor with one worker in a process of its own. It is called for each start, also after the process
-        has died.
+        Makes an executor with one worker in its own process. It is called for each start, also after the process died.
     """
 
     def __init__(self, spec: Spec, make: Callable[[], Executor]) -> None:
@@ -27,27 +26,27 @@ class ExecutorSlot:
         self._executor: Executor | None = None
 
     def start(self) -> Future[Any]:
-        """Make an executor, and a worker in it; done once it can take tasks."""
+        """Make an executor and a worker in it. The future is done once the worker accepts tasks."""
         self.stop()
         self._executor = self._make()
         return self._executor.submit(_begin, self._spec)
 
     def submit(self, task: Task) -> Future[Any]:
-        """Have a task done."""
+        """Let the worker do a task."""
         assert self._executor is not None
         try:
             return self._executor.submit(_do, task)
-        except BrokenExecutor as error:  # it died between two tasks
+        except BrokenExecutor as error:  # the process died between two tasks
             future: Future[Any] = Future()
             future.set_exception(error)
             return future
 
     def died(self, error: BaseException) -> bool:
-        """Whether an error says that the process is gone."""
+        """Whether an error means that the process died."""
         return isinstance(error, BrokenExecutor)
 
     def stop(self) -> None:
-        """Give the executor up, with what it has begun."""
+        """Shut the executor down without waiting for its tasks."""
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
 

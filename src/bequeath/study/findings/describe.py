@@ -48,9 +48,9 @@ def study(evidence: Evidence, parts: StudyParts) -> Json:
 
 
 def boxes(players: Players) -> list[list[float]] | None:
-    """(x0, y0, x1, y1) of each player as fractions of the picture; None where players are no boxes."""
-    given = players.boxes()
-    return None if given is None else [[round(side, 4) for side in box] for box in given]
+    """(x0, y0, x1, y1) of each player as fractions of the picture; None if players are no boxes."""
+    exact = players.boxes()
+    return None if exact is None else [[round(side, 4) for side in box] for box in exact]
 
 
 def preprocessing(parts: StudyParts) -> Json | None:

@@ -1,4 +1,4 @@
-"""Every sample for the page to explore: its outputs, its strongest interactions, and how it looks."""
+"""The entry ``samples`` of the findings: each sample's outputs, strongest interactions, and picture or words."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from bequeath.study.findings.plain import Json
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
 
-# Samples that are drawn: more make the page heavy. The others have their figures.
+# The number of samples with pictures and interactions; more would make the page large. The others have numbers only.
 _DRAWN = 200
-# Strongest interactions of each compared model that are told of each sample.
+# The number of strongest interactions of each compared model that are listed for a sample.
 _TERMS = 8
-# Longer side of a picture in pixels. Small pictures stay as they are; JPEG would blur them.
+# The longer side of a picture in pixels. Pictures up to the second size are stored as PNG, since JPEG would blur them.
 _LONGEST, _SMALL = 192, 64
-# Squares a side in which the places of superpixels and regions are kept.
-_FINE = 56
+# Squares per side of the grid that holds the places of superpixels and regions.
+_GRID = 56
 
 
 def samples(evidence: Evidence, parts: StudyParts, plan: Plan) -> list[Json]:
-    """Entries of ``samples`` in the findings; those whose output changed most are drawn where there are very many."""
+    """Make the entry ``samples``. If there are many samples, only those whose output changed most are drawn."""
     comparison = evidence.comparison
     ends = {name: evidence.ends(name) for name in evidence.models}
     verdicts = _verdicts(evidence, parts, plan)
@@ -53,17 +53,18 @@ def samples(evidence: Evidence, parts: StudyParts, plan: Plan) -> list[Json]:
 
 
 def _verdicts(evidence: Evidence, parts: StudyParts, plan: Plan) -> dict[str, str]:
-    """By id of the accuracy samples: which of the models before and after are right."""
-    words = {(1, 1): "both", (1, 0): "forgotten", (0, 1): "learned", (0, 0): "neither"}
+    """By id of each accuracy sample, which of the models before and after are right."""
+    verdicts = {(1, 1): "both", (1, 0): "forgotten", (0, 1): "learned", (0, 0): "neither"}
     pairs = zip(evidence.answers("before"), evidence.answers("after"), strict=True)
     ids = (parts.inputs.data.ids[index] for index in plan.accuracy_samples)
-    return {name: words[int(was), int(now)] for name, (was, now) in zip(ids, pairs, strict=True)}
+    return {name: verdicts[int(was), int(now)] for name, (was, now) in zip(ids, pairs, strict=True)}
 
 
 def scene(parts: StudyParts, index: int) -> Json:
-    """A sample as people see it: ``picture``, ``words``, and where its players are.
+    """A sample for readers: ``picture``, ``words``, and where its players are (``boxes`` or ``areas``).
 
-    ``boxes`` are null where they are the study's; ``areas`` where players are boxes, or have no place in a picture.
+    ``boxes`` is null if all samples have the same boxes, which are in ``study``. ``areas`` is null if players are boxes
+    or have no place in a picture.
     """
     sample, players = parts.inputs.data[index], parts.games.players(index)
     captions, labels = parts.games.captions(index), players.label_map(sample.x)
@@ -77,20 +78,20 @@ def scene(parts: StudyParts, index: int) -> Json:
 
 
 def areas(owner: NDArray[np.int64]) -> Json:
-    """The player of each square of a grid of at most `_FINE` squares a side.
+    """The player of each square on a grid of at most `_GRID` squares per side.
 
     Parameters
     ----------
     owner : ndarray
-        The player of each pixel, negative where there is none: (height, width).
+        The player of each pixel, negative where there is none: int64, (height, width).
 
     Returns
     -------
     dict
-        ``width``, ``height``; ``runs``: player, length, player, length, ... of runs along the rows, one after the
-        other.
+        ``width`` and ``height`` of the grid; ``runs``: player, length, player, length, ... of runs of equal squares,
+        row after row.
     """
-    height, width = (min(side, _FINE) for side in owner.shape)
+    height, width = (min(side, _GRID) for side in owner.shape)
     rows = (np.arange(height) * owner.shape[0] + owner.shape[0] // 2) // height
     columns = (np.arange(width) * owner.shape[1] + owner.shape[1] // 2) // width
     coarse = owner[rows][:, columns].flatten()
@@ -101,7 +102,7 @@ def areas(owner: NDArray[np.int64]) -> Json:
 
 
 def _terms(comparison: Comparison, row: int) -> list[Json]:
-    """The strongest interactions of each compared model, the strongest effect first, in units of the value."""
+    """The strongest interactions of each compared model, sorted by their strongest effect, in units of the value."""
     roles = [role for role in ROLES if role in comparison.effects]
     effects = {role: comparison.effects[role][row].flatten() for role in roles}
     size = len(comparison.orders)
