@@ -133,5 +133,5 @@ def test_other_arrays_are_refused(tmp_path):
     with pytest.raises(bq.BequeathError, match=r"t\.zarr/interactions: damaged or missing"):
         again(tmp_path)
     del store._group.attrs["format"]
-    with pytest.raises(bq.BequeathError, match="another version, or not finished"):
+    with pytest.raises(bq.BequeathError, match="not a complete store of this version"):
         again(tmp_path)
