@@ -364,7 +364,7 @@ def test_a_shift_too_large_for_the_pictures_is_refused_before_the_work(small, ed
         ({}, {"baseline": {"kind": "given", "path": "no.npy"}}, r"retest\.baseline\.path: no such file"),
         ({}, {"shift": 2, "samples": 7}, r"retest\.samples: 7, but the study has 6; give at most 6"),
         ({}, {"shift": 2, "pixels": 7}, r"study\.yaml:\d+: retest\.pixels: unknown key"),
-        ({"decomposition": "joint"}, {"shift": 2}, r"retest: does not go with decomposition: joint"),
+        ({"decomposition": "joint"}, {"shift": 2}, r"retest: does not fit decomposition: joint"),
         (
             {"players": {"kind": "superpixels", "n": 4}},
             {"shift": 2},
