@@ -12,7 +12,7 @@ from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
 from bequeath.study.status import Status
 from bequeath.study.store.folder import kept, read_object
-from bequeath.study.store.identity import identity
+from bequeath.study.store.identity import accuracy_identity, checkpoint_identity, data_identity
 
 logger = logging.getLogger(__name__)
 
@@ -61,10 +61,11 @@ def known_flipped(parts: StudyParts, plan: Plan, folder: Path) -> list[list[int]
 
 
 def _key(parts: StudyParts, plan: Plan) -> str:
-    depends, roles = identity(parts, plan), parts.games.config.roles
-    labels = [plan.checkpoints[plan.finals[name]].label for name in (roles.before, roles.after)]
-    models = [depends["checkpoints"][label] for label in labels]
-    return key_of(depends["game"]["data"], models, depends["accuracy"])
+    """A digest of everything that the flips depend on."""
+    config = parts.games.config
+    finals = (plan.checkpoints[plan.finals[name]] for name in (config.roles.before, config.roles.after))
+    models = [checkpoint_identity(parts, final) for final in finals]
+    return key_of(data_identity(config), models, accuracy_identity(parts, plan))
 
 
 def _checked(content: dict[str, Any], path: Path, tested: tuple[int, ...]) -> list[list[int]]:
