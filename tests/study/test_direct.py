@@ -229,6 +229,11 @@ def test_small_square_pictures_are_given_as_they_are(pictures):
     assert not any("pixels" in one for one in said)
 
 
+def test_the_device_is_the_one_that_is_given(pictures):
+    config, _ = direct_study(_wanted(device="cpu"))
+    assert config.evaluation.device == "cpu"
+
+
 def test_twins_are_those_of_the_model_after(pictures):
     config, _ = direct_study(
         _wanted(twins=("models/finetuned-10.safetensors", "models/finetuned-1.safetensors"))
@@ -243,6 +248,7 @@ def test_twins_are_those_of_the_model_after(pictures):
         ({"masks": "4"}, "masks: 4; .*give more masks"),
         ({"before": "models/none.pt"}, "BEFORE: no such file"),
         ({"twins": ("models/none.pt",)}, "--twin: no such file"),
+        ({"device": "nothing"}, "device: 'nothing' cannot be used"),
         ({"after": "models/pretrained.safetensors", "players": "6by6"}, "--players: '6by6'"),
         ({"architecture": "bequeath:mobilenet_v2"}, "none of its .* names fits MobileNetV2"),
     ],

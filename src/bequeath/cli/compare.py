@@ -47,6 +47,7 @@ def compare(
         typer.Option(help="forgotten: read mostly samples that one model has right and the other wrong."),
     ] = None,
     seed: options.Seed = 0,
+    device: options.Device = None,
     out: options.Out = Path("runs/compare"),
 ) -> None:
     """Compare two models on your data without a study file, in minutes: a table and a page."""
@@ -69,6 +70,7 @@ def compare(
         size=size,
         seed=seed,
         focus=focus,
+        device=device,
     )
     config, chosen = direct_study(wanted)
     for line in chosen:

@@ -50,6 +50,7 @@ def layers(
         float, typer.Option(min=0, max=100, help="Percentage points of accuracy that freezing may cost.")
     ] = 2.0,
     seed: options.Seed = 0,
+    device: options.Device = None,
     out: options.Out = Path("runs/layers"),
 ) -> None:
     """Show which layers had to change between two models, and which to freeze next time."""
@@ -72,6 +73,7 @@ def layers(
         samples=samples,
         size=size,
         seed=seed,
+        device=device,
     )
     asked = Asked(wanted, masks > 0, blocks, margin / 100)
     document = measure(asked, out, progress=True, say=lambda line: typer.echo(printable(line), err=True))

@@ -54,6 +54,8 @@ class Wanted:
         Number of samples, size of pictures in pixels, and seed.
     focus : {"forgotten"}, optional
         Read mostly samples that one of the models before and after has right and the other wrong.
+    device : str, optional
+        cpu or cuda; by default cuda if there is a GPU.
     training : bool
         Whether training data are always needed, not only for probes.
     """
@@ -73,6 +75,7 @@ class Wanted:
     size: int | None = None
     seed: int = 0
     focus: str | None = None
+    device: str | None = None
     training: bool = False
 
 
@@ -104,6 +107,7 @@ def direct_study(wanted: Wanted) -> tuple[StudyConfig, list[str]]:
         "masks": _masks(wanted.masks),
         "seed": wanted.seed,
         **({} if wanted.focus is None else {"focus": wanted.focus}),
+        **({} if wanted.device is None else {"evaluation": {"device": wanted.device}}),
     }
     chosen = _choose_size(wanted, content, sources["before"])
     inputs = StudyInputs(_checked(content))
