@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bequeath.games.runner import Runner
-from bequeath.knowledge.hiding import hiding_masks, players_concerned, term_changes
-from bequeath.study.findings.changes import flipped_rows
+from bequeath.knowledge.hiding import hiding_masks, players_concerned
+from bequeath.study.findings.changes import PAIR, flipped_rows, flipped_terms
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
@@ -17,7 +15,6 @@ from bequeath.study.status import Status
 
 # The largest number of samples, which is enough for an interval.
 _MOST = 200
-PAIR = ("before", "after")
 
 
 def hide(parts: StudyParts, plan: Plan, evidence: Evidence, folder: Path, status: Status) -> dict[str, Any]:
@@ -48,12 +45,8 @@ def hide(parts: StudyParts, plan: Plan, evidence: Evidence, folder: Path, status
 
 def _chosen(evidence: Evidence, rows: list[int]) -> dict[int, tuple[int, ...]]:
     """The players to hide, by row. Rows whose readings name no players are left out."""
-    if not rows:
-        return {}
-    before, after = (evidence.finals[role][torch.tensor(rows)] for role in PAIR)
-    total = evidence.change[rows].tolist()
     named = {
-        row: players_concerned(terms, change, before.n_players)
-        for row, terms, change in zip(rows, term_changes(before, after), total, strict=True)
+        row: players_concerned(terms, evidence.change[row].item(), evidence.finals["before"].n_players)
+        for row, terms in flipped_terms(evidence, rows).items()
     }
     return {row: players for row, players in named.items() if players}

@@ -16,6 +16,7 @@ from bequeath.lattice.interactions import Interactions
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.plain import Json, plain
 
+PAIR = ("before", "after")
 Pair = Mapping[str, Interactions]
 """Readings of the models before and after, by role."""
 
@@ -39,6 +40,14 @@ def flipped_rows(evidence: Evidence, tested: Sequence[str]) -> list[int]:
     return [row for row, name in enumerate(evidence.samples) if name in flipped]
 
 
+def flipped_terms(evidence: Evidence, rows: Sequence[int]) -> dict[int, list[TermChange]]:
+    """The interactions that changed between the models before and after, by row."""
+    if not rows:
+        return {}
+    before, after = (evidence.finals[role][torch.tensor(rows)] for role in PAIR)
+    return dict(zip(rows, term_changes(before, after), strict=True))
+
+
 def changes(evidence: Evidence, tested: Sequence[str], hidden: Json) -> tuple[dict[str, Json], Json | None]:
     """Describe what changed in each flipped sample that was read, and check it by the hidden players.
 
@@ -60,12 +69,11 @@ def changes(evidence: Evidence, tested: Sequence[str], hidden: Json) -> tuple[di
     rows = flipped_rows(evidence, tested)
     if not rows:
         return {}, None
-    pair = {role: evidence.finals[role] for role in ("before", "after")}
+    pair = {role: evidence.finals[role] for role in PAIR}
     halves = halves_of(pair)
-    flipped = (reading[torch.tensor(rows)] for reading in pair.values())
     by_sample = {
         evidence.samples[row]: _change(evidence, row, terms)
-        for row, terms in zip(rows, term_changes(*flipped), strict=True)
+        for row, terms in flipped_terms(evidence, rows).items()
     }
     total, predicted, measured, measurable = [], [], [], []
     for row in rows:
@@ -98,13 +106,13 @@ def changes(evidence: Evidence, tested: Sequence[str], hidden: Json) -> tuple[di
 def _predicted(readings: Pair, row: int, masks: Tensor) -> NDArray[np.float64]:
     """The change of v(after) - v(before), from all players shown to each mask, that the readings predict: (masks,)."""
     with_full = torch.cat((torch.ones_like(masks[:1]), masks))
-    before, after = (readings[role][row].reconstruct(with_full) for role in ("before", "after"))
+    before, after = (readings[role][row].reconstruct(with_full) for role in PAIR)
     difference = (after - before).numpy()
     return np.asarray(difference[1:] - difference[0])
 
 
 def _change(evidence: Evidence, row: int, terms: Sequence[TermChange]) -> Json:
-    before, after = (evidence.ends(evidence.compared[role])[1][row].item() for role in ("before", "after"))
+    before, after = (evidence.ends(evidence.compared[role])[1][row].item() for role in PAIR)
     total = after - before
     # If the change is no larger than the readings' error, shares of it would be shares of noise.
     measurable = abs(total) > _error(evidence, row)
