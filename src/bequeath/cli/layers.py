@@ -55,10 +55,10 @@ def layers(
 ) -> None:
     """Show which layers had to change between two models, and which to freeze next time."""
     from bequeath.layers.pair import Asked
-    from bequeath.layers.run import LAYERS, PAGE, PICTURE
     from bequeath.layers.run import layers as measure
     from bequeath.report.layers import terminal
     from bequeath.study.direct import Wanted
+    from bequeath.study.results import result_files
 
     wanted = Wanted(
         before=before,
@@ -77,4 +77,4 @@ def layers(
     )
     asked = Asked(wanted, masks > 0, blocks, margin / 100)
     document = measure(asked, out, progress=True, say=lambda line: typer.echo(printable(line), err=True))
-    options.show(terminal(document), out, {"Numbers": LAYERS, "Picture": PICTURE, "Page": PAGE})
+    options.show(terminal(document), out, result_files("layers"))

@@ -48,9 +48,9 @@ def rank(
 
     chosen = read_candidates(candidates)
     labelled = Samples(DataChoice(data, text, label, size, samples, folds, seed))
-    from bequeath.rank.run import PAGE, PICTURE, RANK
     from bequeath.rank.run import rank as rank_candidates
     from bequeath.report.ranking import terminal
+    from bequeath.study.results import result_files
 
     document = rank_candidates(chosen, labelled, out, device=device, measures=measure or (), progress=True)
-    options.show(terminal(document), out, {"Numbers": RANK, "Picture": PICTURE, "Page": PAGE})
+    options.show(terminal(document), out, result_files("rank"))

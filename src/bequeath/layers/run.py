@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 
 import bequeath
 from bequeath.bars import Tick
-from bequeath.files import writable, write_whole
 from bequeath.knowledge.layerwise import judge, relative_change
 from bequeath.knowledge.paired import paired_difference
 from bequeath.knowledge.statistics import Estimate, mean_estimate
@@ -23,12 +21,11 @@ from bequeath.layers.pair import Asked, Pair, load, weights_of
 from bequeath.layers.recommendation import advise
 from bequeath.layers.swaps import Readings, right, swapped
 from bequeath.report.layers import page, swaps_figure
-from bequeath.report.style import to_svg
 from bequeath.study.findings.plain import plain
 from bequeath.study.progress import Bars, bars
+from bequeath.study.results import write_results
 from bequeath.study.store.folder import claim_plain, kept, only_one
 
-LAYERS, PICTURE, PAGE = "layers.json", "layers.svg", "layers.html"
 SCHEMA = "bequeath.layers/1"
 FOLDER = "parts"
 
@@ -72,18 +69,8 @@ def layers(
             say(line)
         with bars(progress) as shown:
             document = _document(pair, asked, chosen, _Measured(pair, asked, out / FOLDER, shown))
-        write(out, document)
+        write_results(out, "layers", document, swaps_figure(document), "Blocks put back", page(document))
     return document
-
-
-def write(out: Path, document: dict[str, Any]) -> None:
-    """Write a document, its picture and its page."""
-    with writable(out):
-        write_whole(out / LAYERS, json.dumps(document, indent=1, allow_nan=False) + "\n")
-        description = " ".join(document["recommendation"]["text"])
-        picture = to_svg(swaps_figure(document), "layers", "Blocks put back", description, inline=False)
-        write_whole(out / PICTURE, picture + "\n")
-        write_whole(out / PAGE, page(document))
 
 
 class _Measured:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import bequeath
-from bequeath.files import writable, write_whole
 from bequeath.rank.candidates import Candidate
 from bequeath.rank.features import FOLDER, Features, compute, features_file, kept
 from bequeath.rank.loading import Loaded, check_different, load
@@ -19,13 +17,12 @@ from bequeath.rank.own_measures import OwnMeasure, own_measures
 from bequeath.rank.recommendation import recommend
 from bequeath.rank.samples import Samples
 from bequeath.report.ranking import accuracies, page
-from bequeath.report.style import to_svg
 from bequeath.study.config.games import EvaluationConfig
 from bequeath.study.findings.plain import plain
 from bequeath.study.progress import Bars, bars
+from bequeath.study.results import write_results
 from bequeath.study.store.folder import claim_plain, only_one
 
-RANK, PICTURE, PAGE = "rank.json", "rank.svg", "rank.html"
 SCHEMA = "bequeath.rank/1"
 
 
@@ -88,18 +85,8 @@ def rank(
         with bars(progress) as shown:
             features = {one.candidate.name: _features(one, samples, device, shown) for one in described}
             document = _document(described, features, samples, own, shown)
-        write(out, document)
+        write_results(out, "rank", document, accuracies(document), "Candidates by accuracy", page(document))
     return document
-
-
-def write(out: Path, document: dict[str, Any]) -> None:
-    """Write a ranking's document, its picture and its page."""
-    with writable(out):
-        write_whole(out / RANK, json.dumps(document, indent=1, allow_nan=False) + "\n")
-        description = " ".join(document["recommendation"]["text"])
-        picture = to_svg(accuracies(document), "rank", "Candidates by accuracy", description, inline=False)
-        write_whole(out / PICTURE, picture + "\n")
-        write_whole(out / PAGE, page(document))
 
 
 def _describe(loaded: Loaded, out: Path, samples: Samples) -> _Description:
