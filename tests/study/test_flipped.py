@@ -51,7 +51,7 @@ def test_a_focus_reads_flipped_samples_and_says_so(focused):
     assert run(focused) == findings
     assert kept.stat().st_mtime_ns == before
     kept.write_text(json.dumps({"forgotten": [999], "learned": []}))
-    with pytest.raises(BequeathError, match="damaged: no flipped samples of this study"):
+    with pytest.raises(BequeathError, match="damaged: it does not list flipped samples"):
         run(focused)
 
 

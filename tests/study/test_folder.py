@@ -38,8 +38,8 @@ def test_a_file_in_the_folders_place_is_refused(study_dir):
         ("run.json", r"run\.json: damaged"),
         ("timings.json", r"timings\.json: damaged .*remove it and start again"),
         ("meaning-*.json", r"meaning-\w+\.json: damaged .*remove it"),
-        ("study.yaml", r"study\.yaml: damaged, or changed by hand"),
-        ("tables.zarr/zarr.json", r"tables\.zarr: not a table store"),
+        ("study.yaml", r"study\.yaml: damaged or changed by hand"),
+        ("tables.zarr/zarr.json", r"tables\.zarr: not a run's arrays"),
         ("tables.zarr/table/c/6/5/0", r"tables\.zarr/table/c/6/5/0: damaged .*remove the file"),
         ("tables.zarr/interactions/c/0/0/0/0", r"interactions/c/0/0/0/0: damaged .*remove the file"),
         ("tables.zarr/interactions_done/c/2/0", r"interactions_done/c/2/0: damaged"),
@@ -87,7 +87,7 @@ def test_a_study_edited_in_the_folder_can_be_run_there(study_dir):
     run(study_dir)
     copy = study_dir / "out/study.yaml"
     copy.write_text(copy.read_text().replace("normalise: l1", "normalise: none"))
-    with pytest.raises(bq.BequeathError, match=r"study\.yaml: damaged, or changed by hand"):
+    with pytest.raises(bq.BequeathError, match=r"study\.yaml: damaged or changed by hand"):
         run(study_dir)
     Study.from_yaml(copy).run(study_dir / "out")
     assert findings_of(study_dir / "out")["study"]["normalise"] == "none"

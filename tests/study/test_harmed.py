@@ -74,7 +74,7 @@ def test_what_the_study_itself_tells_of_its_arrays_is_written_anew(finished):
         (cut, "label/zarr.json"),
     ):
         harm(store / name)
-        with pytest.raises(bq.BequeathError, match=r"start the run again: it is written anew"):
+        with pytest.raises(bq.BequeathError, match=r"start the run again: the file is written anew"):
             verify(out)
         assert again() == expected
         assert verify(out).tables == 21
@@ -88,7 +88,7 @@ def test_another_coordinate_with_a_right_checksum_is_noticed(finished):
     for name, other in (("sample", "elsewhere"), ("order", 3), ("checkpoint", "finetuned/step 2")):
         kept = group[name][1]
         group[name][1] = other
-        with pytest.raises(bq.BequeathError, match=rf"tables\.zarr/{name}: not what the run is of"):
+        with pytest.raises(bq.BequeathError, match=rf"tables\.zarr/{name}: does not match the run"):
             verify(out)
         group[name][1] = kept
     assert verify(out).interactions == 21
@@ -99,7 +99,7 @@ def test_what_is_marked_must_be_there_and_the_advice_mends_it(finished):
     store = out / "tables.zarr"
     for name in ("table/c/3/2/0", "interactions/c/3/2/0/0", "correct/c/2/0", "certificate/c/1/0/0"):
         (store / name).unlink()
-        with pytest.raises(bq.BequeathError, match=r"marked as done, and not there.*start the run again"):
+        with pytest.raises(bq.BequeathError, match=r"marked as done, but it is missing.*start the run again"):
             verify(out)
         assert again() == expected
         assert verify(out).tables == 21
@@ -166,7 +166,7 @@ def test_a_run_that_is_only_read_tells_how_far_it_is(finished, monkeypatch):
 def test_the_log_has_the_stages_and_how_a_run_ended(finished):
     again, out, _ = finished
     log = (out / "run.log").read_text()
-    assert "value tables: 0 of 21 were there, 21 are now, 0 failed" in log
+    assert "value tables: 0 of 21 were done before, 21 are done now, 0 failed" in log
     assert "finished after" in log
     for sample in range(3):
         (out / f"tables.zarr/table/c/0/{sample}/0").write_bytes(b"x")

@@ -292,10 +292,10 @@ def test_a_causal_language_model(language_model, tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"answers": None}, "next_token and data.answers go together"),
+        ({"answers": None}, "next_token and data.answers need each other"),
         ({"answers": ["bad"]}, "1 for 2 classes"),
         ({"answers": ["bad good", "bad"]}, "begin with the same token"),
-        ({"prompt": "no place"}, r"needs \{\} once"),
+        ({"prompt": "no place"}, r"needs \{\} exactly once"),
     ],
 )
 def test_prompts_and_answers_that_do_not_fit_are_named(language_model, data, message):
@@ -353,15 +353,18 @@ def test_adapters_along_a_run(tmp_path):
         ({"players": {"kind": "superpixels", "n": 4}, "baseline": "mask_token"}, "use mean, zero, blur"),
         (
             {"players": {"kind": "grid", "rows": 2, "cols": 2, "k": 3}},
-            "k goes with cells: central or influential",
+            "k: is needed by cells: central and influential",
         ),
         ({"players": {"kind": "grid", "rows": 2, "cols": 2, "cells": "central", "k": 5}}, "5 of 2 x 2 cells"),
-        ({"players": {"kind": "regions", "path": "gone.npy"}}, r"players\.path: .*gone\.npy: no \.npy array"),
+        (
+            {"players": {"kind": "regions", "path": "gone.npy"}},
+            r"players\.path: .*gone\.npy: not an \.npy array",
+        ),
         (
             {"players": {"kind": "positions", "layer": "nine", "rows": 2, "cols": 2}},
             "layer 'nine': no such module",
         ),
-        ({"evaluation": {"batch_size": 0}}, "batch_size: 1 to 1,048,576, or auto"),
+        ({"evaluation": {"batch_size": 0}}, "batch_size: 0; give 1 to 1,048,576, or auto"),
         ({"evaluation": {"device": "cuda:77"}}, "device: 'cuda:77' cannot be used"),
         ({"evaluation": {"memory": "much"}}, "memory: 'much'"),
         ({"value": "next_token"}, "next_token and data.answers"),

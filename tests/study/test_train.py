@@ -143,7 +143,9 @@ def test_other_settings_in_the_same_folder_are_refused_and_more_seeds_are_not(to
     edit("training.seeds", [0, 5])
     assert [file.parent.name for file in trained(to_train)] == ["seed-0", "seed-5"]
     edit("training.batch_size", 4)
-    with pytest.raises(bq.BequeathError, match=r"training\.yaml: other settings were trained in this folder"):
+    with pytest.raises(
+        bq.BequeathError, match=r"training\.yaml: this folder holds models trained with other settings"
+    ):
         trained(to_train)
 
 
@@ -162,7 +164,7 @@ def test_other_settings_in_the_same_folder_are_refused_and_more_seeds_are_not(to
         ("training.disturbed", ["late", "late"], r"disturbed: \['late', 'late'\] has an entry twice"),
         ("training.disturbed", ["nowhere"], r"training\.disturbed\.0: "),
         ("training.disturbed", ["late"], r"disturbed: Sequential has 2 layers below its head; 3 are needed"),
-        ("models.pretrained.weights", None, r"models\.pretrained: probe goes with weights"),
+        ("models.pretrained.weights", None, r"models\.pretrained: probe: needs weights"),
     ],
 )
 def test_bad_settings_are_named(to_train, edit, path, value, message):
@@ -321,5 +323,5 @@ def test_settings_of_a_start_that_failed_bind_nobody(to_train, edit):
     edit("training.seeds", [0])
     assert [path.name for path in trained(to_train)] == ["study.yaml"]
     edit("training.samples", 9)
-    with pytest.raises(bq.BequeathError, match="other settings were trained in this folder"):
+    with pytest.raises(bq.BequeathError, match="this folder holds models trained with other settings"):
         trained(to_train)

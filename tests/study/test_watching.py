@@ -171,7 +171,7 @@ def test_what_another_version_wrote_is_not_misread(study_dir):
     Study.from_yaml(study_dir / "study.yaml").run(out)
     status = json.loads((out / "status.json").read_text())
     (out / "status.json").write_text(json.dumps({**status, "schema": "bequeath.status/9"}))
-    with pytest.raises(bq.BequeathError, match=r"status\.json: made by something else or another version"):
+    with pytest.raises(bq.BequeathError, match=r"status\.json: not a status file of this version"):
         read_status(out)
 
 

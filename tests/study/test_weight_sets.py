@@ -51,7 +51,7 @@ def test_the_set_that_is_taken_is_said_and_can_be_chosen(both, edit):
     # Other weights are another study: nothing of the one is taken for the other's.
     edit("models.finetuned.weights_key", "state_dict")
     with pytest.raises(
-        bq.BequeathError, match=r"the study changed \(checkpoints: 1 other\); .* give --update"
+        bq.BequeathError, match=r"the study changed \(checkpoints: 1 changed\); .* give --update"
     ):
         run(both)
     findings = run(both, update=True)
@@ -95,7 +95,7 @@ def test_what_no_rule_decides_is_asked_before_any_work(both, edit):
 def test_a_key_without_a_file_is_refused(study_dir, edit, model):
     edit("models.scratch", {"architecture": "bequeath:mobilenet_v2", "weights_key": "ema", **model})
     with pytest.raises(
-        bq.BequeathError, match=r"study\.yaml:\d+: models\.scratch: weights_key goes with a file"
+        bq.BequeathError, match=r"study\.yaml:\d+: models\.scratch: weights_key: is for a local file"
     ):
         load_study(study_dir / "study.yaml")
 
@@ -154,5 +154,5 @@ def test_arrays_of_the_older_format_are_not_opened(study_dir, edit):
     (store / "zarr.json").unlink()
     (store / ".zgroup").write_text('{"zarr_format": 2}')
     (store / ".zattrs").write_text(json.dumps(attributes))
-    with pytest.raises(bq.BequeathError, match=r"tables\.zarr: not a table store"):
+    with pytest.raises(bq.BequeathError, match=r"tables\.zarr: not a run's arrays"):
         run(study_dir)

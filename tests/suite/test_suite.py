@@ -170,7 +170,7 @@ def test_effects_of_the_regions_add_up_to_each_models_output(rows):
 
 
 def test_seeds_on_other_samples_are_not_pooled(rows):
-    with pytest.raises(bq.BequeathError, match="seeds: runs on other samples"):
+    with pytest.raises(bq.BequeathError, match="seeds: their runs have different samples"):
         pool([rows[0].seeds[0], rows[1].seeds[0]])
     apart = Row("given", "apart", [rows[0].seeds[0], rows[1].seeds[0]])
     document = results([apart, rows[1]])
@@ -237,7 +237,7 @@ def test_what_cannot_be_a_row_is_refused_before_any_work(two_studies):
     refused(["study.yaml"], "training: missing", small=False)
     (two_studies / "more").mkdir()
     (two_studies / "more/given.yaml").write_text((two_studies / "given.yaml").read_text())
-    refused(["given.yaml", "given.yaml"], "two files of the same name")
+    refused(["given.yaml", "given.yaml"], "two files have the same name")
 
 
 def test_a_killed_suite_goes_on_and_finished_runs_are_not_touched(two_studies):
