@@ -24,7 +24,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/bequeath demo $(ARGS)
 
 test: $(VENV)/dev.stamp
-	# Most tests keep one core busy: two processes take 9 minutes instead of 17.
+	# Most tests keep one core busy: two processes take half as long as one.
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-lowest: $(LOWEST)/stamp
@@ -86,9 +86,9 @@ $(VENV)/study.stamp: $(VENV)/demo.stamp
 # torch is the exception: 2.13.0 is tested, not the lowest, because older wheels for Linux bring CUDA, several GB.
 $(LOWEST)/stamp: pyproject.toml scripts/lowest.py
 	$(PYTHON) -m venv --clear $(LOWEST)
-	$(PYTHON) scripts/lowest.py vision > $(LOWEST)/constraints.txt
+	$(PYTHON) scripts/lowest.py dev vision > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/constraints.txt \
-		--editable . scikit-image pytest hypothesis
+		--editable ".[text]" scikit-image shapiq sybil pytest hypothesis
 	touch $@
 
 fuzz: $(VENV)/dev.stamp

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from study_runs import bequeath as here
 
 from bequeath import __version__
 
@@ -63,7 +64,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
         (("show", "nowhere"), r"nowhere: no findings\.json"),
         (("report", "nowhere"), r"nowhere: no findings\.json"),
     ):
-        got = bequeath(*args, cwd=tmp_path)
+        got = here(tmp_path, *args)
         assert got.returncode == 2
         assert re.fullmatch(rf"bequeath: .*{message}.*\n", got.stderr), got.stderr
     assert not (tmp_path / "x").exists()
@@ -131,7 +132,7 @@ def test_a_second_start_reuses_everything(quick_demo):
     out, _, before = quick_demo
     models = {p: p.stat().st_mtime_ns for p in (out / "models").rglob("*.safetensors")}
     tables = {p: p.stat().st_mtime_ns for p in (out / "tables.zarr").rglob("c/*") if p.is_file()}
-    assert bequeath("demo", "--quick", "--out", out).returncode == 0
+    assert here(out.parent, "demo", "--quick", "--out", out).returncode == 0
     assert models == {p: p.stat().st_mtime_ns for p in (out / "models").rglob("*.safetensors")}
     assert tables == {p: p.stat().st_mtime_ns for p in (out / "tables.zarr").rglob("c/*") if p.is_file()}
     after = json.loads((out / "findings.json").read_text())
@@ -142,7 +143,7 @@ def test_a_second_start_reuses_everything(quick_demo):
 
 def test_show_prints_the_findings_again(quick_demo):
     out, first, _ = quick_demo
-    got = bequeath("show", out)
+    got = here(out.parent, "show", out)
     assert got.returncode == 0
     assert got.stdout.strip() in first.stdout
 
