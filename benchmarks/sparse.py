@@ -50,8 +50,9 @@ from sparse_methods import (
 
 import bequeath as bq
 from bequeath.lattice.sparse import selection, validation
+from bequeath.lattice.sparse.design import ORDER_WEIGHT, shared
 from bequeath.lattice.sparse.masks import Design
-from bequeath.lattice.sparse.table import ORDER_WEIGHT, read, shared
+from bequeath.lattice.sparse.table import read
 from bequeath.models.mobilenetv2 import mobilenet_v2
 
 

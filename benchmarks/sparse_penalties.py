@@ -21,7 +21,7 @@ from sparse_methods import Floats, Term, column, r2, reference, share_of_error
 
 import bequeath as bq
 from bequeath.lattice.sparse import selection
-from bequeath.lattice.sparse.table import ORDER_WEIGHT, Shared, shared
+from bequeath.lattice.sparse.design import ORDER_WEIGHT, Shared, shared
 
 FOLDS, GAMMA, STEPS, ITERATIONS = 5, 3.0, 2, 80
 # Every third penalty of the library's grid, up to the best ones.

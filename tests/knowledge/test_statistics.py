@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bequeath.knowledge.permutation import swap_test
 from bequeath.knowledge.statistics import (
     correlation,
     mean_estimate,
@@ -9,7 +10,6 @@ from bequeath.knowledge.statistics import (
     ratio_estimate,
     ratio_estimates,
     resampled,
-    swap_test,
 )
 
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from bequeath.knowledge.calibration import interval
 from bequeath.knowledge.crossings import Array, crossed, strength
-from bequeath.knowledge.statistics import Estimate, resampled_means, swap_test
+from bequeath.knowledge.permutation import swap_test
+from bequeath.knowledge.statistics import Estimate, resampled_means
 from bequeath.printable import one_line
 
 # Corrected similarity to the last checkpoint at which a run counts as half way.
@@ -169,6 +170,11 @@ def passage(steps: NDArray[np.int64], curves: Array, level: float) -> Array:
 def area_ahead(first: Approach, second: Approach) -> tuple[Estimate, float]:
     """Area of the first run minus area of the second, paired on samples (and seeds), and its p-value.
 
+    Parameters
+    ----------
+    first, second : Approach
+        Two runs on the same samples.
+
     Returns
     -------
     difference : Estimate
@@ -212,7 +218,20 @@ def _places(steps: NDArray[Any]) -> Array:
 
 
 def passage_ratio(first: Approach, second: Approach, level: float = HALF_WAY) -> Estimate:
-    """Steps that the second run needs to reach a level, divided by those of the first; paired on samples and seeds."""
+    """Steps that the second run needs to reach a level, divided by those of the first; paired on samples and seeds.
+
+    Parameters
+    ----------
+    first, second : Approach
+        Two runs on the same samples.
+    level : float
+        Corrected similarity to reach.
+
+    Returns
+    -------
+    Estimate
+        Above 1: the first run is faster. NaN if a run does not reach the level.
+    """
     means = resampled_means(*first.parts, *second.parts)
     own = passage(first.steps, _corrected(*means[:3]), level)
     others = passage(second.steps, _corrected(*means[3:]), level)

@@ -26,6 +26,18 @@ def interval(resamples: Array, n: int) -> tuple[float, float]:
 
     With few samples a plain percentile interval is too narrow. Its percentiles are therefore moved outwards to match
     Student's t (the expanded percentile interval of Hesterberg, The American Statistician 69, 2015).
+
+    Parameters
+    ----------
+    resamples : ndarray
+        The figure in each bootstrap resample, (resamples,).
+    n : int
+        Number of samples.
+
+    Returns
+    -------
+    low, high : float
+        In the units of the figure.
     """
     if n < 2 or not np.isfinite(resamples).any():
         return np.nan, np.nan
@@ -147,6 +159,18 @@ def permutations(samples: int, classes: tuple[Any, ...] | None = None) -> NDArra
     """Random permutations of the samples, (permutations, samples); with classes, samples move within their class only.
 
     With few samples, equal permutations are kept once. None if no sample can move.
+
+    Parameters
+    ----------
+    samples : int
+        Number of samples.
+    classes : tuple, optional
+        Class of each sample.
+
+    Returns
+    -------
+    ndarray or None
+        Indices of the samples in their new order.
     """
     rng = np.random.default_rng([0, samples])
     drawn = np.tile(np.arange(samples), (PERMUTATIONS, 1))
@@ -216,6 +240,10 @@ def unreliable(floor: float, ceiling: float, least_room: float, n: int) -> str |
         Lower end of the interval of ceiling minus floor.
     n : int
         Number of samples.
+
+    Returns
+    -------
+    str or None
     """
     if not np.isfinite(floor):
         return "no other sample to compare with" if n < 2 else "no strength to take a share of"

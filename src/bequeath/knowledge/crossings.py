@@ -71,7 +71,21 @@ def crossed(first: Tensor, second: Tensor, orders: Tensor, most: int) -> Array:
 
 
 def strength(effects: Tensor, orders: Tensor, most: int) -> Array:
-    """Sum of abs(I) over both types, by order from 1: (samples, most), in units of the interactions."""
+    """Sum of abs(I) over both types, by order from 1: (samples, most), in units of the interactions.
+
+    Parameters
+    ----------
+    effects : Tensor
+        Interactions (samples, 2, subsets).
+    orders : Tensor
+        Number of players in each subset, int64, (subsets,).
+    most : int
+        The largest order.
+
+    Returns
+    -------
+    ndarray
+    """
     size = effects.abs().sum(-2)
     return size.new_zeros(len(size), most + 1).index_add_(-1, orders, size)[:, 1:].cpu().numpy()
 

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from bequeath.errors import BequeathError
 from bequeath.knowledge.approach import HALF_WAY, Approach, approach, area_ahead, passage_ratio
+from bequeath.knowledge.permutation import swap_test
 from bequeath.knowledge.regions import shared
-from bequeath.knowledge.statistics import Estimate, mean_estimate, ratio_estimates, swap_test
+from bequeath.knowledge.statistics import Estimate, mean_estimate, ratio_estimates
 from bequeath.knowledge.turnover import Turnover, turnover
 from bequeath.lattice.given import numbers, plain_tensor, whole
 from bequeath.printable import one_line
@@ -175,7 +176,19 @@ class Lead:
 
 
 def lead(first: Dynamics, second: Dynamics, level: float = HALF_WAY) -> Lead:
-    """How far the first run is ahead of the second, on the same samples; `level` counts as half way."""
+    """How far the first run is ahead of the second, on the same samples; `level` counts as half way.
+
+    Parameters
+    ----------
+    first, second : Dynamics
+        Two runs on the same samples.
+    level : float
+        Corrected similarity that counts as half way.
+
+    Returns
+    -------
+    Lead
+    """
     area, area_p = area_ahead(first.approach, second.approach)
     own, others = (run.dropped.numpy()[..., None] for run in (first, second))
     dropped_p = swap_test(lambda a, b: np.asarray((b[0] - a[0])[:, 0]), [own], [others])

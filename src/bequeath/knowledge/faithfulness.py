@@ -19,7 +19,20 @@ SPARSITY_AT = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def reconstruction_error(interactions: Interactions, tables: Tensor) -> float:
-    """Largest |v(S) - reconstruction| of exact readings over all masks of tables (..., 2**n), in units of the value."""
+    """Largest |v(S) - reconstruction| of exact readings over all masks of tables (..., 2**n), in units of the value.
+
+    Parameters
+    ----------
+    interactions : Interactions
+        Exact readings.
+    tables : Tensor
+        The value tables, (..., 2**n).
+
+    Returns
+    -------
+    float
+        0 up to rounding if the interactions are exact.
+    """
     return (interactions.reconstruct() - tables).abs().max().item()
 
 

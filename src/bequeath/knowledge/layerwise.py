@@ -103,6 +103,16 @@ def relative_change(before: ArrayLike, after: ArrayLike) -> float:
     """How far weights have moved: norm of the difference divided by the norm before.
 
     0: nothing has changed. 1: the change is as large as the weights were. NaN: all weights were 0.
+
+    Parameters
+    ----------
+    before, after : array_like
+        Weights, in one shape.
+
+    Returns
+    -------
+    float
+        At least 0.
     """
     first, second = (np.asarray(weights, dtype=np.float64).ravel() for weights in (before, after))
     size = float(np.linalg.norm(first))

@@ -73,7 +73,20 @@ def scale_of(effects: Tensor, reading: Interactions, normalise: Normalise) -> fl
 
 
 def salient_part(effects: Tensor, salient: float | None) -> Tensor:
-    """The interactions above this share of the largest one of their sample; all others are set to 0."""
+    """The interactions above this share of the largest one of their sample; all others are set to 0.
+
+    Parameters
+    ----------
+    effects : Tensor
+        Interactions (samples, 2, subsets).
+    salient : float or None
+        Share between 0 and 1; None keeps all interactions.
+
+    Returns
+    -------
+    Tensor
+        In the shape of `effects`.
+    """
     if salient is None or not effects.numel():
         return effects
     size = effects.abs()

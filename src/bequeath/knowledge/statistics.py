@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,7 +16,6 @@ Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 _RESAMPLES = 2000
-_SWAPS = 4999
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,20 @@ def mean_estimates(values: ArrayLike, seed: int = 0) -> list[Estimate]:
 
 
 def mean_estimate(values: ArrayLike, seed: int = 0) -> Estimate:
-    """Mean of (samples,) or (seeds, samples) with its 95% bootstrap interval, as in `mean_estimates`."""
+    """Mean of (samples,) or (seeds, samples) with its 95% bootstrap interval, as in `mean_estimates`.
+
+    Parameters
+    ----------
+    values : array_like
+        (samples,), or (seeds, samples) with all seeds on the same samples.
+    seed : int
+        Seed of the resamples.
+
+    Returns
+    -------
+    Estimate
+        In the units of `values`.
+    """
     return mean_estimates(np.asarray(values, dtype=np.float64)[..., None], seed)[0]
 
 
@@ -212,6 +224,18 @@ def ratio_estimates(top: ArrayLike, bottom: ArrayLike, seed: int = 0) -> list[Es
     """Ratio of sums of each column, with its 95% bootstrap interval.
 
     `top` and `bottom` have the shapes of `mean_estimates` and are resampled together. NaN for 0 / 0.
+
+    Parameters
+    ----------
+    top, bottom : array_like
+        (samples, columns), or (seeds, samples, columns).
+    seed : int
+        Seed of the resamples.
+
+    Returns
+    -------
+    list of Estimate
+        One for each column.
     """
     data = (np.asarray(top, dtype=np.float64), np.asarray(bottom, dtype=np.float64))
     if data[0].ndim == 3:
@@ -220,64 +244,38 @@ def ratio_estimates(top: ArrayLike, bottom: ArrayLike, seed: int = 0) -> list[Es
 
 
 def ratio_estimate(top: ArrayLike, bottom: ArrayLike, seed: int = 0) -> Estimate:
-    """Ratio of sums of two arrays (samples,) or (seeds, samples), as in `ratio_estimates`."""
+    """Ratio of sums of two arrays (samples,) or (seeds, samples), as in `ratio_estimates`.
+
+    Parameters
+    ----------
+    top, bottom : array_like
+        (samples,), or (seeds, samples).
+    seed : int
+        Seed of the resamples.
+
+    Returns
+    -------
+    Estimate
+    """
     columns = [np.asarray(values, dtype=np.float64)[..., None] for values in (top, bottom)]
     return ratio_estimates(columns[0], columns[1], seed)[0]
 
 
-def swap_test(
-    statistic: Callable[[Sequence[Array], Sequence[Array]], Array],
-    first: Sequence[ArrayLike],
-    second: Sequence[ArrayLike],
-    seed: int = 0,
-) -> float:
-    """Two-sided permutation test of no difference between two paired groups: samples are swapped between them.
+def correlation(x: ArrayLike, y: ArrayLike, seed: int = 0) -> Estimate:
+    """Pearson's correlation of two arrays (runs,), with its 95% BCa bootstrap interval; NaN for fewer than 4 runs.
 
     Parameters
     ----------
-    statistic : callable
-        From the means of each group's arrays over samples, lists of (swaps, columns), to the difference, (swaps,).
-    first, second : sequence of array_like
-        Arrays (samples, columns) or (seeds, samples, columns). Means over seeds are taken first, because samples are
-        swapped.
+    x, y : array_like
+        One number for each run, (runs,).
     seed : int
-        Seed of the swaps.
+        Seed of the resamples.
 
     Returns
     -------
-    float
-        p-value; 1 for fewer than two samples.
+    Estimate
+        -1 to 1.
     """
-    own, others = ([_over_seed_axis(values) for values in group] for group in (first, second))
-    n = len(own[0])
-    if n < 2:
-        return 1.0
-    swaps = _swaps(n, seed)
-
-    def means(a: Sequence[Array], b: Sequence[Array]) -> list[Array]:
-        return [(swaps @ y + (1 - swaps) @ x) / n for x, y in zip(a, b, strict=True)]
-
-    differences = np.abs(statistic(means(own, others), means(others, own)))
-    # Row 0 swaps nothing. Sums in another order differ in the last digits, which must not decide.
-    return float((differences >= differences[0] * (1 - 1e-9) - 1e-12).mean())
-
-
-def _over_seed_axis(values: ArrayLike) -> Array:
-    array = np.asarray(values, dtype=np.float64)
-    return array if array.ndim == 2 else np.asarray(array.mean(0))
-
-
-@lru_cache(maxsize=8)
-def _swaps(n: int, seed: int) -> Array:
-    """Which samples are swapped: 0 or 1, (swaps, n). All 2**n for few samples, else random ones; row 0 swaps none."""
-    if n <= 12:
-        return np.asarray((np.arange(2**n)[:, None] >> np.arange(n)) & 1, dtype=np.float64)
-    drawn = np.random.default_rng(seed).integers(0, 2, size=(_SWAPS, n))
-    return np.concatenate((np.zeros((1, n)), drawn))
-
-
-def correlation(x: ArrayLike, y: ArrayLike, seed: int = 0) -> Estimate:
-    """Pearson's correlation of two arrays (runs,), with its 95% BCa bootstrap interval; NaN for fewer than 4 runs."""
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if len(a) < 4 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return Estimate(np.nan, np.nan, np.nan, len(a))

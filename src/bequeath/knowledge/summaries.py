@@ -127,7 +127,18 @@ class Point:
 
 
 def cancellation(effects: Array, strength: Array) -> list[Estimate]:
-    """|sum I| / sum |I| of each column: ratio of sums over samples of two arrays (samples, columns)."""
+    """|sum I| / sum |I| of each column: ratio of sums over samples of two arrays (samples, columns).
+
+    Parameters
+    ----------
+    effects, strength : ndarray
+        Sums of I and of |I|, (samples, columns).
+
+    Returns
+    -------
+    list of Estimate
+        One for each column: 1 if all effects have the same sign, 0 if they cancel.
+    """
     return ratio_estimates(np.abs(effects), strength)
 
 

@@ -28,6 +28,10 @@ def check_table(v: Any, name: str = "v", *, work: str = "interactions", models: 
     models : int
         Number of models whose tables are decomposed together; it counts for the memory.
 
+    Returns
+    -------
+    Tensor
+
     Raises
     ------
     BequeathError

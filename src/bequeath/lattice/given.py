@@ -70,6 +70,19 @@ def finite(tensor: Tensor, name: str) -> Tensor:
 def whole(given: Any, name: str, least: int, most: int | None = None) -> int:
     """A whole number within a range, given as a number of Python, NumPy or torch.
 
+    Parameters
+    ----------
+    given
+        The number.
+    name : str
+        Name of the argument in errors.
+    least, most : int
+        Ends of the range; None: no upper end.
+
+    Returns
+    -------
+    int
+
     Raises
     ------
     BequeathError

@@ -62,12 +62,38 @@ def _orders(n: int) -> Tensor:
 
 
 def orders(n: int, device: torch.device | str = "cpu") -> Tensor:
-    """Order |T| of every subset T: int64, shape (2**n,)."""
+    """Order |T| of every subset T: int64, shape (2**n,).
+
+    Parameters
+    ----------
+    n : int
+        Number of players.
+    device : torch.device or str
+        Device of the result.
+
+    Returns
+    -------
+    Tensor
+    """
     return _orders(n).to(device)
 
 
 def masks(n: int, start: int = 0, stop: int | None = None, device: torch.device | str = "cpu") -> Tensor:
-    """Masks of the subsets `start` .. `stop - 1`: bool, shape (stop - start, n), True for players in the subset."""
+    """Masks of the subsets `start` .. `stop - 1`: bool, shape (stop - start, n), True for players in the subset.
+
+    Parameters
+    ----------
+    n : int
+        Number of players.
+    start, stop : int
+        Range of subsets; by default all 2**n.
+    device : torch.device or str
+        Device of the result.
+
+    Returns
+    -------
+    Tensor
+    """
     return masks_of(torch.arange(start, 2**n if stop is None else stop, device=device), n)
 
 
@@ -77,12 +103,41 @@ def masks_of(subsets: Tensor, n: int) -> Tensor:
 
 
 def members(subset: int, n: int) -> tuple[int, ...]:
-    """The players of one subset, in ascending order."""
+    """The players of one subset, in ascending order.
+
+    Parameters
+    ----------
+    subset : int
+        Bitmask.
+    n : int
+        Number of players.
+
+    Returns
+    -------
+    tuple of int
+    """
     return tuple(i for i in range(n) if subset >> i & 1)
 
 
 def player_names(given: Sequence[str] | None, n: int) -> tuple[str, ...]:
-    """Names of the n players; their numbers by default."""
+    """Names of the n players; their numbers by default.
+
+    Parameters
+    ----------
+    given : sequence of str, or None
+        Names.
+    n : int
+        Number of players.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    BequeathError
+        If there are not n names.
+    """
     if given is not None and len(given) != n:
         raise BequeathError(f"players: {len(given)} names for {n} players; give one for each")
     return tuple(str(player) for player in (range(n) if given is None else given))

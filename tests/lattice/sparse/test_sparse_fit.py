@@ -17,7 +17,8 @@ import bequeath as bq
 from bequeath.errors import BequeathError
 from bequeath.lattice.interactions import Interactions
 from bequeath.lattice.sparse import selection
-from bequeath.lattice.sparse.table import _validated, shared
+from bequeath.lattice.sparse.design import shared
+from bequeath.lattice.sparse.table import _validated
 from bequeath.lattice.sparse.terms import all_terms
 
 Game = dict[tuple[tuple[int, ...], str], float]

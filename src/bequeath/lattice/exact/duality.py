@@ -11,7 +11,22 @@ from bequeath.lattice.exact.penalty import gauge, norm, prox
 
 
 def dual_value(problems: Problems, k: Tensor, y: Tensor) -> Tensor:
-    """The dual objective: <k, k0> minus its largest change by the noise, summed over models; y = to_dual(k)."""
+    """The dual objective: <k, k0> minus its largest change by the noise, summed over models; y = to_dual(k).
+
+    Parameters
+    ----------
+    problems : Problems
+        The problems.
+    k : Tensor
+        Dual coordinates (problems, models, 2**n).
+    y : Tensor
+        ``to_dual(k)``, (problems, models, 2, 2**n).
+
+    Returns
+    -------
+    Tensor
+        (problems,), in the units of the tables.
+    """
     value = (k * problems.k0).sum(-1)
     if problems.noise is not None:
         multiplier = transforms.moebius_adjoint(y[..., 0, :])[..., 1:]
@@ -20,7 +35,22 @@ def dual_value(problems: Problems, k: Tensor, y: Tensor) -> Tensor:
 
 
 def lower_bound(problems: Problems, k: Tensor) -> tuple[Tensor, Tensor]:
-    """Lower bound on f of all splits, from a dual vector scaled into the polar of the norm; and y = to_dual(k)."""
+    """Lower bound on f of all splits, from a dual vector scaled into the polar of the norm; and y = to_dual(k).
+
+    Parameters
+    ----------
+    problems : Problems
+        The problems.
+    k : Tensor
+        Dual coordinates (problems, models, 2**n).
+
+    Returns
+    -------
+    bound : Tensor
+        (problems,), in the units of the tables.
+    y : Tensor
+        (problems, models, 2, 2**n).
+    """
     y = problems.basis.to_dual(k)
     largest = _gauge(problems, y).clamp(min=1.0)
     if problems.tilt is None:
@@ -36,13 +66,43 @@ def _gauge(problems: Problems, y: Tensor) -> Tensor:
 
 
 def objective_of(problems: Problems, x: Tensor) -> Tensor:
-    """f(x) - <tilt, x>."""
+    """f(x) - <tilt, x>.
+
+    Parameters
+    ----------
+    problems : Problems
+        The problems.
+    x : Tensor
+        Splits (problems, models, 2, 2**n).
+
+    Returns
+    -------
+    Tensor
+        (problems,), in the units of the tables.
+    """
     total = norm(x, problems.coupling, dim=1).sum((-1, -2))
     return total if problems.tilt is None else total - (problems.tilt * x).sum((-1, -2, -3))
 
 
 def ridge_gap(problems: Problems, x: Tensor, k: Tensor, y: Tensor) -> Tensor:
-    """Duality gap of the ridge problem, divided by f(x)."""
+    """Duality gap of the ridge problem, divided by f(x).
+
+    Parameters
+    ----------
+    problems : Problems
+        The problems.
+    x : Tensor
+        Splits (problems, models, 2, 2**n).
+    k : Tensor
+        Dual coordinates (problems, models, 2**n).
+    y : Tensor
+        ``to_dual(k)``, (problems, models, 2, 2**n).
+
+    Returns
+    -------
+    Tensor
+        (problems,), at least 0; lower is better.
+    """
     ridge = problems.ridge[:, None, None, None]
     tilted = y if problems.tilt is None else y + problems.tilt
     # The maximiser of <x, y> - f(x) - ridge/2 |x|^2.

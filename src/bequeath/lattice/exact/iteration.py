@@ -90,7 +90,22 @@ def point_at(problems: Problems, x: Tensor, k: Tensor) -> Tensor:
 
 
 def solution_at(problems: Problems, z: Tensor) -> tuple[Tensor, Tensor]:
-    """The splits x of an iterate, exact for tables within the noise, and their dual coordinates k."""
+    """The splits x of an iterate, exact for tables within the noise, and their dual coordinates k.
+
+    Parameters
+    ----------
+    problems : Problems
+        The problems.
+    z : Tensor
+        Iterates.
+
+    Returns
+    -------
+    x : Tensor
+        Splits (problems, models, 2, 2**n).
+    k : Tensor
+        Dual coordinates (problems, models, 2**n).
+    """
     basis, step = problems.basis, problems.step[:, None, None]
     if problems.noise is None:
         off = basis.coordinates(z) - problems.k0
@@ -132,7 +147,22 @@ def coordinates_of(basis: Basis, v: Tensor) -> Tensor:
 
 
 def advance(problems: Problems, z: Tensor, steps: int) -> Tensor:
-    """Iterates after more steps, float32 or float64; z may be changed in place."""
+    """Iterates after more steps, float32 or float64; z may be changed in place.
+
+    Parameters
+    ----------
+    problems : Problems
+        The problems.
+    z : Tensor
+        Iterates (problems, models, 2, 2**n), or 4 instead of 2 with noise.
+    steps : int
+        Number of steps.
+
+    Returns
+    -------
+    Tensor
+        In the shape of `z`.
+    """
     kernels = compiled_for(z, "bequeath.lattice.exact.iteration_kernels")
     if kernels is None:
         for _ in range(steps):

@@ -24,7 +24,21 @@ def _ranks(models: int, like: Tensor, dim: int) -> Tensor:
 
 
 def norm(x: Tensor, coupling: float, dim: int) -> Tensor:
-    """f of each interaction: the shape of x without axis `dim`."""
+    """f of each interaction: the shape of x without axis `dim`.
+
+    Parameters
+    ----------
+    x : Tensor
+        Interactions of the models along axis `dim`.
+    coupling : float
+        Weight of the differences.
+    dim : int
+        Axis of the models.
+
+    Returns
+    -------
+    Tensor
+    """
     total = x.abs().sum(dim)
     models = x.shape[dim]
     if models > 1 and coupling:
@@ -38,6 +52,22 @@ def prox(x: Tensor, step: Tensor | float, coupling: float, dim: int) -> Tensor:
     The differences pull the sorted values together by amounts that depend on their ranks. Values that would cross are
     averaged (isotonic regression, by its min-max formula). A soft threshold of the result is then exact (Friedman et
     al., Ann. Appl. Stat. 1, 2007).
+
+    Parameters
+    ----------
+    x : Tensor
+        Interactions of the models along axis `dim`.
+    step : Tensor or float
+        Weight of f.
+    coupling : float
+        Weight of the differences.
+    dim : int
+        Axis of the models.
+
+    Returns
+    -------
+    Tensor
+        In the shape of `x`.
     """
     models = x.shape[dim]
     if models > 1 and coupling:
@@ -63,6 +93,20 @@ def gauge(y: Tensor, coupling: float, dim: int) -> Tensor:
 
     f is a sum over level sets A of models (co-area formula), each with the weight |A| + coupling |A| |not A|. The
     largest <x, y> on a level set of a given size is reached by the largest or the smallest entries of y.
+
+    Parameters
+    ----------
+    y : Tensor
+        Dual vectors of the models along axis `dim`.
+    coupling : float
+        Weight of the differences.
+    dim : int
+        Axis of the models.
+
+    Returns
+    -------
+    Tensor
+        In the shape of `y` without axis `dim`.
     """
     models = y.shape[dim]
     if models == 1:

@@ -23,7 +23,8 @@ from bequeath.lattice.sparse.checks import (
     names_of,
     usual_order,
 )
-from bequeath.lattice.sparse.table import Reading, Shared, read, shared
+from bequeath.lattice.sparse.design import Shared, shared
+from bequeath.lattice.sparse.table import Reading, read
 from bequeath.lattice.sparse.terms import KINDS, Floats
 from bequeath.lattice.threads import in_parts
 

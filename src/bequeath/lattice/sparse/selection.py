@@ -95,7 +95,29 @@ def follow(
     most: int = MOST,
     sharing: bool = False,
 ) -> Path:
-    """The path on the masks in `rows`, at penalties on the mean squared error, up to `most` chosen terms."""
+    """The path on the masks in `rows`, at penalties on the mean squared error, up to `most` chosen terms.
+
+    Parameters
+    ----------
+    bits : ndarray
+        Packed columns (words, terms).
+    weights : ndarray
+        Penalty weights (terms,).
+    rows : ndarray
+        (64 * words,): 1 for masks to be used.
+    y : ndarray
+        Values (64 * words,).
+    penalties : ndarray
+        Largest first.
+    most : int
+        Largest number of chosen terms.
+    sharing : bool
+        Whether to use the larger ridge (elastic net).
+
+    Returns
+    -------
+    Path
+    """
     return Course(bits, weights, rows, y, penalties, most, sharing).to(len(penalties))
 
 
@@ -134,7 +156,22 @@ class Course:
 
 
 def second(path: Path, at: int, weights: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """Terms of the adaptive family and their weights, from the plain fit at one penalty."""
+    """Terms of the adaptive family and their weights, from the plain fit at one penalty.
+
+    Parameters
+    ----------
+    path : Path
+        Of the plain fit.
+    at : int
+        Index of the penalty.
+    weights : ndarray
+        Penalty weights of all terms.
+
+    Returns
+    -------
+    members, weights : ndarray
+        Indices of the terms, ascending, and their weights.
+    """
     members, b = path.coefficients(min(at, len(path) - 1), 0.0)
     if not len(members):
         return members, weights[:0]
@@ -147,7 +184,24 @@ def second(path: Path, at: int, weights: Floats) -> tuple[NDArray[np.int64], Flo
 def restricted(
     bits: Bits, weights: Floats, rows: Floats, y: Floats, penalties: Floats, plain: Path, at: int
 ) -> tuple[NDArray[np.int64], Path]:
-    """Indices of the terms of the adaptive family, and its path."""
+    """Indices of the terms of the adaptive family, and its path.
+
+    Parameters
+    ----------
+    bits, weights, rows, y, penalties
+        As for `follow`.
+    plain : Path
+        Of the plain fit.
+    at : int
+        Index of the penalty of the plain fit.
+
+    Returns
+    -------
+    members : ndarray
+        Indices of the terms.
+    path : Path
+        Over these terms.
+    """
     members, adapted = second(plain, at, weights)
     if not len(members):
         members, adapted = np.zeros(1, np.int64), np.full(1, np.inf)
@@ -164,7 +218,25 @@ def chosen_fit(
     plain_at: int,
     sharing: bool = False,
 ) -> tuple[NDArray[np.int64], Floats, Path]:
-    """Terms and nonzero coefficients of one choice, and the plain path."""
+    """Terms and nonzero coefficients of one choice, and the plain path.
+
+    Parameters
+    ----------
+    bits, weights, rows, y, penalties, sharing
+        As for `follow`.
+    choice : Choice
+        Family, shrinkage and penalty.
+    plain_at : int
+        Index of the penalty of the plain fit from which the adaptive family starts.
+
+    Returns
+    -------
+    members : ndarray
+        Indices of the chosen terms, ascending.
+    b : ndarray
+        Their coefficients, in the units of `y`.
+    plain : Path
+    """
     last = plain_at if choice.family else choice.penalty
     plain = follow(bits, weights, rows, y, penalties[: last + 1], sharing=sharing)
     relaxed = RELAXED[choice.relaxed]

@@ -10,72 +10,28 @@ from numpy.typing import NDArray
 
 from bequeath.lattice.sparse.candidates import grown
 from bequeath.lattice.sparse.certificate import duality_gap
+from bequeath.lattice.sparse.design import Shared
 from bequeath.lattice.sparse.kernels import products
 from bequeath.lattice.sparse.naming import exchangeable, rename, renamed
 from bequeath.lattice.sparse.search import strongest
 from bequeath.lattice.sparse.selection import PENALTIES, Choice, chosen_fit, ridge_of
 from bequeath.lattice.sparse.terms import (
     KINDS,
-    LISTED,
     Bits,
     Floats,
     Terms,
-    all_terms,
-    count_terms,
     distinct,
     joined,
     pack,
 )
 from bequeath.lattice.sparse.validation import Validation, validate
 
-# Factor of the penalty weight for each further player in a term.
-ORDER_WEIGHT = 1.25
-# Folds of the cross-validation: _FOLDS, or _FEWER_FOLDS for more than _MANY_MASKS masks or if candidates are grown.
-_FOLDS, _FEWER_FOLDS, _MANY_MASKS = 10, 5, 400
 # Searches through all terms that may add terms to the final fit, and most terms that each may add.
 _REPAIRS, _ADDED = 2, 1000
 # A term is added only if its score is above the penalty by more than this share; the certificate counts all scores.
 _SLACK = 1e-3
 # Values that vary by less than this share of their size count as constant.
 _FLAT = 1e-12
-
-
-@dataclass(frozen=True)
-class Shared:
-    """The design that all tables on the same masks share.
-
-    Attributes
-    ----------
-    masks, packed : ndarray
-        Masks, bool (K, n), and the same packed into bits.
-    used, folds : ndarray
-        (64 * words,): 1 for each mask; the fold in which it is left out, -1 for none.
-    halves : ndarray
-        (resamples, 64 * words): 1 for the masks of each resample.
-    terms, bits : Terms, ndarray, or None
-        All terms with different columns, and their columns; None if candidates are grown.
-    order, kind : int, str
-        As for `fit`.
-    weights : ndarray
-        (order + 1,): penalty weight by order.
-    full : int
-        Index of the full mask; -1 if it is missing.
-    fours : ndarray
-        Terms with two equal names (`exchangeable`).
-    """
-
-    masks: NDArray[np.bool_]
-    packed: Bits
-    used: Floats
-    folds: NDArray[np.int64]
-    halves: Floats
-    terms: Terms | None
-    bits: Bits | None
-    order: int
-    kind: str
-    weights: Floats
-    full: int
-    fours: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -96,40 +52,21 @@ class Reading:
     steps: int
 
 
-def shared(masks: NDArray[np.bool_], order: int, kind: str, seed: int, resamples: int) -> Shared:
-    """Prepare the design for masks, bool (K, n), without the empty mask."""
-    k, n = masks.shape
-    packed = pack(masks)
-    length = 64 * packed.shape[1]
-    used = np.zeros(length)
-    used[:k] = 1
-    many = count_terms(n, order, kind) > LISTED
-    full = np.flatnonzero(masks.all(1))
-    inner = np.setdiff1d(np.arange(k), full)
-    folds = np.full(length, -1)
-    number = min(_FEWER_FOLDS if many or k > _MANY_MASKS else _FOLDS, len(inner))
-    shuffled = np.random.default_rng([seed, 0]).permutation(inner)
-    folds[shuffled] = np.arange(len(inner)) % number
-    generator = np.random.default_rng([seed, 1])
-    halves = np.zeros((resamples, length))
-    for pair in range(resamples // 2):
-        shuffled = generator.permutation(k)
-        halves[2 * pair, shuffled[: k // 2]] = 1
-        halves[2 * pair + 1, shuffled[k // 2 :]] = 1
-    terms = bits = None
-    if not many:
-        terms = all_terms(n, order, kind)
-        bits = terms.columns(packed)
-        kept = distinct(bits, pack(used.astype(bool)[:, None])[0])
-        terms, bits = terms[kept], np.ascontiguousarray(bits[:, kept])
-    weights: Floats = np.power(ORDER_WEIGHT, np.arange(order + 1) - 1.0)
-    full_mask = int(full[0]) if len(full) else -1
-    fours = exchangeable(terms) if terms is not None else np.empty((0, 4), np.int64)
-    return Shared(masks, packed, used, folds, halves, terms, bits, order, kind, weights, full_mask, fours)
-
-
 def read(design: Shared, values: Floats) -> Reading:
-    """Read the values of one table minus v(0), (K,)."""
+    """Read the values of one table minus v(0), (K,).
+
+    Parameters
+    ----------
+    design : Shared
+        The design of the masks.
+    values : ndarray
+        Values minus v(0), (K,).
+
+    Returns
+    -------
+    Reading
+        In the units of the values.
+    """
     k = len(values)
     y = np.zeros(len(design.used))
     y[:k] = values

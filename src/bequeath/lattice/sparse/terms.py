@@ -77,14 +77,38 @@ def joined(parts: list[Terms]) -> Terms:
 
 
 def count_terms(n: int, order: int, kind: str = "and-or") -> int:
-    """Number of terms of n players up to an order."""
+    """Number of terms of n players up to an order.
+
+    Parameters
+    ----------
+    n, order : int
+        Number of players, and largest number of players in a term.
+    kind : {"and-or", "and", "or"}
+        Kinds of terms.
+
+    Returns
+    -------
+    int
+    """
     single = n
     larger = sum(comb(n, k) for k in range(2, order + 1))
     return single + larger * len(KINDS[kind])
 
 
 def all_terms(n: int, order: int, kind: str = "and-or") -> Terms:
-    """All terms of n players up to an order, sorted."""
+    """All terms of n players up to an order, sorted.
+
+    Parameters
+    ----------
+    n, order : int
+        Number of players, and largest number of players in a term.
+    kind : {"and-or", "and", "or"}
+        Kinds of terms.
+
+    Returns
+    -------
+    Terms
+    """
     players, kinds = [], []
     for k in range(1, order + 1):
         sets = np.array(list(combinations(range(n), k)), np.int16).reshape(-1, k)
@@ -106,6 +130,18 @@ def distinct(bits: Bits, used: Bits) -> NDArray[np.int64]:
 
     Of equal columns the first is kept: in a sorted list that is the term of the smallest order, AND before OR, then
     with the lowest players. This depends on the masks only: it is the same for all models and samples on them.
+
+    Parameters
+    ----------
+    bits : ndarray
+        Packed columns (words, terms).
+    used : ndarray
+        Packed masks in use (words,).
+
+    Returns
+    -------
+    ndarray
+        Ascending.
     """
     columns = np.ascontiguousarray((bits & used[:, None]).T)
     _, first = np.unique(columns, axis=0, return_index=True)
