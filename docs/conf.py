@@ -11,6 +11,8 @@ from pathlib import Path
 
 # Code that the pages run takes one core, does not wait for idle threads, and looks for no network.
 os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
+# Notebooks call bequeath as a reader does.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 from sphinx.application import Sphinx
 
