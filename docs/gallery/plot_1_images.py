@@ -32,7 +32,7 @@ def pretrained():
     return model
 
 
-def trained(model, rate, steps=60):
+def trained(model, rate, steps=40):
     """The model after so many steps of Adam, 16 pictures each."""
     optimizer = torch.optim.AdamW(model.train().parameters(), rate)
     order = torch.Generator().manual_seed(0)
@@ -66,7 +66,7 @@ for name, model in models.items():
 # The players are nine cells of the picture. A hidden cell becomes the picture's mean colour. The value is the log-odds
 # of the true class. Half of the 512 masks are evaluated, the same ones for all models and pictures.
 
-samples = range(20)
+samples = range(16)
 players = bq.players.grid(3, 3)
 readings = {
     name: bq.explain(
@@ -121,5 +121,5 @@ comparison.plot()
 
 # %%
 # **What does it say?** Of what can be read of the pre-trained network, the fine-tuned one still has the part named
-# ``preserved``. It says this for twenty pictures, nine cells and one training run. Other cells, other baselines and
+# ``preserved``. It says this for sixteen pictures, nine cells and one training run. Other cells, other baselines and
 # other seeds give other shares (:doc:`../faq`).

