@@ -21,7 +21,7 @@ from bequeath.printable import one_line
 WHOLE = {"preserved": "before", "discarded": "before", "new": "after", "relearned": "preserved"}
 MEASURES = tuple(WHOLE)
 # By measure: the models that it depends on.
-OF = {"preserved": ("before", "after"), "relearned": ("before", "after", "control")}
+MODELS_OF = {"preserved": ("before", "after"), "relearned": ("before", "after", "control")}
 
 SECONDS: tuple[Second, ...] = get_args(Second)
 
@@ -147,7 +147,9 @@ class Strengths:
                 else f"the model {whole} has no interactions"
             )
         reasons = [
-            self.not_measurable[role] for role in OF.get(name, OF["preserved"]) if role in self.not_measurable
+            self.not_measurable[role]
+            for role in MODELS_OF.get(name, MODELS_OF["preserved"])
+            if role in self.not_measurable
         ]
         if reasons:
             return "; ".join(reasons)

@@ -41,7 +41,7 @@ class Binds(Protocol):
 
 
 class Players:
-    """Base class of all kinds of players. A kind overrides `bind`, and of the rest what it knows of its players.
+    """Base class of all kinds of players. A kind overrides `bind`, and other methods where it knows more.
 
     An object of another class with `bind` is enough for a game; `players_of` gives it the other methods.
 
@@ -193,9 +193,9 @@ class Chosen(Players):
         labels = self._all.label_map(x)
         if labels is None:
             return None
-        place = np.full(max(int(labels.max()), *self.indices) + 1, -1)
-        place[list(self.indices)] = range(len(self.indices))
-        return np.where(labels < 0, -1, place[labels])
+        player = np.full(max(int(labels.max()), *self.indices) + 1, -1)
+        player[list(self.indices)] = range(len(self.indices))
+        return np.where(labels < 0, -1, player[labels])
 
     @property
     def needs(self) -> str | None:

@@ -67,9 +67,9 @@ class MaskedTokens(MaskedInput):
         lengths = keep.sum(1)
         order = (~keep).to(torch.uint8).argsort(dim=1, stable=True)[:, : max(int(lengths.max()), 1)]
         closed = {name: value.gather(1, order) for name, value in inputs.items()}
-        there = torch.arange(order.shape[1], device=keep.device) < lengths[:, None]
-        closed["input_ids"] = closed["input_ids"].where(there, self.pad)
-        closed["attention_mask"] = _never_empty(there.to(inputs["input_ids"].dtype))
+        is_token = torch.arange(order.shape[1], device=keep.device) < lengths[:, None]
+        closed["input_ids"] = closed["input_ids"].where(is_token, self.pad)
+        closed["attention_mask"] = _never_empty(is_token.to(inputs["input_ids"].dtype))
         return closed
 
     def batch_key(self) -> Hashable:

@@ -51,9 +51,9 @@ class Watch:
 
     def ready(self, rows: Tensor, y: Tensor, spent: Tensor) -> Tensor:
         """Record the dual vectors of some problems, shape (rows, 1, 2, 2**n). Returns which are ready for Newton."""
-        now = ((y > 1).to(torch.int8) - (y < -1).to(torch.int8)).squeeze(1)
-        changed = (now != self.active[rows]).sum((-1, -2))
-        self.active[rows] = now
+        active = ((y > 1).to(torch.int8) - (y < -1).to(torch.int8)).squeeze(1)
+        changed = (active != self.active[rows]).sum((-1, -2))
+        self.active[rows] = active
         products = (changed + _MORE_STEPS) * y.shape[-1]
         return (products <= _WORTH * spent) & (spent >= _RETRY * self.failed[rows])
 

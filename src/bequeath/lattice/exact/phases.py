@@ -18,8 +18,7 @@ from bequeath.lattice.exact.iteration import Problems, advance, point_at, soluti
 
 # Certificates are computed after 0, 32, 64, ... iterations, later whenever the number has grown by a quarter.
 _CHECK_EVERY = 32
-# For a gap below _FINE the first checks come later, because Newton's method makes a check as long as hundreds of
-# iterations.
+# For a gap below _FINE the first checks come later, because one check takes as long as hundreds of iterations.
 _CHECK_RARELY, _FINE = 512, 1e-7
 
 

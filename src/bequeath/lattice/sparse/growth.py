@@ -79,11 +79,11 @@ def why_enough(looks: Sequence[Look], n_players: int, limit: int = LIMIT) -> str
         return None
     before, since = looks[-1 - _PATIENCE], looks[-_PATIENCE:]
     if max(look.r2 for look in since) < before.r2 + _R2_GAIN:
-        seen = ", ".join(f"{look.r2:.3f}" for look in (before, *since))
-        return f"two doublings do not raise held-out R2 by {_R2_GAIN} ({seen})"
+        values = ", ".join(f"{look.r2:.3f}" for look in (before, *since))
+        return f"two doublings do not raise held-out R2 by {_R2_GAIN} ({values})"
     if min(look.error for look in since) > (1 - _ERROR_GAIN) * before.error:
-        seen = ", ".join(f"{look.error:.3f}" for look in (before, *since))
-        return f"two doublings do not lower the terms' relative error by {_ERROR_GAIN:.0%} ({seen})"
+        values = ", ".join(f"{look.error:.3f}" for look in (before, *since))
+        return f"two doublings do not lower the terms' relative error by {_ERROR_GAIN:.0%} ({values})"
     return None
 
 

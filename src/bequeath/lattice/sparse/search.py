@@ -31,7 +31,7 @@ class _Best:
         self.players: list[NDArray[np.int16]] = []
         self.kinds: list[NDArray[np.int8]] = []
         self.scores: list[Real] = []
-        self.held = 0
+        self.kept = 0
 
     def offer(self, kind: int, prefix: tuple[int, ...], score: Real, *columns: NDArray[np.intp]) -> None:
         """Add terms of one kind with scores above the bar; each has the players of the prefix and of the columns."""
@@ -47,8 +47,8 @@ class _Best:
         self.players.append(rows)
         self.kinds.append(np.full(len(score), kind, np.int8))
         self.scores.append(score)
-        self.held += len(score)
-        if self.held > 8 * self.keep:
+        self.kept += len(score)
+        if self.kept > 8 * self.keep:
             self.prune()
 
     def prune(self) -> tuple[Terms, Floats]:
@@ -61,7 +61,7 @@ class _Best:
             players, kinds, scores = players[best], kinds[best], scores[best]
             self.bar = max(self.bar, float(scores.min()))
         self.players, self.kinds, self.scores = [players], [kinds], [scores]
-        self.held = len(scores)
+        self.kept = len(scores)
         return Terms(players, kinds), np.asarray(scores, np.float64)
 
 
