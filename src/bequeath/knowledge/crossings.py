@@ -152,7 +152,7 @@ class Crossed:
         shapes = {(seed.common.shape, len(seed.reliabilities), len(seed.of_three)) for seed in seeds}
         if len(shapes) != 1:
             raise BequeathError(
-                f"seeds: strengths of shapes {sorted(shapes)}; all need the same models, samples and players"
+                f"seeds: strengths of shapes {sorted(shapes)}; give the same models, samples and players for all"
             )
         return cls(
             np.stack([seed.common for seed in seeds]),

@@ -66,7 +66,7 @@ class Strengths:
         shapes = {tuple((name, array.shape) for name, array in seed.by_order.items()) for seed in seeds}
         if len(shapes) != 1:
             raise BequeathError(
-                f"seeds: strengths of {sorted(shapes)}; all need the same models, samples and players"
+                f"seeds: strengths of {sorted(shapes)}; give the same models, samples and players for all"
             )
         first = seeds[0]
         return cls(

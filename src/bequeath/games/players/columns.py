@@ -118,11 +118,11 @@ def columns(
     for group, members in groups.items():
         numbers = tuple(_number(member, names, group) for member in members)
         if not numbers:
-            raise BequeathError(f"players columns: group {group!r} is empty")
+            raise BequeathError(f"players columns: group {group!r} is empty; give it at least one column")
         for number in numbers:
             if number in owner:
                 raise BequeathError(
-                    f"players columns: column {number} is in the groups {owner[number]!r} and {group!r}"
+                    f"players columns: column {number} is in the groups {owner[number]!r} and {group!r}; give it to one"
                 )
             owner[number] = group
         numbered.append((group, numbers))
