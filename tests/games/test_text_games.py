@@ -42,9 +42,8 @@ def test_the_full_mask_is_the_plain_text_and_the_empty_mask_is_all_mask_tokens(e
 
 def test_a_word_of_several_tokens_is_one_player(encoder):
     _, tokenizer = encoder
-    bound = game(encoder, "unexpectedly funny").masked
-    assert len(tokenizer.tokenize("unexpectedly")) == 1 or bound.names == ("unexpectedly", "funny")
     bound = game(encoder, "transmogrification works").masked
+    assert bound.names == ("transmogrification", "works")
     pieces = len(tokenizer.tokenize("transmogrification"))
     assert pieces > 1
     hidden = bound.inputs(torch.tensor([[False, True]]))["input_ids"][0]

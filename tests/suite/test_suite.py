@@ -240,7 +240,7 @@ def test_what_cannot_be_a_row_is_refused_before_any_work(two_studies):
     refused(["given.yaml", "given.yaml"], "two files have the same name")
 
 
-def test_a_killed_suite_goes_on_and_finished_runs_are_not_touched(two_studies):
+def test_a_killed_suite_goes_on_and_finished_runs_are_not_touched(two_studies, without_report):
     args = ("suite", "given.yaml", "--small", "--out", "suite", "--page", "docs/results.md")
     process = start(two_studies, *args)
     first = two_studies / "suite/given/seed-0/findings.json"
