@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from bequeath import __version__
+from bequeath.cli import options
 from bequeath.cli.net import INCOMPLETE, Command, check_text, log_to_stderr, of_file
 from bequeath.errors import BequeathError
 from bequeath.files import writable, write_whole
@@ -25,8 +26,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"bequeath {__version__}")
         raise typer.Exit
 
@@ -34,21 +35,21 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     pass
 
 
 class Engine(StrEnum):
-    """Where the work is done."""
+    """Where a study is computed."""
 
     local = "local"
     ray = "ray"
 
 
 class Level(StrEnum):
-    """How serious a message must be to be shown."""
+    """The least severity of messages that are shown."""
 
     debug = "debug"
     info = "info"
@@ -58,15 +59,11 @@ class Level(StrEnum):
 
 @app.command(cls=Command, epilog="Example: bequeath demo --quick --out runs/demo-quick")
 def demo(
-    out: Annotated[Path, typer.Option(help="The run's folder; a second start goes on there.")] = Path(
-        "runs/demo"
-    ),
-    quick: Annotated[bool, typer.Option(help="A smaller one, in under a minute.")] = False,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Seed of training and of the choice of samples.")
-    ] = 0,
+    out: options.Out = Path("runs/demo"),
+    quick: Annotated[bool, typer.Option(help="A smaller demo, in under a minute.")] = False,
+    seed: options.Seed = 0,
 ) -> None:
-    """Fine-tune and train from scratch, then compare: MobileNetV2 (ImageNet) on Fashion-MNIST, a few minutes."""
+    """Fine-tune MobileNetV2 (ImageNet) on Fashion-MNIST, train it from scratch, and compare; takes a few minutes."""
     from bequeath.study.demo import FULL, QUICK, demo_study, train_demo
     from bequeath.study.progress import bars
     from bequeath.study.run import Study
@@ -87,43 +84,47 @@ def demo(
 )
 def run(
     study: Annotated[Path, typer.Argument(help="The study file (bequeath init writes a commented one).")],
-    out: Annotated[Path, typer.Option(help="The run's folder; a second start goes on there.")],
+    out: options.Out,
     engine: Annotated[
-        Engine | None, typer.Option(help="Where the work is done; the study file's engine if left out.")
+        Engine | None, typer.Option(help="Where the study is computed; by default the study file's engine.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes, or Ray actors.")] = None,
-    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, such as auto.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes, or of Ray actors.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Address of a running Ray cluster, such as auto.")
+    ] = None,
     update: Annotated[
-        bool, typer.Option(help="The study has changed: give up what is not valid any more.")
+        bool, typer.Option(help="If the study has changed: discard results that are no longer valid.")
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Only time a handful of evaluations, and say what a run would take."),
+        typer.Option("--dry-run", help="Only time a few evaluations, and estimate what a run takes."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines on stdout instead of bars.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON lines instead of progress bars.")
+    ] = False,
     log_level: Annotated[
-        Level, typer.Option(help="What goes to stderr; run.log has it all.")
+        Level, typer.Option(help="Least severity of messages on stderr; run.log has all.")
     ] = Level.warning,
 ) -> None:
-    """Run a study of your own models, two or more; can be stopped and started again at any time."""
+    """Run a study of two or more models of your own; it can be stopped and continued at any time."""
     check_text(study)
     from bequeath.study.config import load_study
 
-    config = load_study(study)  # wrong settings are told before the rest is imported
+    config = load_study(study)  # wrong settings give an error before the slow imports
     from bequeath.study.run import Study
 
     log_to_stderr(log_level.value)
-    found = Study(config).on(engine and engine.value, workers, address)
+    chosen = Study(config).on(engine and engine.value, workers, address)
     if dry_run:
         from bequeath.report.terminal import show_forecast
 
-        what = found.forecast(out).to_dict()
-        _print_json({"event": "forecast", **what}) if as_json else show_forecast(what)
+        forecast = chosen.forecast(out).to_dict()
+        _print_json({"event": "forecast", **forecast}) if as_json else show_forecast(forecast)
         return
-    finish(found, out, update=update, as_json=as_json)
+    finish(chosen, out, update=update, as_json=as_json)
 
 
-_SMALL = typer.Option("--small", help="Take the small form that the file gives.")
+_SMALL = typer.Option("--small", help="Use the smaller settings that the study file gives.")
 
 
 @app.command(
@@ -134,11 +135,11 @@ def train(
     study: Annotated[
         Path, typer.Argument(help="A study file with a training section (bequeath init shows it).")
     ],
-    out: Annotated[Path, typer.Option(help="Where checkpoints go; a second start goes on there.")],
+    out: Annotated[Path, typer.Option(help="Folder of the checkpoints; a second start continues there.")],
     small: Annotated[bool, _SMALL] = False,
-    log_level: Annotated[Level, typer.Option(help="What goes to stderr.")] = Level.warning,
+    log_level: Annotated[Level, typer.Option(help="Least severity of messages on stderr.")] = Level.warning,
 ) -> None:
-    """Train the models that a study names (fine-tuned, from scratch): same data and budget, for each seed."""
+    """Train a study's models (fine-tuned, from scratch) for each seed, with the same data and budget."""
     check_text(study)
     from bequeath.study.config import load_study
 
@@ -157,18 +158,18 @@ def train(
 @app.command(
     cls=Command,
     epilog="Example: bequeath suite examples/studies/*.yaml --small --out runs/small --page docs/results.md. "
-    "Exit codes: 0 done, 2 input that cannot be used, 3 a row failed (the others are there), 4 a folder is in use, "
+    "Exit codes: 0 done, 2 input that cannot be used, 3 a row failed (the others are written), 4 a folder is in use, "
     "130 stopped.",
 )
 def suite(
     studies: Annotated[list[Path], typer.Argument(help="Study files, each with a training section.")],
-    out: Annotated[Path, typer.Option(help="The suite's folder; a second start goes on there.")],
+    out: options.Out,
     page: Annotated[
-        Path | None, typer.Option(help="Markdown page of the results; results.md in the folder by default.")
+        Path | None, typer.Option(help="Markdown page of the results; by default results.md in the folder.")
     ] = None,
     small: Annotated[bool, _SMALL] = False,
 ) -> None:
-    """Train and run several studies, seeds and disturbed starts included, and write one page of results."""
+    """Train and run several studies with all seeds and disturbed starts, and write one page of results."""
     for file in studies:
         check_text(file)
     from bequeath.suite.results import results, write_results
@@ -195,7 +196,7 @@ def suite(
 
 @app.command(cls=Command, epilog="Example: bequeath init study.yaml")
 def init(
-    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.yaml"),
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("study.yaml"),
 ) -> None:
     """Write a commented study file to fill in."""
     if path.exists() or path.is_symlink():
@@ -211,7 +212,7 @@ def init(
 def report(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     to: Annotated[
-        Path | None, typer.Option(help="The page's file; report.html in the folder by default.")
+        Path | None, typer.Option(help="The page's file; by default report.html in the folder.")
     ] = None,
 ) -> None:
     """Write the report page of a finished run again."""
@@ -223,16 +224,16 @@ def report(
 
 @app.command(cls=Command, epilog="Example: bequeath show runs/birds --json")
 def show(
-    run: Annotated[Path, typer.Argument(help="A run's folder, finished, at work or cut off.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    run: Annotated[Path, typer.Argument(help="A run's folder; the run may be unfinished.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Print a run's findings in short, or how far it is."""
+    """Print a summary of a run's findings, or its progress."""
     from bequeath.report.terminal import show_findings, show_progress
     from bequeath.study.run import Run
 
     status, findings = Run(run).status, Run(run).findings_if_any
     if as_json:
-        # A run that is being done anew has none; one that is cut off has none yet.
+        # Runs that are unfinished, or being repeated, have no findings.
         parts = ("knowledge", "claims", "missing", "warnings")
         with of_file(run / "findings.json"):
             knowledge = findings and {key: findings[key] for key in parts}
@@ -250,19 +251,20 @@ def show(
 
 @app.command(cls=Command, epilog="Example: bequeath verify runs/birds")
 def verify(run: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
-    """Read all of a run's arrays, check their checksums, and that interactions add up to the tables on every mask."""
+    """Check the checksums of a run's arrays, and that interactions add up to the tables on every mask."""
     from bequeath.study.store.verify import verify as check
 
-    found = check(run)
+    checked = check(run)
     typer.echo(
-        f"{run}: {found.tables} tables and {found.interactions} sets of interactions are whole; largest deviation of "
-        f"interactions from their table, of the largest value: {found.deviation:.1g}; largest gap: {found.gap:.2g}"
-        + (f"; {found.failed} failed: start the run again" if found.failed else "")
+        f"{run}: {checked.tables} tables and {checked.interactions} sets of interactions are undamaged; largest "
+        f"deviation of interactions from their table, relative to its largest value: {checked.deviation:.1g}; largest "
+        f"gap: {checked.gap:.2g}"
+        + (f"; {checked.failed} failed: start the run again" if checked.failed else "")
     )
 
 
 def finish(study: Any, out: Path, update: bool = False, as_json: bool = False) -> None:
-    """Run a study in a folder, and tell what came out."""
+    """Run a study in a folder, and print its findings."""
     from bequeath.report.terminal import show_findings
     from bequeath.study.progress import json_lines
 

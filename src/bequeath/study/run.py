@@ -84,14 +84,14 @@ class Run:
         return notebook.run_html(repr(self), self.findings_if_any, str(page))
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
-        """All shares, from chance to the same models read again: see `bequeath.plots.shares`."""
+        """Plot the shares with their floor and ceilings, as `bequeath.plots.shares` does."""
         from bequeath import plots
 
         return plots.shares(self, ax=ax)
 
     @property
     def findings(self) -> dict[str, Any]:
-        """The findings, format in docs/findings.md.
+        """The findings; docs/findings.md describes the format.
 
         Raises
         ------
@@ -108,7 +108,7 @@ class Run:
 
     @property
     def findings_if_any(self) -> dict[str, Any] | None:
-        """The findings, or None where the run has not come to any yet."""
+        """The findings, or None if there are none yet."""
         return self.findings if (self.folder / FINDINGS).is_file() else None
 
     @property
@@ -117,19 +117,20 @@ class Run:
         return read_study(self.folder)
 
     def evidence(self) -> Evidence:
-        """The run's arrays and what is compared of them."""
+        """Read the run's arrays, and collect what is compared."""
         return Evidence.read(self.config, self.folder)
 
     @property
     def status(self) -> dict[str, Any] | None:
-        """How far the run is (`bequeath.study.status`), also while another process is at work; None if never begun.
+        """The run's progress, also while another process is running it; None if it was never started.
 
-        ``state`` is "running", "finished", "incomplete", "stopped", "failed", or "interrupted": the process is gone.
+        ``state`` is "running", "finished", "incomplete", "stopped", "failed", or "interrupted" if the process is gone.
+        `bequeath.study.status` describes the rest.
         """
         return read_status(self.folder)
 
     def report(self, path: str | Path | None = None) -> Path:
-        """Write the report page (``report.html`` in the run's folder by default) and return its path."""
+        """Write the report page, by default ``report.html`` in the run's folder, and return its path."""
         from bequeath.report import render
 
         target = self.folder / REPORT if path is None else Path(path)
@@ -165,28 +166,28 @@ class Study:
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Study:
-        """Read and check a study file; a `BequeathError` names file, line and key of what is wrong."""
+        """Read and check a study file. An error names the file, the line and the key."""
         return cls(load_study(path))
 
     def on(self, engine: str | None, workers: int | None = None, address: str | None = None) -> Study:
-        """The same study on another engine; what is None stays as it is."""
+        """The same study on another engine. Settings that are None stay as they are."""
         given = {"kind": engine, "workers": workers, "address": address}
-        before = self.config.engine.model_dump()
-        if engine is not None and engine != before["kind"]:
-            before = {}
-        wanted = before | {key: value for key, value in given.items() if value is not None}
-        return Study(with_engine(self.config, wanted))
+        settings = self.config.engine.model_dump()
+        if engine is not None and engine != settings["kind"]:
+            settings = {}  # the settings of one engine do not fit another
+        settings |= {key: value for key, value in given.items() if value is not None}
+        return Study(with_engine(self.config, settings))
 
     def forecast(self, out: str | Path) -> Forecast:
-        """What `run` in the folder `out` would take, from a handful of evaluations; nothing is written."""
+        """Estimate time and disk space of `run` in the folder `out`, from a few evaluations. Nothing is written."""
         from bequeath.study.forecast import forecast
 
         return forecast(self.config, Path(out))
 
     def finished(self, out: str | Path) -> Run | None:
-        """The run in the folder `out`, where it is of just this study and has ended with nothing missing.
+        """The run in the folder `out`, if it is a run of exactly this study, and complete; else None.
 
-        The files that the study names are not read again: `run` would notice weights that have changed.
+        The study's files are not read again, so changed weights are not noticed; `run` notices them.
         """
         run = Run(Path(out))
         status = run.status
@@ -203,32 +204,32 @@ class Study:
         listeners: Sequence[Listener] = (),
         like: str | Path | None = None,
     ) -> Run:
-        """Run the study in the folder `out`, or go on with what is finished there.
+        """Run the study in the folder `out`, or continue a run there.
 
         Parameters
         ----------
         out : path
-            The run's folder: ``study.yaml`` as resolved, ``tables.zarr``, ``findings.json``, ``report.html``, and what
-            docs/run-format.md tells of.
+            The run's folder. It gets the complete ``study.yaml``, ``tables.zarr``, ``findings.json``, ``report.html``,
+            and the other files that docs/run-format.md describes.
         progress : bool
-            Show progress bars.
+            Whether to show progress bars on the terminal.
         update : bool
-            Where the study has changed since the last start: give up what is not valid any more. Without it, such a
-            change is refused; what is still valid is kept either way.
+            Whether to discard results that are no longer valid because the study has changed since the last start.
+            Without it, such a change raises an error. Valid results are kept in both cases.
         listeners : sequence of callable
-            Each is called with a stage (`bequeath.study.status.StageStatus`) whenever that has come further.
+            Called with a stage (`bequeath.study.status.StageStatus`) at each step of its progress.
         like : path, optional
-            Folder of another run: a new run takes over what of its arrays holds for this study too, such as the tables
-            of models that both have.
+            Folder of another run. A new run takes over those of its arrays that are valid for this study, such as the
+            tables of models that both have.
 
         Raises
         ------
         BequeathError
-            For input that cannot be used, before any long work starts where that can be known.
+            If the input cannot be used; before the long work starts, if that can be known.
         FolderInUse
-            If another process is at work in the folder.
+            If another process is using the folder.
         IncompleteRun
-            If so much failed that nothing can be compared. Where less failed, the findings say what is missing.
+            If so much failed that nothing can be compared. If less failed, the findings say what is missing.
         """
         folder = Path(out)
         claim(folder)
@@ -249,7 +250,7 @@ class Study:
                 run = Run(folder)
                 prepared = Prepared(self.config, partial(find_flipped, folder=folder, status=status))
                 mend_store(folder / STORE, prepared.axes(), prepared.identity)
-                findings = _standing(run, prepared)
+                findings = _valid_findings(run, prepared)
                 if findings is None:
                     stages = Stages(prepared, folder, status, None if like is None else Path(like))
                     findings = stages.run(update)
@@ -261,7 +262,7 @@ class Study:
                     state = "stopped"
                 elif isinstance(error, IncompleteRun):
                     state = "incomplete"
-                with suppress(OSError):  # where the disk is full there is no room for this either
+                with suppress(OSError):  # a full disk has no room for the status either
                     status.ended(state, str(error) or type(error).__name__)
                 raise
             state = "incomplete" if findings["missing"] else "finished"
@@ -272,21 +273,21 @@ class Study:
             return run
 
 
-def _standing(run: Run, prepared: Prepared) -> dict[str, Any] | None:
-    """Findings of just this study that are there already, none of their arrays missing; else None."""
-    there = all((run.folder / name).exists() for name in (FINDINGS, REPORT, STORE))
-    if not there or not holds_study(run.folder, prepared.config):
+def _valid_findings(run: Run, prepared: Prepared) -> dict[str, Any] | None:
+    """The folder's findings, if they are of exactly this study and no arrays are missing; else None."""
+    complete = all((run.folder / name).exists() for name in (FINDINGS, REPORT, STORE))
+    if not complete or not holds_study(run.folder, prepared.config):
         return None
     try:
         findings = read_object(run.folder / FINDINGS)
-    except BequeathError:  # damaged: they are made again
+    except BequeathError:  # damaged, so they are written anew
         return None
     provenance = findings.get("provenance")
-    whole = (
+    valid = (
         findings.get("schema") == SCHEMA
         and isinstance(provenance, dict)
         and provenance.get("key") == prepared.findings_key
         and not findings.get("missing", "unknown")
         and is_whole(Store.open(run.folder / STORE), prepared.config.bounds is not None)
     )
-    return findings if whole else None
+    return findings if valid else None
