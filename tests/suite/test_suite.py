@@ -175,7 +175,7 @@ def test_seeds_on_other_samples_are_not_pooled(rows):
     apart = Row("given", "apart", [rows[0].seeds[0], rows[1].seeds[0]])
     document = results([apart, rows[1]])
     assert document["rows"][0]["pooled"] is None
-    assert "other samples" in document["rows"][0]["error"]
+    assert "different samples" in document["rows"][0]["error"]
     assert "**apart is not complete:** seeds: " in render(document, {}, "x")
 
 
