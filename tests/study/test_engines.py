@@ -106,7 +106,7 @@ def test_an_engine_of_ones_own_finds_the_same_and_replaces_the_dead(study_dir, e
 @pytest.mark.parametrize(
     ("engine", "message"),
     [
-        ("json:dumps", r"engine\.kind: json:dumps: TypeError: .*; options: \{\}"),
+        ("json:dumps", r"engine\.kind: json:dumps failed \(TypeError: .*options \{\}"),
         (
             "collections:OrderedDict",
             r"engine\.kind: collections:OrderedDict returns a OrderedDict; it must return",
