@@ -1,4 +1,4 @@
-"""The tests of calibrated shares (METHOD 5f): tables of docs/calibration.md.
+"""The tests of calibrated shares: tables of docs/calibration.md.
 
     python benchmarks/calibration.py planted [--what preserved relearned] [--draws 20]
     python benchmarks/calibration.py ceilings

@@ -1,4 +1,4 @@
-"""Studies of models with nothing in common: how often they are called above chance (METHOD 5f.2).
+"""Studies of models with nothing in common: how often they are called above chance.
 
 A pool of tables is read once (8 players, two halves of 128 masks, order 3, noise of 10%). Each study draws its samples
 from the pool, so that a table is paired with another one each time.

@@ -1,4 +1,4 @@
-"""kappa and R on planted studies: mean error, coverage of the interval (METHOD 5f.1)."""
+"""kappa and R on planted studies: mean error, coverage of the interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of kappa on real models: identity, interpolation, dose, stability (METHOD 5f.3 to 5f.6)."""
+"""Tests of kappa on real models: identity, interpolation, dose, stability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the same models as the interaction papers do, and judges claims by their rule (METHOD 3)."""
+"""Reads the same models as the interaction papers do, and judges claims by their rule (docs/method.md, section "Exact readings")."""
 
 from __future__ import annotations
 

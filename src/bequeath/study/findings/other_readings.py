@@ -1,4 +1,4 @@
-"""Reads the same values in other ways, to show where verdicts depend on the reading (METHOD 6)."""
+"""Reads the same values in other ways, to show where verdicts depend on the reading (docs/method.md, section "Claims")."""
 
 from __future__ import annotations
 
