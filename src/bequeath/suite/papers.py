@@ -1,4 +1,7 @@
-"""Reads the same models as the interaction papers do, and judges claims by their rule (docs/method.md, section "Exact readings")."""
+"""Reads the same models as the interaction papers do, and judges claims by their rule.
+
+Source: docs/method.md, section "Exact readings".
+"""
 
 from __future__ import annotations
 

@@ -70,8 +70,8 @@ class Live:
         dict of str to float
             Means over the samples, in units of the value function: ``value`` (of the whole sample), ``strength`` (sum
             of absolute effects) and ``strength_order_K``. From the second measurement on also ``similarity_to_last``:
-            the similarity to the interactions of the previous measurement (docs/method.md, section "Measures with a zero and a one"), in [0, 1]. Near 1, knowledge
-            has settled.
+            the similarity to the interactions of the previous measurement, in [0, 1] (docs/method.md, section
+            "Measures with a zero and a one"). Near 1, knowledge has settled.
         """
         devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
         with torch.random.fork_rng(devices=devices), modes_kept(model):

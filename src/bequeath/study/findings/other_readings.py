@@ -1,4 +1,7 @@
-"""Reads the same values in other ways, to show where verdicts depend on the reading (docs/method.md, section "Claims")."""
+"""Reads the same values in other ways, to show where verdicts depend on the reading.
+
+Source: docs/method.md, section "Claims".
+"""
 
 from __future__ import annotations
 
