@@ -358,7 +358,7 @@ PARTLY = {
         estimate(-0.2, 0.1),
         "birds later dropped 20.0 [17.4, 22.0] points more than cold",
     ),
-    "certificates.missed": (3, "3 missed the asked gap of 0.001"),
+    "certificates.missed": (3, "3 missed the requested gap of 0.001"),
     "models.cold.accuracy.mean": (None, "cold – n = 153"),
 }
 
