@@ -65,7 +65,7 @@ def bequeath(cwd: Path, *args: object) -> subprocess.CompletedProcess[str]:
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 0
-    return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
+    return subprocess.CompletedProcess([*map(str, args)], code, out.getvalue(), err.getvalue())
 
 
 @contextmanager
