@@ -252,5 +252,5 @@ def test_a_real_folder() -> None:
     assert (data.classes, len(data), data.labels.count(0)) == (("ants", "bees"), 153, 70)
     data.check([0, 100])
     assert data[100].x.shape == (3, 64, 64)
-    with pytest.raises(BequeathError, match="no images but the folders ants, bees"):
+    with pytest.raises(BequeathError, match="no images, only the folders ants, bees"):
         ImageFolder(HYMENOPTERA)

@@ -32,7 +32,7 @@ def test_glues_sst2_is_the_plain_one_with_a_header(tmp_path: Path) -> None:
     assert data[0].id == "dev.tsv:2"
     (folder / "test.tsv").write_text("index\tsentence\n0\tuneasy mishmash\n")
     with pytest.raises(
-        BequeathError, match=r'test\.tsv is GLUE\'s, which comes without labels; use split "dev"'
+        BequeathError, match=r'test\.tsv is GLUE\'s test file, which has no labels; use split "dev"'
     ):
         sst2(tmp_path, "test")
     with pytest.raises(BequeathError, match=r"train\.tsv does not exist; unpack .*SST-2\.zip"):
@@ -58,7 +58,7 @@ def test_ag_news_test_file_and_its_split() -> None:
 
 def test_only_the_test_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(
-        BequeathError, match=r"holds test\.csv alone, not train\.csv; get it from .* or part test\.csv"
+        BequeathError, match=r"holds test\.csv but not train\.csv; get it from .* or split test\.csv with"
     ):
         ag_news(data_slices.shared("ag_news"), "train")
 

@@ -93,7 +93,9 @@ def test_errors_name_the_part(root: Path) -> None:
     annotations = root / "val/val_annotations.txt"
     text = annotations.read_text()
     annotations.write_text(text.replace("n01443537", "n99999999"))
-    with pytest.raises(BequeathError, match=r"val_\d\.JPEG is of class n99999999, which wnids\.txt lacks"):
+    with pytest.raises(
+        BequeathError, match=r"val_\d\.JPEG has the class n99999999, which is not in wnids\.txt"
+    ):
         tiny_imagenet(root, "val")
     annotations.write_text("val_0.JPEG n01443537\n")
     with pytest.raises(BequeathError, match=r"val_annotations\.txt, line 1: 1 fields where 3 are expected"):

@@ -287,7 +287,7 @@ def test_two_heads_become_one(tmp_path: Path) -> None:
     saved = build(architecture, 3, "image", **options).eval()
     nn.init.normal_(saved.cls_token)
     assert find_heads(saved) == ("head", "head_dist")
-    with pytest.raises(BequeathError, match="two heads, head and head_dist, of which it gives the mean"):
+    with pytest.raises(BequeathError, match="it averages two heads, head and head_dist"):
         find_head(saved)
     torch.save(saved.state_dict(), tmp_path / "w.pt")
     x = torch.randn(4, 3, 32, 32)

@@ -17,7 +17,7 @@ from study_runs import bequeath, findings_of, run, start, wait_until
 
 import bequeath as bq
 from bequeath.report import render
-from bequeath.study.engines import local
+from bequeath.study.engines import executor, local
 from bequeath.study.run import Study
 from bequeath.study.status import read_status
 
@@ -248,7 +248,7 @@ def test_workers_end_with_the_process_that_leads_them(study_dir, edit):
 
 def test_a_worker_that_cannot_start_ends_the_run_at_once(study_dir, edit, monkeypatch):
     two_processes(study_dir, edit)
-    monkeypatch.setattr(local, "_begin", _cannot)
+    monkeypatch.setattr(executor, "_begin", _cannot)
     began = time.monotonic()
     with pytest.raises(bq.BequeathError, match="engine: a worker cannot start: no such luck"):
         run(study_dir)
