@@ -280,7 +280,7 @@ def _sample(
     """Two samples are drawn, with interactions of every part; of the others the figures alone are kept."""
     roles = [role for role in models.values() if role in STRENGTH]
 
-    def term(kind: str, players: list[int], part: str, *effects: float) -> dict[str, Any]:
+    def term(kind: str, players: list[int], part: str | None, *effects: float) -> dict[str, Any]:
         return {"type": kind, "players": players, "part": part, **dict(zip(roles, effects, strict=False))}
 
     image = modality == "image"
@@ -305,6 +305,7 @@ def _sample(
             term("and", [0, 1, 3], "discarded", -0.8, -0.1, 0.0),
             term("or", [0, 5], "preserved", -0.7, -0.56, 0.14),
             term("or", [3, 5], "flipped", 0.4, -0.3, 0.0),
+            *([term("and", [4, 5], None, 0.0, 0.0, 0.2)] if "control" in roles else []),
         ]
         if place < 2
         else [],

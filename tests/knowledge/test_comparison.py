@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from planted import ROLES, interactions, models, of_values, tables
 
 import bequeath as bq
-from bequeath.knowledge.regions import regions, shared
+from bequeath.knowledge.regions import main_part, regions, shared
 from bequeath.knowledge.summaries import ledger_rows
 
 effects = st.floats(-10, 10, allow_nan=False)
@@ -307,3 +307,21 @@ def test_sparse_readings_of_many_players_are_compared():
     )
     found = bq.compare(before=before, after=after).share("preserved")
     assert found.observed == pytest.approx(15 / 18, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "part"),
+    [
+        (1.0, 0.9, "preserved"),
+        (-1.0, -0.6, "preserved"),
+        (1.0, 0.5, "preserved"),
+        (1.0, 0.4, "discarded"),
+        (1.0, 0.0, "discarded"),
+        (0.2, 0.5, "new"),
+        (0.0, -0.1, "new"),
+        (0.5, -0.5, "flipped"),
+        (0.0, 0.0, None),
+    ],
+)
+def test_the_largest_part_of_an_interaction(before, after, part):
+    assert main_part(before, after) == part

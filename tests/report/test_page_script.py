@@ -149,7 +149,10 @@ def test_players_light_up_on_hover_focus_and_click(opened):
         "AND r1c1, r1c2, r2c1",
         "OR r1c1, r2c3",
         "OR r2c1, r2c3",
+        "AND r2c2, r2c3",
     ]
+    parts = ["preserved", "new", "discarded", "preserved", "flipped", "control only"]
+    assert page.locator("td.what").all_inner_texts() == parts
     assert view.lit() == []
     rows.nth(0).hover()
     assert view.lit() == [1, 4]
@@ -178,7 +181,7 @@ def test_a_player_shows_which_interactions_it_is_in(opened):
     view = opened()
     view.page.locator("path.player").nth(5).hover()
     marked = view.page.eval_on_selector_all("tr.with", "all => all.map(one => Number(one.dataset.term))")
-    assert marked == [3, 4]
+    assert marked == [3, 4, 5]
 
 
 def test_players_lie_where_the_boxes_say(opened):

@@ -32,7 +32,7 @@ def shared(*effects: Tensor) -> Tensor:
     return least.clamp(min=0) - most.clamp(max=0)
 
 
-def main_part(before: float, after: float) -> Literal["preserved", "discarded", "new", "flipped"]:
+def main_part(before: float, after: float) -> Literal["preserved", "discarded", "new", "flipped"] | None:
     """The largest part of the strength of one interaction in two models (docs/method.md, section "Observed").
 
     Parameters
@@ -42,10 +42,12 @@ def main_part(before: float, after: float) -> Literal["preserved", "discarded", 
 
     Returns
     -------
-    str
+    str or None
         ``"flipped"`` if the signs differ: its strength is then discarded and new. Of equal parts, the first of
-        preserved, discarded, new.
+        preserved, discarded, new. None if neither model has the interaction.
     """
+    if before == after == 0:
+        return None
     if before * after < 0:
         return "flipped"
     kept = min(abs(before), abs(after))

@@ -139,7 +139,7 @@
     if (!scene) return;
     scene.classList.toggle("active", term !== null && term !== undefined);
     scene.classList.toggle("or", term?.[0] === "or");
-    if (term) scene.style.setProperty("--mark", `var(--${term[2]})`);
+    if (term) scene.style.setProperty("--mark", `var(--${term[2] ?? "control"})`);
     for (const one of scene.querySelectorAll("[data-player]")) {
       one.classList.toggle("lit", Boolean(term?.[1].includes(Number(one.dataset.player))));
     }
@@ -175,9 +175,9 @@
           type: "button", "aria-pressed": "false", onclick: () => pin(row), onfocus: () => show(row), onblur: () => show(null),
         }, name)),
         ...effects.map((effect, k) => make("td", { "data-label": data.models[k].short }, bar(effect ?? 0, largest, data.models[k].colour), make("span", { class: "num" }, number(effect)))),
-        make("td", { class: "what" }, make("span", { class: "dot", style: `background:var(--${part})` }), part));
+        make("td", { class: "what" }, make("span", { class: "dot", style: `background:var(--${part ?? "control"})` }), part ?? "control only"));
     });
-    return make("table", { class: "terms" },
+    return make("table", { class: data.models.length > 2 ? "terms three" : "terms" },
       make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "interaction"),
         ...data.models.map((model) => make("th", { scope: "col", title: model.name }, make("span", { class: "dot", style: `background:var(--${model.colour})` }), model.short)),
         make("th", { scope: "col" }, "mostly"))),
