@@ -20,7 +20,7 @@ def test_three_models() -> None:
         "birds) and learned 12 (wrong by imagenet, right by birds)."
     )
     assert found["findings"] == [
-        "birds still has 50% [40%, 60%] of what can be read of imagenet. The rest is lost or changed.",
+        "birds has 50% [40%, 60%] of what can be read of imagenet. The rest is not in it, or differs.",
         "cold has also learned, by itself, 25% [15%, 35%] of what birds kept.",
         "In training, birds approaches its final knowledge earlier than cold, and it loses less of what it learned on "
         "the way (21% against 37%).",

@@ -84,8 +84,9 @@ def _preserved(share: Json, before: str, after: str) -> str:
             f"{after} shares no more with {before} than unrelated models share, as far as these samples show "
             f"({_interval(share)} of what can be read)."
         )
+    # The models need not descend from each other, so nothing is called kept or lost here.
     return (
-        f"{after} still has {_interval(share)} of what can be read of {before}. The rest is lost or changed."
+        f"{after} has {_interval(share)} of what can be read of {before}. The rest is not in it, or differs."
     )
 
 
