@@ -10,7 +10,7 @@ from bequeath.knowledge.comparison import Comparison
 from bequeath.knowledge.share import Share
 from bequeath.lattice.interactions import Interactions
 from bequeath.printable import printable
-from bequeath.report.text import bracket, likelihood, measured, number, percent, signed, whole, why_not
+from bequeath.report.text import corrected, likelihood, measured, number, percent, signed, why_not
 
 # Terms of one sample that are shown.
 _TERMS = 8
@@ -53,8 +53,7 @@ def shares_html(caption: str, shares: Mapping[str, Mapping[str, Any]]) -> str:
     for name, share in shares.items():
         of = dict(share)
         level = tuple(percent(of[key]) for key in ("observed", "floor", "ceiling"))
-        value = f"{whole(of['corrected'])} {bracket(of)}" if measured(of) else "not measurable"
-        rows.append((name, value, likelihood(of), *level, str(of["n"])))
+        rows.append((name, corrected(of), likelihood(of), *level, str(of["n"])))
         if not measured(of):
             notes.append(f"{name}: {why_not(of)}".removeprefix(": "))
     return _table(caption, _COLUMNS, rows) + "".join(

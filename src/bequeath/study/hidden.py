@@ -7,7 +7,7 @@ from typing import Any
 
 from bequeath.games.runner import Runner
 from bequeath.knowledge.hiding import hiding_masks, players_concerned
-from bequeath.study.findings.changes import PAIR, flipped_rows, flipped_terms
+from bequeath.study.findings.changes import PAIR, flipped_rows, flipped_terms, tested_ids
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.loading.parts import StudyParts
 from bequeath.study.loading.plan import Plan
@@ -26,7 +26,7 @@ def hide(parts: StudyParts, plan: Plan, evidence: Evidence, folder: Path, status
         By id of each flipped sample whose readings name players: ``players``, and under ``before`` and ``after`` the
         values v on the masks of `bequeath.knowledge.hiding.hiding_masks`.
     """
-    tested = [parts.inputs.data.ids[i] for i in plan.accuracy_samples]
+    tested = tested_ids(parts, plan)
     rows = flipped_rows(evidence, tested)[:_MOST]
     chosen = _chosen(evidence, rows)
     hidden: dict[str, Any] = {evidence.samples[row]: {"players": list(chosen[row])} for row in chosen}

@@ -15,6 +15,8 @@ from bequeath.knowledge.repeats import halves_of
 from bequeath.lattice.interactions import Interactions
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.plain import Json, plain
+from bequeath.study.loading.parts import StudyParts
+from bequeath.study.loading.plan import Plan
 
 PAIR = ("before", "after")
 Pair = Mapping[str, Interactions]
@@ -24,6 +26,11 @@ Pair = Mapping[str, Interactions]
 _TERMS = 6
 _EXACT = "exact readings hold the value of every mask, so they cannot be wrong about one"
 _NO_HALVES = "there are too few masks to read two halves of them"
+
+
+def tested_ids(parts: StudyParts, plan: Plan) -> list[str]:
+    """Ids of the accuracy samples, in their order."""
+    return [parts.inputs.data.ids[index] for index in plan.accuracy_samples]
 
 
 def flipped_rows(evidence: Evidence, tested: Sequence[str]) -> list[int]:

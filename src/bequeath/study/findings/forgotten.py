@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bequeath.knowledge.forgetting import Flips, flips, flips_by_class, flips_in_twin
-from bequeath.study.findings.changes import changes
+from bequeath.study.findings.changes import changes, tested_ids
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.plain import Json, plain
 from bequeath.study.loading.parts import StudyParts
@@ -26,7 +26,7 @@ def forgotten(evidence: Evidence, parts: StudyParts, plan: Plan, hidden: Json) -
     """
     data, classes = parts.inputs.data, parts.inputs.classes
     before, after = evidence.answers("before"), evidence.answers("after")
-    ids = [data.ids[i] for i in plan.accuracy_samples]
+    ids = tested_ids(parts, plan)
     labels = [data.labels[i] for i in plan.accuracy_samples]
     twins = {
         name: flips_in_twin(before, after, evidence.correct[evidence.final(name)])

@@ -13,6 +13,7 @@ from bequeath.knowledge.comparison import Comparison
 from bequeath.knowledge.regions import main_part
 from bequeath.knowledge.roles import ROLES
 from bequeath.lattice.interactions import TYPES
+from bequeath.study.findings.changes import tested_ids
 from bequeath.study.findings.describe import boxes
 from bequeath.study.findings.evidence import Evidence
 from bequeath.study.findings.plain import Json
@@ -34,6 +35,7 @@ def samples(evidence: Evidence, parts: StudyParts, plan: Plan) -> list[Json]:
     comparison = evidence.comparison
     ends = {name: evidence.ends(name) for name in evidence.models}
     verdicts = _verdicts(evidence, parts, plan)
+    common = boxes(parts.games.players())
     change = np.abs(evidence.change.numpy())
     drawn = set(np.argsort(-change, kind="stable")[:_DRAWN].tolist())
     strengths = {part: getattr(comparison, part).sum((1, 2)) for part in ("preserved", "discarded", "new")}
@@ -45,7 +47,7 @@ def samples(evidence: Evidence, parts: StudyParts, plan: Plan) -> list[Json]:
             "v_full": {name: full[row].item() for name, (_, full) in ends.items()},
             "v_empty": {name: empty[row].item() for name, (empty, _) in ends.items()},
             "strength": {part: total[row].item() for part, total in strengths.items()},
-            "scene": scene(parts, plan.samples[evidence.places[row]]) if row in drawn else None,
+            "scene": scene(parts, plan.samples[evidence.places[row]], common) if row in drawn else None,
             "terms": _terms(comparison, row) if row in drawn else [],
         }
         for row, sample in enumerate(evidence.samples)
@@ -56,15 +58,15 @@ def _verdicts(evidence: Evidence, parts: StudyParts, plan: Plan) -> dict[str, st
     """By id of each accuracy sample, which of the models before and after are right."""
     verdicts = {(1, 1): "both", (1, 0): "forgotten", (0, 1): "learned", (0, 0): "neither"}
     pairs = zip(evidence.answers("before"), evidence.answers("after"), strict=True)
-    ids = (parts.inputs.data.ids[index] for index in plan.accuracy_samples)
-    return {name: verdicts[int(was), int(now)] for name, (was, now) in zip(ids, pairs, strict=True)}
+    tested = zip(tested_ids(parts, plan), pairs, strict=True)
+    return {name: verdicts[int(was), int(now)] for name, (was, now) in tested}
 
 
-def scene(parts: StudyParts, index: int) -> Json:
+def scene(parts: StudyParts, index: int, common: list[list[float]] | None) -> Json:
     """A sample for readers: ``picture``, ``words``, and where its players are (``boxes`` or ``areas``).
 
-    ``boxes`` is null if all samples have the same boxes, which are in ``study``. ``areas`` is null if players are boxes
-    or have no place in a picture.
+    ``boxes`` is null if they are the `common` ones of all samples, which are in ``study``. ``areas`` is null if players
+    are boxes or have no place in a picture.
     """
     sample, players = parts.inputs.data[index], parts.games.players(index)
     captions, labels = parts.games.captions(index), players.label_map(sample.x)
@@ -72,7 +74,7 @@ def scene(parts: StudyParts, index: int) -> Json:
     return {
         "picture": None if sample.picture is None else _data_uri(sample.picture),
         "words": None if captions is None else list(captions),
-        "boxes": None if own == boxes(parts.games.players()) else own,
+        "boxes": None if own == common else own,
         "areas": None if labels is None else areas(labels),
     }
 
